@@ -1,0 +1,51 @@
+# Two commands are enough on a fresh machine: `make demo` and `make test` do all their set-up.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+XVFB   := xvfb-run -a -s "-screen 0 1920x1200x24"
+RUN_GUI := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(XVFB))
+
+.PHONY: help setup system demo test check format smoke bench evaluate clean
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+system:
+	@bash scripts/system_packages.sh
+
+$(STAMP): pyproject.toml | system
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+setup: $(STAMP)  ## make .venv and install everything into it (a second run installs nothing)
+
+demo: setup  ## type findings on a simulated chest CT, or on yours: make demo CT=path
+	$(BIN)/napari-ctclip demo $(if $(CT),"$(CT)") --out demo_output
+
+test: setup  ## all tests
+	$(RUN_GUI) $(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, layers, manifest
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate napari_ctclip
+
+format: setup  ## put the code into the house format
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix-only src tests benchmarks
+
+smoke: setup  ## two steps of every training recipe
+	@for recipe in training/*/smoke.toml; do \
+	  $(BIN)/napari-ctclip-train $$(basename $$(dirname $$recipe)) --recipe $$recipe \
+	    --out runs/smoke/$$(basename $$(dirname $$recipe)) || exit 1; done
+
+bench: setup  ## speed: reading, encoding, prompt to layer, the longest block of the window
+	$(RUN_GUI) $(BIN)/python -m benchmarks
+
+clean:  ## remove what the commands above made, the environment excepted
+	rm -rf demo_output runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
