@@ -1,0 +1,1 @@
+"""The nouns: geometry, volume, masks, report, study, prompt, map. numpy only."""

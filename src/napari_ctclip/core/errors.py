@@ -1,0 +1,76 @@
+"""What can go wrong, as one tree.
+
+::
+
+    CtClipError                  anything this package refuses, with a message for the user
+    ├── DataError                a file or array that cannot be used
+    │   ├── UnreadableFile       cut short, damaged, or not the format it claims
+    │   ├── NotHounsfield        voxels that are not CT numbers
+    │   ├── SeriesChoiceNeeded   several series where one is meant (lists them)
+    │   ├── GeometryMismatch     two grids that should coincide and do not
+    │   └── UnknownLabelScheme   a label map whose numbers nobody explained
+    ├── CheckpointMismatch       weights that do not fit the model they are loaded into
+    └── Cancelled                the user stopped it; nothing is lost
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Cancelled",
+    "CheckpointMismatch",
+    "CtClipError",
+    "DataError",
+    "GeometryMismatch",
+    "NotHounsfield",
+    "SeriesChoiceNeeded",
+    "UnknownLabelScheme",
+    "UnreadableFile",
+]
+
+
+class CtClipError(Exception):
+    """Anything this package refuses; the message is one sentence for the user."""
+
+
+class DataError(CtClipError):
+    """A file or array that cannot be used as it is."""
+
+
+class UnreadableFile(DataError):
+    """A file that is cut short, damaged, or not what it claims to be."""
+
+
+class NotHounsfield(DataError):
+    """Voxels that are not CT numbers in Hounsfield units."""
+
+
+class SeriesChoiceNeeded(DataError):
+    """Several series lie where one is meant.
+
+    Parameters
+    ----------
+    message : str
+        What to tell the user.
+    choices : tuple of str
+        One line a series, in the order that ``--series N`` counts from 1.
+    """
+
+    def __init__(self, message: str, choices: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.choices = choices
+
+
+class GeometryMismatch(DataError):
+    """Two grids that should coincide and do not."""
+
+
+class UnknownLabelScheme(DataError):
+    """A label map whose numbers nobody explained."""
+
+
+class CheckpointMismatch(CtClipError):
+    """Weights that do not fit the model they are loaded into."""
+
+
+class Cancelled(CtClipError):
+    """The user stopped the work; nothing that was there is lost."""

@@ -1,0 +1,68 @@
+"""Prompt: what we ask of a scan, in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from napari_ctclip.core.errors import DataError
+
+__all__ = ["DEFAULT_TEMPLATES", "Prompt", "automatic_negative", "slug"]
+
+DEFAULT_TEMPLATES: tuple[str, ...] = ("{}",)
+"""How a prompt is worded for the model when nothing else is asked: as typed."""
+
+_NEGATED = re.compile(r"^(no|not|without|absence of|absent)\b\s*", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(a|an|the|there is|there are)\b\s*", re.IGNORECASE)
+_SLUG_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A finding in words, what it is held against, and where to look.
+
+    Attributes
+    ----------
+    positive : str
+        The finding, e.g. ``"lung nodule"``.
+    negative : str
+        Its opposite; made by :func:`automatic_negative` when empty.
+    anatomy : str
+        Anatomy the question is about; empty means everywhere.
+
+    Raises
+    ------
+    DataError
+        If the positive text is empty.
+    """
+
+    positive: str
+    negative: str = ""
+    anatomy: str = ""
+
+    def __post_init__(self) -> None:
+        positive = " ".join(self.positive.split())
+        if not positive:
+            raise DataError("a prompt needs at least one word, e.g. 'lung nodule'")
+        object.__setattr__(self, "positive", positive)
+        negative = " ".join(self.negative.split())
+        object.__setattr__(self, "negative", negative or automatic_negative(positive))
+
+
+def automatic_negative(positive: str) -> str:
+    """Return the plain opposite of a finding: "lung nodule" -> "no lung nodule".
+
+    A text that is already negated loses its negation.
+    """
+    text = positive.strip().rstrip(".")
+    if _NEGATED.match(text):
+        return _NEGATED.sub("", text)
+    bare = _ARTICLE.sub("", text)
+    keep_case = len(bare) > 1 and bare[1].isupper()  # "CT", "GGO"
+    return "no " + (bare if keep_case else bare[:1].lower() + bare[1:])
+
+
+def slug(text: str) -> str:
+    """Return ``text`` as a short file-name part of lower-case letters, digits and hyphens."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return plain[:_SLUG_LENGTH].strip("-") or "prompt"
