@@ -1,0 +1,185 @@
+"""The contract every model keeps: encode an image once, embed regions and texts often.
+
+Shape letters: B batch, R regions, T texts, E embedding, C channels, D H W voxels, d h w tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.preprocessing.specification import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "Calibration",
+    "EncodingWindows",
+    "FeatureMap",
+    "RegionEmbeddings",
+    "VisionLanguageModel",
+    "assert_implements",
+]
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """What the image encoder gives, before any read-out.
+
+    Attributes
+    ----------
+    levels : tuple of Tensor, each (B, C, d, h, w)
+        Coarse or deep last; a model with one level has a tuple of one.
+    """
+
+    levels: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class RegionEmbeddings:
+    """One vector a region.
+
+    Attributes
+    ----------
+    vectors : Tensor (B, R, E)
+        Unit norm where present, zero where absent.
+    present : Tensor (B, R) bool
+        Whether any token lies in the region.
+    """
+
+    vectors: Tensor
+    present: Tensor
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From the score of a region to a probability: ``sigmoid(slope * score + intercept)``.
+
+    Attributes
+    ----------
+    slope, intercept : float
+        Platt's two numbers, fitted on data held out from training.
+    source : str
+        What they were fitted on, in words the user reads.
+    """
+
+    slope: float
+    intercept: float
+    source: str
+
+
+@dataclass(frozen=True)
+class EncodingWindows:
+    """How a large image is cut up to be encoded.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Voxels (z, y, x) of the prepared image at once; a longer axis is cut, a shorter one is not.
+    overlap : tuple of int
+        Voxels shared by neighbouring windows; each token is kept from the window where it lies
+        deeper inside.
+    """
+
+    shape: tuple[int, int, int]
+    overlap: tuple[int, int, int]
+
+
+@runtime_checkable
+class VisionLanguageModel(Protocol):
+    """A CT vision-language model.
+
+    Attributes
+    ----------
+    name : str
+        What the user calls it.
+    preprocessing : Preprocessing
+        Orientation, spacing, HU windows; travels with the weights.
+    patch_size : tuple of int
+        Voxels (z, y, x) of the prepared image behind one token.
+    logit_scale : Tensor ()
+        Logarithm of the factor on a cosine.
+    region_readout : {"dense", "regions"}
+        Whether a region is scored by its highest tokens or by its pooled embedding.
+    encoding_windows : EncodingWindows
+        How a whole scan is cut for ``encode_image``.
+    background_prompts : tuple of str
+        Sentences for normal anatomy that every prompt is also held against.
+    suggested_prompts : tuple of str
+        Findings the model was trained to know, in plain words: presets and the probe's ranking.
+    calibration : Calibration or None
+        From region scores to probabilities, where it was fitted.
+    """
+
+    name: str
+    preprocessing: Preprocessing
+    patch_size: tuple[int, int, int]
+    region_readout: Literal["dense", "regions"]
+    encoding_windows: EncodingWindows
+    background_prompts: tuple[str, ...]
+    suggested_prompts: tuple[str, ...]
+    calibration: Calibration | None
+
+    @property
+    def logit_scale(self) -> Tensor: ...
+
+    def weights_hash(self) -> str:
+        """Return a hash (hex) of weights and architecture: part of every cache key."""
+        ...
+
+    def encode_image(self, image: Tensor) -> FeatureMap:
+        """Return features of prepared images (B, C, D, H, W): expensive, once per image."""
+        ...
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E), unit norm."""
+        ...
+
+    def embed_global(self, features: FeatureMap) -> Tensor:
+        """Return (B, E), unit norm."""
+        ...
+
+    def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
+        """Return one vector for each of the masks (B, R, D, H, W) bool, on the voxel grid."""
+        ...
+
+    def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
+        """Return (B, E, d, h, w), unit norm along E, text-comparable."""
+        ...
+
+
+_MEMBERS = (
+    "name",
+    "preprocessing",
+    "patch_size",
+    "region_readout",
+    "encoding_windows",
+    "background_prompts",
+    "suggested_prompts",
+    "calibration",
+    "logit_scale",
+    "weights_hash",
+    "encode_image",
+    "embed_text",
+    "embed_global",
+    "embed_regions",
+    "embed_dense",
+)
+
+
+def assert_implements(model: object) -> None:
+    """Pass a model that keeps the contract.
+
+    Raises
+    ------
+    CtClipError
+        Naming every missing member.
+    """
+    missing = [member for member in _MEMBERS if not hasattr(model, member)]
+    if missing:
+        raise CtClipError(
+            f"{type(model).__name__} is not a VisionLanguageModel: it lacks {', '.join(missing)}"
+        )

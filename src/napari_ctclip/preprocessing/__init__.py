@@ -1,0 +1,1 @@
+"""What the model sees: intensities, grid, and the frozen specification of both."""

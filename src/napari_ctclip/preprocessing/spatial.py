@@ -1,0 +1,75 @@
+"""Grids: bringing voxels to the spacing a model expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ctclip.core.geometry import Geometry
+
+__all__ = ["resample_labels", "resample_volume"]
+
+_SLICES_AT_ONCE = 16  # keeps the float32 working set of a 512 x 512 scan under 20 MB
+
+
+def resample_volume(
+    voxels: npt.NDArray[Any], geometry: Geometry, spacing_mm: Sequence[float]
+) -> tuple[npt.NDArray[np.float32], Geometry]:
+    """Return voxels (D, H, W) as float32 on a grid of another spacing over the same field of view.
+
+    Separable triangle kernel: linear where the grid gets finer; where it gets coarser the kernel
+    widens to the new spacing, so noise averages out as it does in a thicker slice.
+    """
+    target = geometry.resampled(spacing_mm)
+    along_z, along_y, along_x = (
+        _axis_matrix(
+            geometry.shape[axis],
+            target.shape[axis],
+            float(spacing_mm[axis]) / geometry.spacing_mm[axis],
+        )
+        for axis in range(3)
+    )
+    # dense matrices: the products run at the BLAS rate, five times a gather of the few taps
+    planes = np.empty((geometry.shape[0], target.shape[1], target.shape[2]), dtype=np.float32)
+    for start in range(0, geometry.shape[0], _SLICES_AT_ONCE):
+        slab = voxels[start : start + _SLICES_AT_ONCE].astype(np.float32)
+        planes[start : start + _SLICES_AT_ONCE] = along_y @ (slab @ along_x.T)
+    flat = along_z @ planes.reshape(geometry.shape[0], -1)
+    return flat.reshape(target.shape), target
+
+
+def resample_labels(
+    labels: npt.NDArray[Any], geometry: Geometry, target: Geometry
+) -> npt.NDArray[Any]:
+    """Return labels (D, H, W) at the voxel centres of ``target``, nearest; 0 outside.
+
+    Both grids have parallel axes in the same order.
+    """
+    indices = []
+    for axis in range(3):
+        points = np.zeros((target.shape[axis], 3))
+        points[:, axis] = np.arange(target.shape[axis])
+        exact = geometry.world_to_index(target.index_to_world(points))[:, axis]
+        indices.append(np.rint(exact).astype(np.intp))
+    clipped = [np.clip(index, 0, n - 1) for index, n in zip(indices, geometry.shape, strict=True)]
+    out = labels[np.ix_(*clipped)]
+    z, y, x = (index == kept for index, kept in zip(indices, clipped, strict=True))
+    out[~(z[:, None, None] & y[None, :, None] & x[None, None, :])] = 0
+    return out
+
+
+def _axis_matrix(size: int, new_size: int, ratio: float) -> npt.NDArray[np.float32]:
+    """Return weights (new_size, size) of one axis; ``ratio`` is new spacing over old."""
+    centre = (np.arange(new_size) + 0.5) * ratio - 0.5
+    reach = max(ratio, 1.0)
+    taps = int(np.ceil(2 * reach)) + 1
+    source = np.floor(centre - reach).astype(np.intp)[:, None] + 1 + np.arange(taps)[None, :]
+    weights = np.clip(1.0 - np.abs(source - centre[:, None]) / reach, 0.0, None)
+    matrix = np.zeros((new_size, size))
+    rows = np.repeat(np.arange(new_size), taps)
+    # beyond the faces the nearest voxel stands in
+    np.add.at(matrix, (rows, np.clip(source, 0, size - 1).ravel()), weights.ravel())
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)

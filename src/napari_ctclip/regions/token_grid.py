@@ -1,0 +1,101 @@
+"""Which tokens lie in which organ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.preprocessing.spatial import resample_labels
+
+__all__ = ["TokenRegions", "token_regions"]
+
+_MOSTLY = 0.5
+"""Ours: a token belongs to an organ that fills at least half of it, so that a lung's tokens hold
+no chest wall; a thin organ that fills half of none takes every token it touches."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRegions:
+    """Tokens of every anatomy of a label map.
+
+    Attributes
+    ----------
+    tokens : mapping of str to ndarray of intp
+        Anatomy -> flat token indices on the (d, h, w) grid, ascending.
+    """
+
+    tokens: Mapping[str, npt.NDArray[np.intp]]
+
+
+def token_regions(
+    masks: OrganMasks, input_geometry: Geometry, patch_size: tuple[int, int, int]
+) -> TokenRegions:
+    """Return the tokens of each anatomy, and of "lung" where it is stored in parts.
+
+    Parameters
+    ----------
+    masks : OrganMasks
+        On the scan's own grid.
+    input_geometry : Geometry
+        Grid of the prepared image, (D, H, W) voxels, in any orientation.
+    patch_size : tuple of int
+        Voxels (z, y, x) of the prepared image behind one token.
+    """
+    labels = _labels_on(masks, input_geometry)
+    pad = [(0, -n % p) for n, p in zip(labels.shape, patch_size, strict=True)]
+    labels = np.pad(labels, pad)
+    grid = tuple(n // p for n, p in zip(labels.shape, patch_size, strict=True))
+    names = {label: name for name, label in masks.legend.items()}
+    tokens: dict[str, npt.NDArray[np.intp]] = {}
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None and number in names:
+            tokens[names[number]] = _organ_tokens(labels, number, box, (grid, patch_size))
+    for group in _groups(tokens):
+        parts = [t for name, t in tokens.items() if name.startswith(f"{group}_")]
+        tokens[group] = np.unique(np.concatenate(parts))
+    return TokenRegions(tokens)
+
+
+def _labels_on(masks: OrganMasks, input_geometry: Geometry) -> npt.NDArray[np.unsignedinteger]:
+    transform = masks.geometry.transform_to(input_geometry.axis_codes)
+    return np.ascontiguousarray(
+        resample_labels(
+            transform.apply(masks.labels), masks.geometry.reoriented(transform), input_geometry
+        )
+    )
+
+
+def _organ_tokens(
+    labels: npt.NDArray[np.unsignedinteger],
+    number: int,
+    box: tuple[slice, slice, slice],
+    grid_and_patch: tuple[tuple[int, ...], tuple[int, int, int]],
+) -> npt.NDArray[np.intp]:
+    """Return flat indices of the tokens of one label, looking only at its bounding box."""
+    grid, patch = grid_and_patch
+    first = [s.start // p for s, p in zip(box, patch, strict=True)]
+    last = [-(-s.stop // p) for s, p in zip(box, patch, strict=True)]
+    window = tuple(slice(a * p, b * p) for a, b, p in zip(first, last, patch, strict=True))
+    member = labels[window] == number
+    (d, h, w), (pz, py, px) = (np.subtract(last, first), patch)
+    filled = member.reshape(d, pz, h, py, w, px).mean(axis=(1, 3, 5), dtype=np.float32)
+    inside = filled >= _MOSTLY
+    if not inside.any():
+        inside = filled > 0
+    index = np.argwhere(inside) + np.asarray(first)
+    return np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), grid).astype(np.intp)
+
+
+def _groups(tokens: Mapping[str, npt.NDArray[np.intp]]) -> tuple[str, ...]:
+    """Return organs that are stored in parts and asked for as one."""
+    return tuple(
+        group
+        for group in ("lung", "kidney")
+        if group not in tokens and any(name.startswith(f"{group}_") for name in tokens)
+    )

@@ -1,0 +1,1 @@
+"""Embeddings to answers: similarity, maps, probabilities."""

@@ -1,0 +1,175 @@
+"""Encode: a prepared scan, window by window, into the feature map that every prompt reuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_ctclip.core.errors import Cancelled
+from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+
+__all__ = ["EncodedScan", "Progress", "StopRequested", "count_windows", "encode_input", "restored_scan"]
+
+Progress = Callable[[int, int], None]
+"""Called with (windows done, windows in all)."""
+
+StopRequested = Callable[[], bool]
+"""Asked between windows; True ends the work with ``Cancelled``."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedScan:
+    """A scan after the expensive half.
+
+    Attributes
+    ----------
+    features : FeatureMap
+        Of the whole scan; each level (1, C, d, h, w).
+    input_geometry : Geometry
+        Grid of the prepared image.
+    token_geometry : Geometry
+        Grid (d, h, w) of the tokens: what a similarity map lies on.
+    inside : ndarray, shape (d, h, w), bool
+        Tokens of which at least half lies in the scan's field of view.
+    """
+
+    features: FeatureMap
+    input_geometry: Geometry
+    token_geometry: Geometry
+    inside: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One window along one axis: what is encoded, and which part of the answer is kept."""
+
+    start: int
+    stop: int
+    keep_start: int
+    keep_stop: int
+
+
+@torch.inference_mode()
+def encode_input(
+    model: VisionLanguageModel,
+    model_input: ModelInput,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    should_stop: StopRequested | None = None,
+) -> EncodedScan:
+    """Return the features of a prepared scan.
+
+    Raises
+    ------
+    Cancelled
+        If ``should_stop`` answered True between two windows.
+    """
+    image = model_input.image
+    cuts = list(_windows(_shape3(image.shape[1:]), model.encoding_windows))
+    levels: list[Tensor] = []
+    for done, cut in enumerate(cuts):
+        if should_stop is not None and should_stop():
+            raise Cancelled("encoding was cancelled; nothing was changed")
+        if progress is not None:
+            progress(done, len(cuts))
+        block = image[(slice(None), *(slice(s.start, s.stop) for s in cut))]
+        tensor = torch.from_numpy(np.ascontiguousarray(block))[None].to(device)
+        _place(levels, model.encode_image(tensor), cut, _shape3(image.shape[1:]))
+    if progress is not None:
+        progress(len(cuts), len(cuts))
+    return restored_scan(model, model_input, FeatureMap(tuple(levels)), device=device)
+
+
+def restored_scan(
+    model: VisionLanguageModel,
+    model_input: ModelInput,
+    features: FeatureMap,
+    *,
+    device: torch.device | str = "cpu",
+) -> EncodedScan:
+    """Return the encoded scan that goes with features made, or kept, of a prepared scan."""
+    return EncodedScan(
+        FeatureMap(tuple(level.to(device) for level in features.levels)),
+        model_input.geometry,
+        model_input.geometry.coarsened(model.patch_size),
+        tokens_inside(model_input.inside, model.patch_size),
+    )
+
+
+def count_windows(shape: tuple[int, int, int], windows: EncodingWindows) -> int:
+    """Return how many windows a prepared image (D, H, W) takes."""
+    return len(list(_windows(shape, windows)))
+
+
+def tokens_inside(
+    inside: npt.NDArray[np.bool_], patch_size: Sequence[int]
+) -> npt.NDArray[np.bool_]:
+    """Return which tokens (d, h, w) lie at least half in the field of view (D, H, W)."""
+    share: npt.NDArray[np.float32] = inside.astype(np.float32)
+    for axis, size in enumerate(patch_size):
+        starts = np.arange(0, share.shape[axis], size)
+        share = np.add.reduceat(share, starts, axis=axis) / size
+    return share >= 0.5
+
+
+def _windows(
+    shape: tuple[int, int, int], windows: EncodingWindows
+) -> Iterator[tuple[_Span, _Span, _Span]]:
+    z, y, x = (
+        _spans(n, size, overlap)
+        for n, size, overlap in zip(shape, windows.shape, windows.overlap, strict=True)
+    )
+    yield from product(z, y, x)
+
+
+def _spans(length: int, size: int, overlap: int) -> list[_Span]:
+    """Return windows that cover an axis; neighbours meet in the middle of their overlap."""
+    if length <= size:
+        return [_Span(0, length, 0, length)]
+    starts = list(range(0, length - size, size - overlap)) + [length - size]
+    spans = []
+    for i, start in enumerate(starts):
+        keep_start = 0 if i == 0 else (starts[i - 1] + size + start) // 2
+        keep_stop = (
+            length if i == len(starts) - 1 else (start + size + starts[i + 1]) // 2
+        )
+        spans.append(_Span(start, start + size, keep_start, keep_stop))
+    return spans
+
+
+def _place(
+    levels: list[Tensor],
+    features: FeatureMap,
+    cut: tuple[_Span, _Span, _Span],
+    shape: tuple[int, int, int],
+) -> None:
+    """Write the kept part of one window's levels into those of the whole scan."""
+    for number, level in enumerate(features.levels):
+        strides = [
+            (span.stop - span.start) // n for span, n in zip(cut, level.shape[2:], strict=True)
+        ]
+        if len(levels) <= number:
+            grid = [-(-n // s) for n, s in zip(shape, strides, strict=True)]
+            levels.append(level.new_zeros((1, level.shape[1], *grid)))
+        source, target = [], []
+        for span, stride in zip(cut, strides, strict=True):
+            first, last = span.keep_start // stride, -(-span.keep_stop // stride)
+            target.append(slice(first, last))
+            source.append(slice(first - span.start // stride, last - span.start // stride))
+        levels[number][(slice(None), slice(None), *target)] = level[
+            (slice(None), slice(None), *source)
+        ]
+
+
+def _shape3(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    z, y, x = shape
+    return z, y, x

@@ -1,0 +1,131 @@
+"""Feature cache: encoded scans on disk, keyed by what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.models.interface import FeatureMap
+
+__all__ = ["FeatureCache", "cache_key", "default_cache_folder"]
+
+_LOG = logging.getLogger(__name__)
+_DEFAULT_LIMIT_BYTES = 10 * 2**30
+_SCHEMA = "1"
+
+
+def default_cache_folder() -> Path:
+    """Return where features are kept: ``NAPARI_CTCLIP_CACHE`` or the user's cache folder."""
+    chosen = os.environ.get("NAPARI_CTCLIP_CACHE")
+    return Path(chosen) if chosen else user_cache_path("napari-ctclip") / "features"
+
+
+def cache_key(volume_hash: str, weights_hash: str, preprocessing_hash: str) -> str:
+    """Return the name of an entry: a hash of the volume's content, the weights, the preprocessing."""
+    parts = "\n".join((_SCHEMA, volume_hash, weights_hash, preprocessing_hash))
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+class FeatureCache:
+    """Feature maps in a folder, the longest unused ones removed beyond a size limit.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where entries lie; the user's cache folder if None.
+    limit_bytes : int
+        Size above which old entries go; 0 keeps nothing.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, limit_bytes: int = _DEFAULT_LIMIT_BYTES
+    ) -> None:
+        self.folder = folder or default_cache_folder()
+        self.limit_bytes = limit_bytes
+
+    def load(self, key: str) -> tuple[FeatureMap | None, tuple[Notice, ...]]:
+        """Return the entry, or None; a damaged one is removed and said so."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self._path(key)
+        if not path.is_file():
+            return None, ()
+        try:
+            with safe_open(path, framework="pt") as file:
+                names = sorted(file.keys())
+                levels = tuple(file.get_tensor(name).float() for name in names)
+        except (SafetensorError, OSError, ValueError) as error:
+            _LOG.warning("damaged cache entry %s: %s", path, error)
+            path.unlink(missing_ok=True)
+            return None, (
+                Notice(
+                    Severity.WARNING,
+                    "damaged-cache-entry",
+                    "a stored encoding of this scan was damaged; it is computed anew",
+                    str(path),
+                ),
+            )
+        os.utime(path)
+        return FeatureMap(levels), ()
+
+    def store(self, key: str, features: FeatureMap) -> tuple[Notice, ...]:
+        """Keep an entry, written whole or not at all; a full or read-only disk is only a notice."""
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        if self.limit_bytes <= 0:
+            return ()
+        tensors = {
+            f"level_{i}": level.detach().to("cpu", torch.float16).contiguous()
+            for i, level in enumerate(features.levels)
+        }
+        temporary = ""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            os.close(handle)
+            save_file(tensors, temporary)
+            os.replace(temporary, self._path(key))
+            self._evict(keep=key)
+        except (OSError, SafetensorError) as error:
+            if temporary:
+                Path(temporary).unlink(missing_ok=True)
+            return (
+                Notice(
+                    Severity.WARNING,
+                    "cache-not-written",
+                    f"the encoding could not be stored for next time: {error}",
+                    str(self.folder),
+                ),
+            )
+        return ()
+
+    def size_bytes(self) -> int:
+        """Return the size of all entries."""
+        return sum(path.stat().st_size for path in self._entries())
+
+    def clear(self) -> None:
+        """Remove every entry."""
+        for path in self._entries():
+            path.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
+
+    def _entries(self) -> list[Path]:
+        return list(self.folder.glob("*.safetensors")) if self.folder.is_dir() else []
+
+    def _evict(self, *, keep: str) -> None:
+        newest_first = sorted(self._entries(), key=lambda p: p.stat().st_mtime, reverse=True)
+        total = 0
+        for path in newest_first:
+            total += path.stat().st_size
+            if total > self.limit_bytes and path != self._path(keep):
+                path.unlink(missing_ok=True)
