@@ -65,7 +65,7 @@ class Answer:
 
     @property
     def focus(self) -> RegionScore:
-        """The score of the organ the prompt speaks of, where there is one; else the whole scan's."""
+        """The score of the organ the prompt speaks of, or the whole scan's if there is none."""
         wanted = self.prompt.anatomy or anatomy_in_text(self.prompt.positive)
         return next((s for s in self.scores if s.anatomy == wanted), self.whole)
 
@@ -226,7 +226,9 @@ class Session:
             )
             notices += self.cache.store(key, scan.features)
         index = TokenIndex(model, scan)
-        return Encoding(scan, index, self._regions(study.organ_masks, scan), notices, features is not None)
+        return Encoding(
+            scan, index, self._regions(study.organ_masks, scan), notices, features is not None
+        )
 
     def set_encoding(self, encoding: Encoding) -> None:
         """Take an encoding; prompts asked before are answered again."""
@@ -263,7 +265,9 @@ class Session:
         """Return what lies at a voxel (z, y, x): HU, organ, and findings ranked for that spot."""
         study = self._require_study()
         return probe_at(
-            study, index, token_index=None if self._encoding is None else self._encoding.index,
+            study,
+            index,
+            token_index=None if self._encoding is None else self._encoding.index,
             prompts=self._known_prompts(),
         )
 
@@ -292,7 +296,9 @@ class Session:
     def _answer(self, prompt: Prompt) -> Answer:
         model, encoding = self._require_model(), self._encoding
         if encoding is None:
-            raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
+            raise CtClipError(
+                "the scan is not encoded yet; press Encode (or wait until it is done)"
+            )
         similarity_map = encoding.index.similarity_map(prompt)
         scores = region_scores(
             similarity_map,

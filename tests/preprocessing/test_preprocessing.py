@@ -6,11 +6,13 @@ import pytest
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.preprocessing.spatial import resample_labels, resample_volume
+from napari_ctclip.preprocessing.specification import Preprocessing
 from tests.phantom import BALL_CENTRE, ball_study
 
-SPECIFICATION = Preprocessing("IPL", (2.0, 2.0, 2.0), ((-1000.0, 1000.0), (0.0, 100.0)), (16, 16, 16))
+SPECIFICATION = Preprocessing(
+    "IPL", (2.0, 2.0, 2.0), ((-1000.0, 1000.0), (0.0, 100.0)), (16, 16, 16)
+)
 
 
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (5.0, 3.0, 1.0), (0.9, 0.7, 1.4)])

@@ -16,7 +16,8 @@ __all__ = ["INTERNAL_AXES", "AxisTransform", "Geometry"]
 INTERNAL_AXES = "IPL"
 """Axis code of every array inside the package: (z, y, x) point Inferior, Posterior, Left.
 
-With napari's default camera this is radiologically right in all three planes and not mirrored in 3D.
+With napari's default camera this is radiologically right in all three planes, and not mirrored
+in 3D.
 """
 
 _CODES = (("L", "R"), ("P", "A"), ("I", "S"))  # negative, positive direction of RAS x, y, z

@@ -87,7 +87,9 @@ class OrganMasks:
 
     def volumes_ml(self) -> dict[str, float]:
         """Return the volume of every anatomy in millilitres."""
-        counts = np.bincount(self.labels.ravel(), minlength=max(self.legend.values(), default=0) + 1)
+        counts = np.bincount(
+            self.labels.ravel(), minlength=max(self.legend.values(), default=0) + 1
+        )
         return {
             name: float(counts[label]) * self.geometry.voxel_volume_ml
             for name, label in self.legend.items()

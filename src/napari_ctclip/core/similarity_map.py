@@ -40,7 +40,8 @@ class SimilarityMap:
     Attributes
     ----------
     values : ndarray, shape (d, h, w), float32
-        Similarity: difference of cosines, see ``scoring.similarity``; NaN outside the field of view.
+        Similarity: difference of cosines, see ``scoring.similarity``; NaN outside the field of
+        view.
     geometry : Geometry
         The token grid in the patient.
     prompt : Prompt

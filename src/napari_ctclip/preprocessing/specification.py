@@ -1,4 +1,4 @@
-"""Preprocessing: the frozen specification of what a model sees, the same for viewer and training."""
+"""Preprocessing: the frozen specification of what a model sees, one for viewer and training."""
 
 from __future__ import annotations
 
@@ -102,9 +102,7 @@ class Preprocessing:
     def _pad(
         self, voxels: npt.NDArray[Any], geometry: Geometry
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], Geometry]:
-        after = [
-            -n % multiple for n, multiple in zip(voxels.shape, self.multiple_of, strict=True)
-        ]
+        after = [-n % multiple for n, multiple in zip(voxels.shape, self.multiple_of, strict=True)]
         inside = np.ones(voxels.shape, dtype=bool)
         if not any(after):
             return voxels, inside, geometry

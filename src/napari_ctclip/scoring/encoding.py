@@ -16,7 +16,14 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 
-__all__ = ["EncodedScan", "Progress", "StopRequested", "count_windows", "encode_input", "restored_scan"]
+__all__ = [
+    "EncodedScan",
+    "Progress",
+    "StopRequested",
+    "count_windows",
+    "encode_input",
+    "restored_scan",
+]
 
 Progress = Callable[[int, int], None]
 """Called with (windows done, windows in all)."""
@@ -135,13 +142,11 @@ def _spans(length: int, size: int, overlap: int) -> list[_Span]:
     """Return windows that cover an axis; neighbours meet in the middle of their overlap."""
     if length <= size:
         return [_Span(0, length, 0, length)]
-    starts = list(range(0, length - size, size - overlap)) + [length - size]
+    starts = [*range(0, length - size, size - overlap), length - size]
     spans = []
     for i, start in enumerate(starts):
         keep_start = 0 if i == 0 else (starts[i - 1] + size + start) // 2
-        keep_stop = (
-            length if i == len(starts) - 1 else (start + size + starts[i + 1]) // 2
-        )
+        keep_stop = length if i == len(starts) - 1 else (start + size + starts[i + 1]) // 2
         spans.append(_Span(start, start + size, keep_start, keep_stop))
     return spans
 

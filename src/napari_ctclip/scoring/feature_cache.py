@@ -27,7 +27,7 @@ def default_cache_folder() -> Path:
 
 
 def cache_key(volume_hash: str, weights_hash: str, preprocessing_hash: str) -> str:
-    """Return the name of an entry: a hash of the volume's content, the weights, the preprocessing."""
+    """Return the name of an entry, from the hashes of scan, weights and preprocessing."""
     parts = "\n".join((_SCHEMA, volume_hash, weights_hash, preprocessing_hash))
     return hashlib.sha256(parts.encode()).hexdigest()
 

@@ -61,9 +61,7 @@ class TokenIndex:
         cosines = self._model.embed_text(texts).float().to(self._tokens.device)
         positive, negative = (cosines @ self._tokens[token]).view(-1, 2).unbind(dim=1)
         background = None if self._background is None else self._background[token]
-        return [
-            float(v) for v in contrast(positive, self._smooth_maximum(negative, background))
-        ]
+        return [float(v) for v in contrast(positive, self._smooth_maximum(negative, background))]
 
     def _held_against(self, negative: Tensor) -> Tensor:
         return self._smooth_maximum(negative, self._background)
