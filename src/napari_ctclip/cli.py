@@ -1,0 +1,286 @@
+"""``napari-ctclip``: view, score, segment, demo, models.
+
+Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
+from napari_ctclip.core.notice import Notice
+from napari_ctclip.core.prompt import Prompt
+
+if TYPE_CHECKING:
+    from napari_ctclip.core.organ_masks import OrganMasks
+    from napari_ctclip.core.volume import Volume
+    from napari_ctclip.session import Session
+
+__all__ = ["app", "main"]
+
+EXIT_BAD_DATA = 3
+_QUICK, _NONE = "quick", "none"
+
+app = typer.Typer(
+    help="Type a finding, see where it is on a CT. Research use only, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Models that can be loaded.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True)
+
+CtArgument = Annotated[
+    Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
+]
+SeriesOption = Annotated[
+    str | None, typer.Option(help="Series of a DICOM folder: its place in the list, or its number.")
+]
+MasksOption = Annotated[
+    str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")
+]
+ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+
+
+@app.command()
+def view(
+    ct: CtArgument,
+    prompt: Annotated[list[str] | None, typer.Option(help="Ask this at once; repeatable.")] = None,
+    series: SeriesOption = None,
+    masks: MasksOption = _QUICK,
+    model: ModelOption = "starter",
+) -> None:
+    """Open a CT in napari with the CT-CLIP panel."""
+    with _data_errors():
+        from napari_ctclip.plugin.launch import open_window
+
+        masks_file = None if masks in (_QUICK, _NONE) else Path(masks)
+        open_window(ct, masks=masks_file, prompts=tuple(prompt or ()), model=model, series=series)
+        import napari
+
+        napari.run()
+
+
+@app.command()
+def score(
+    ct: CtArgument,
+    prompt: Annotated[list[str], typer.Option(help="A finding in words; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores, heatmaps, figures, provenance.")],
+    negative: Annotated[
+        list[str] | None,
+        typer.Option(help="What the prompts are held against, one each or one for all."),
+    ] = None,
+    series: SeriesOption = None,
+    masks: MasksOption = _QUICK,
+    model: ModelOption = "starter",
+    device: DeviceOption = "auto",
+) -> None:
+    """Ask a CT for findings, without a window: scores.csv, heatmaps, figures, provenance.json."""
+    prompts = _paired(prompt, negative or [])
+    with _data_errors():
+        from napari_ctclip.answer_files import write_answers
+        from napari_ctclip.session import Session
+
+        session = Session(device=device)
+        _open(session, ct, series=series, masks=masks)
+        session.load_model(model)
+        _encode(session)
+        for question in prompts:
+            session.ask(question)
+        files = write_answers(session, out)
+    _print_answers(session)
+    _out.print(f"{len(files)} files in {out}")
+
+
+@app.command()
+def segment(
+    ct: CtArgument,
+    out: Annotated[
+        Path, typer.Option(help="Label map to write (.nii.gz); its legend goes beside.")
+    ],
+    method: Annotated[
+        str, typer.Option(help="quick (from HU, needs nothing) or totalsegmentator (installed).")
+    ] = _QUICK,
+    fast: Annotated[bool, typer.Option(help="TotalSegmentator's 3 mm model.")] = False,
+    series: SeriesOption = None,
+) -> None:
+    """Write organ masks of a CT."""
+    if method not in (_QUICK, "totalsegmentator"):
+        raise typer.BadParameter(f"{method!r} is neither 'quick' nor 'totalsegmentator'")
+    with _data_errors():
+        from napari_ctclip.io import read_volume
+        from napari_ctclip.io.exports import write_organ_masks
+
+        read = read_volume(ct, series=series)
+        _print_notices(read.notices)
+        masks = _quick(read.volume) if method == _QUICK else _total(read.volume, fast=fast)
+        write_organ_masks(masks, read.volume, out)
+    for name, millilitres in masks.volumes_ml().items():
+        _out.print(f"{name:28s} {millilitres:9.1f} ml")
+
+
+@app.command()
+def demo(
+    ct: Annotated[Path | None, typer.Argument(help="Your own CT; a simulated one if none.")] = None,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("demo_output"),
+    window: Annotated[
+        bool | None, typer.Option(help="Keep the window open (default: if there is a display).")
+    ] = None,
+) -> None:
+    """Open a chest CT, type findings, show where they are; without a display, save the picture."""
+    interactive = _has_display() if window is None else window
+    if not _has_display():
+        _restart_under_xvfb()
+    with _data_errors():
+        from napari_ctclip.answer_files import write_answers
+        from napari_ctclip.plugin.demo import run_demo
+
+        session = run_demo(ct, out, interactive=interactive)
+        files = write_answers(session, out)
+    _print_answers(session)
+    for path in sorted({*files, *out.glob("window*.png")}):
+        _out.print(f"  {path}")
+    if interactive:
+        import napari
+
+        napari.run()
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """List the models that can be loaded, with licence and size."""
+    from napari_ctclip.models.registry import known_models
+
+    for entry in known_models():
+        _out.print(f"{entry.name:12s} {entry.licence:14s} {entry.size_mb:7.1f} MB  {entry.summary}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+# --- inside -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _data_errors() -> Iterator[None]:
+    """Turn what this package refuses into one line and exit code 3."""
+    try:
+        yield
+    except SeriesChoiceNeeded as error:
+        _err.print(f"error: {error}", markup=False)
+        for number, line in enumerate(error.choices, start=1):
+            _err.print(f"  --series {number}   {line}", markup=False)
+        raise typer.Exit(EXIT_BAD_DATA) from None
+    except CtClipError as error:
+        _err.print(f"error: {error}", markup=False)
+        raise typer.Exit(EXIT_BAD_DATA) from None
+
+
+def _paired(positives: Sequence[str], negatives: Sequence[str]) -> list[Prompt]:
+    if len(negatives) not in (0, 1, len(positives)):
+        raise typer.BadParameter(
+            f"{len(negatives)} --negative for {len(positives)} --prompt; give none, one for all, "
+            "or one each"
+        )
+    if any(not text.strip() for text in positives):
+        raise typer.BadParameter("a --prompt needs at least one word, e.g. 'lung nodule'")
+    held_against = list(negatives) * (len(positives) if len(negatives) == 1 else 1)
+    held_against = held_against or [""] * len(positives)
+    return [Prompt(p, n) for p, n in zip(positives, held_against, strict=True)]
+
+
+def _open(session: Session, ct: Path, *, series: str | None, masks: str) -> None:
+    from napari_ctclip.core.study import Study
+    from napari_ctclip.io import read_organ_masks, read_volume
+
+    read = read_volume(ct, series=series)
+    _print_notices(read.notices)
+    organ_masks: OrganMasks | None = None
+    if masks == _QUICK:
+        organ_masks = _quick(read.volume)
+    elif masks != _NONE:
+        read_masks = read_organ_masks(Path(masks), read.volume)
+        _print_notices(read_masks.notices)
+        organ_masks = read_masks.masks
+    session.set_study(Study(read.volume, organ_masks))
+
+
+def _quick(volume: Volume) -> OrganMasks:
+    from napari_ctclip.regions.quick_masks import quick_organ_masks
+
+    return quick_organ_masks(volume)
+
+
+def _total(volume: Volume, *, fast: bool) -> OrganMasks:
+    from napari_ctclip.io import read_organ_masks
+    from napari_ctclip.regions.totalsegmentator import segment_with_totalsegmentator
+
+    with _err.status("TotalSegmentator ..."):
+        label_map = segment_with_totalsegmentator(volume, fast=fast)
+    return read_organ_masks(label_map, volume).masks
+
+
+def _encode(session: Session) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, transient=True) as bar:
+        task = bar.add_task("encoding", total=None)
+        encoding = session.compute_encoding(
+            progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    _print_notices(encoding.notices)
+    session.set_encoding(encoding)
+
+
+def _print_notices(notices: Sequence[Notice]) -> None:
+    for notice in notices:
+        _err.print(str(notice), markup=False)
+
+
+def _print_answers(session: Session) -> None:
+    for answer in session.answers:
+        best = answer.focus
+        x, y, z = best.peak.world_mm
+        _out.print(
+            f"{answer.prompt.positive:28s} {best.anatomy.replace('_', ' '):14s} "
+            f"probability {best.probability:.2f}  similarity {best.similarity:+.3f}  "
+            f"peak x {x:.0f} y {y:.0f} z {z:.0f} mm",
+            markup=False,
+        )
+
+
+def _has_display() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _restart_under_xvfb() -> None:
+    """Run the same command on a virtual screen; comes back only if there is none to be had."""
+    from shutil import which
+
+    if which("xvfb-run") is None:
+        _err.print("error: no display and no Xvfb; install it with: sudo apt-get install xvfb")
+        raise typer.Exit(2)
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
+    screen = ["xvfb-run", "-a", "-s", "-screen 0 1920x1200x24"]
+    command = [*screen, sys.executable, "-m", "napari_ctclip.cli", *sys.argv[1:], "--no-window"]
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main()
