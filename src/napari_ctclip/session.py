@@ -21,6 +21,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
+from napari_ctclip.regions.body_tokens import body_tokens
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 from napari_ctclip.scoring.probe import Probe, probe_at
@@ -225,6 +226,7 @@ class Session:
                 model, model_input, device=device, progress=progress, should_stop=should_stop
             )
             notices += self.cache.store(key, scan.features)
+        scan = scan.within(body_tokens(study.volume, scan.input_geometry, model.patch_size))
         index = TokenIndex(model, scan)
         return Encoding(
             scan, index, self._regions(study.organ_masks, scan), notices, features is not None
@@ -246,11 +248,24 @@ class Session:
         CtClipError
             If the scan is not encoded yet.
         """
-        prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
-        answer = self._answer(prompt)
-        self._answers[prompt.positive] = answer
-        self.answered.emit(answer)
+        answer = self.compute_answer(Prompt(prompt) if isinstance(prompt, str) else prompt)
+        self.set_answer(answer)
         return answer
+
+    def compute_answer(self, prompt: Prompt) -> Answer:
+        """Return the answer to a prompt without keeping it: the slow half of :meth:`ask`.
+
+        Raises
+        ------
+        CtClipError
+            If the scan is not encoded yet.
+        """
+        return self._answer(prompt)
+
+    def set_answer(self, answer: Answer) -> None:
+        """Keep an answer; it replaces the one to the same positive text."""
+        self._answers[answer.prompt.positive] = answer
+        self.answered.emit(answer)
 
     def answer_to(self, positive: str) -> Answer | None:
         """Return the answer to a prompt asked before, by its positive text."""

@@ -27,7 +27,7 @@ def test_contrast_times_scale_is_the_logit_of_the_softmax_among_all_prompts() ->
     tokens = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
     texts = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
     scale = 12.0
-    similarity = contrast(tokens @ texts[0], background_similarity(tokens, texts[1:], scale))
+    similarity = contrast(tokens @ texts[0], background_similarity(tokens.T, texts[1:], scale))
     expected = torch.softmax(scale * tokens @ texts.T, dim=1)[:, 0]
     assert torch.allclose(softmax_probability(similarity, scale), expected, atol=1e-6)
 
@@ -74,6 +74,25 @@ def test_padding_is_outside_the_field_of_view() -> None:
     values = _index(model).similarity_map(Prompt("bright")).values
     assert np.isnan(values).any()
     assert np.isfinite(values).any()
+
+
+def test_tokens_outside_the_body_do_not_answer() -> None:
+    model, study = TinyModel(), ball_study()
+    scan = encode_input(model, model.preprocessing.prepare(study.volume))
+    inside = np.zeros(scan.inside.shape, dtype=bool)
+    inside[:4] = True
+    index = TokenIndex(model, scan.within(inside))
+    values = index.similarity_map(Prompt("bright")).values
+    assert np.array_equal(np.isfinite(values), inside & scan.inside)
+    assert index.similarity_at(int(np.flatnonzero(~inside)[0]), [Prompt("bright")]) == []
+
+
+def test_value_at_a_token_is_the_value_of_the_map_there() -> None:
+    index = _index(TinyModel())
+    prompt = Prompt("bright")
+    values = index.similarity_map(prompt).values
+    (found,) = index.similarity_at(1234, [prompt])
+    assert found == pytest.approx(float(values.ravel()[1234]), abs=1e-5)
 
 
 def test_organ_with_the_ball_scores_above_the_other_and_owns_the_peak() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -45,13 +45,18 @@ class EncodedScan:
     token_geometry : Geometry
         Grid (d, h, w) of the tokens: what a similarity map lies on.
     inside : ndarray, shape (d, h, w), bool
-        Tokens of which at least half lies in the scan's field of view.
+        Tokens that can answer: at least half in the scan's field of view, and within the body
+        where :meth:`within` was told it.
     """
 
     features: FeatureMap
     input_geometry: Geometry
     token_geometry: Geometry
     inside: npt.NDArray[np.bool_]
+
+    def within(self, tokens: npt.NDArray[np.bool_]) -> EncodedScan:
+        """Return the scan with only ``tokens`` (d, h, w) able to answer."""
+        return replace(self, inside=self.inside & tokens)
 
 
 @dataclass(frozen=True)

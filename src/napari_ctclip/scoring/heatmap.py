@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,39 +36,41 @@ class TokenIndex:
         self._model = model
         self.scan = scan
         self.scale = float(model.logit_scale.exp())
-        dense = model.embed_dense(scan.features)[0].float()
-        self._tokens = dense.flatten(1).T.contiguous()  # (N, E): one token is one cache line
-        self._outside = torch.from_numpy(~scan.inside.ravel())
+        dense = model.embed_dense(scan.features)[0].float().flatten(1)
+        self._inside = np.flatnonzero(scan.inside)
+        # (E, n), only tokens that can answer: a prompt's cost is reading this array once
+        self._tokens = dense[:, torch.from_numpy(self._inside).to(dense.device)].contiguous()
         self._background: Tensor | None = None
         if model.background_prompts:
-            normal = model.embed_text(model.background_prompts).float()
+            normal = model.embed_text(model.background_prompts).float().to(dense.device)
             self._background = background_similarity(self._tokens, normal, self.scale)
 
     @torch.inference_mode()
     def similarity_map(self, prompt: Prompt) -> SimilarityMap:
         """Return where the scan answers to the prompt, on the token grid."""
         texts = self._model.embed_text([prompt.positive, prompt.negative]).float()
-        cosines = self._tokens @ texts.T.to(self._tokens.device)
-        values = contrast(cosines[:, 0], self._held_against(cosines[:, 1]))
-        flat = values.cpu().masked_fill_(self._outside, torch.nan)
-        grid = np.asarray(flat.numpy().reshape(self.scan.token_geometry.shape), dtype=np.float32)
-        return SimilarityMap(grid, self.scan.token_geometry, prompt)
+        positive, negative = texts.to(self._tokens.device) @ self._tokens
+        found = contrast(positive, self._held_against(negative, self._background))
+        values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
+        values.ravel()[self._inside] = found.cpu().numpy()
+        return SimilarityMap(values, self.scan.token_geometry, prompt)
 
     @torch.inference_mode()
-    def similarity_at(self, token: int, prompts: list[Prompt]) -> list[float]:
-        """Return the similarity of several prompts at one token (flat index)."""
-        if not prompts:
+    def similarity_at(self, token: int, prompts: Sequence[Prompt]) -> list[float]:
+        """Return each prompt's similarity at one token (flat index); empty outside the body."""
+        place = int(np.searchsorted(self._inside, token))
+        outside = place == len(self._inside) or self._inside[place] != token
+        if outside or not prompts:
             return []
         texts = [text for p in prompts for text in (p.positive, p.negative)]
-        cosines = self._model.embed_text(texts).float().to(self._tokens.device)
-        positive, negative = (cosines @ self._tokens[token]).view(-1, 2).unbind(dim=1)
-        background = None if self._background is None else self._background[token]
-        return [float(v) for v in contrast(positive, self._smooth_maximum(negative, background))]
+        vector = self._tokens[:, place]
+        cosines = self._model.embed_text(texts).float().to(vector.device) @ vector
+        background = None if self._background is None else self._background[place]
+        held_against = self._held_against(cosines[1::2], background)
+        return [float(v) for v in contrast(cosines[0::2], held_against)]
 
-    def _held_against(self, negative: Tensor) -> Tensor:
-        return self._smooth_maximum(negative, self._background)
-
-    def _smooth_maximum(self, negative: Tensor, background: Tensor | None) -> Tensor:
+    def _held_against(self, negative: Tensor, background: Tensor | None) -> Tensor:
+        """Return the smooth maximum of the prompt's own negative and normal anatomy."""
         if background is None:
             return negative
         return torch.logaddexp(self.scale * negative, self.scale * background) / self.scale

@@ -117,5 +117,5 @@ def _ranked(
         return ()
     flat = int(np.ravel_multi_index(tuple(token), grid.shape))
     values = token_index.similarity_at(flat, list(prompts))
-    found = [RankedFinding(p.positive, v) for p, v in zip(prompts, values, strict=True)]
+    found = [RankedFinding(p.positive, v) for p, v in zip(prompts, values, strict=False)]
     return tuple(sorted(found, key=lambda f: f.similarity, reverse=True))

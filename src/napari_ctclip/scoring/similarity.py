@@ -17,14 +17,14 @@ def background_similarity(tokens: Tensor, negatives: Tensor, scale: float) -> Te
 
     Parameters
     ----------
-    tokens : Tensor (N, E)
-        Unit-norm embeddings of places.
+    tokens : Tensor (E, N)
+        Unit-norm embeddings of places, one a column.
     negatives : Tensor (M, E)
         Unit-norm embeddings of what the prompt is held against.
     scale : float
         The model's factor on a cosine (``exp(logit_scale)``).
     """
-    return torch.logsumexp(scale * (tokens @ negatives.T), dim=1) / scale
+    return torch.logsumexp(scale * (negatives @ tokens), dim=0) / scale
 
 
 def contrast(positive: Tensor, background: Tensor) -> Tensor:
