@@ -162,10 +162,12 @@ def demo(
 @models_app.command("list")
 def list_models() -> None:
     """List the models that can be loaded, with licence and size."""
-    from napari_ctclip.models.registry import known_models
+    from napari_ctclip.models.registry import KNOWN_MODELS
 
-    for entry in known_models():
-        _out.print(f"{entry.name:12s} {entry.licence:14s} {entry.size_mb:7.1f} MB  {entry.summary}")
+    for model in KNOWN_MODELS:
+        _out.print(
+            f"{model.name:12s} {model.licence:12s} {model.size_mb:6.1f} MB  {model.description}"
+        )
 
 
 def main() -> None:

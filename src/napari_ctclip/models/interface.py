@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -88,7 +88,6 @@ class EncodingWindows:
     overlap: tuple[int, int, int]
 
 
-@runtime_checkable
 class VisionLanguageModel(Protocol):
     """A CT vision-language model.
 
@@ -114,15 +113,22 @@ class VisionLanguageModel(Protocol):
         From region scores to probabilities, where it was fitted.
     """
 
-    name: str
-    preprocessing: Preprocessing
-    patch_size: tuple[int, int, int]
-    region_readout: Literal["dense", "regions"]
-    encoding_windows: EncodingWindows
-    background_prompts: tuple[str, ...]
-    suggested_prompts: tuple[str, ...]
-    calibration: Calibration | None
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def patch_size(self) -> tuple[int, int, int]: ...
+    @property
+    def region_readout(self) -> Literal["dense", "regions"]: ...
+    @property
+    def encoding_windows(self) -> EncodingWindows: ...
+    @property
+    def background_prompts(self) -> tuple[str, ...]: ...
+    @property
+    def suggested_prompts(self) -> tuple[str, ...]: ...
+    @property
+    def calibration(self) -> Calibration | None: ...
     @property
     def logit_scale(self) -> Tensor: ...
 
