@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.errors import GeometryMismatch, UnknownLabelScheme
 from napari_ctclip.core.geometry import Geometry
 
@@ -53,8 +54,9 @@ class OrganMasks:
     def mask(self, anatomy: str) -> npt.NDArray[np.bool_]:
         """Return the voxels (D, H, W) of one anatomy, or of a group such as ``"lung"``.
 
-        A group is every legend entry named ``group`` or starting with ``group_``; ``"body"`` is
-        every labelled voxel, since organs are cut out of it.
+        A group is every legend entry named ``group`` or starting with ``group_``, and what
+        ``anatomy.GROUPS`` joins under that name (``"lung_right"`` finds the right lobes, ``"ribs"``
+        every rib); ``"body"`` is every labelled voxel, since organs are cut out of it.
 
         Raises
         ------
@@ -74,11 +76,7 @@ class OrganMasks:
         """Return the labels that make up an anatomy or a group; empty if there are none."""
         if anatomy == "body":
             return tuple(self.legend.values())
-        return tuple(
-            label
-            for name, label in self.legend.items()
-            if name == anatomy or name.startswith(f"{anatomy}_")
-        )
+        return tuple(self.legend[name] for name in members(anatomy, self.legend))
 
     def name_at(self, index: tuple[int, int, int]) -> str:
         """Return the anatomy at a voxel; an empty string where there is none."""
