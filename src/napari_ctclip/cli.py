@@ -5,8 +5,6 @@ Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard erro
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +49,16 @@ SeriesOption = Annotated[
 MasksOption = Annotated[
     str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")
 ]
+LegendOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What the numbers of --masks mean: a JSON or TSV file, 'totalsegmentator-v1' or "
+        "'totalsegmentator-v2'."
+    ),
+]
+SuspiciousOption = Annotated[
+    bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
+]
 ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 
@@ -85,6 +93,8 @@ def score(
     ] = None,
     series: SeriesOption = None,
     masks: MasksOption = _QUICK,
+    legend: LegendOption = None,
+    accept_suspicious: SuspiciousOption = False,
     model: ModelOption = "starter",
     device: DeviceOption = "auto",
 ) -> None:
@@ -92,10 +102,15 @@ def score(
     prompts = _paired(prompt, negative or [])
     with _data_errors():
         from napari_ctclip.answer_files import write_answers
+        from napari_ctclip.core.study import Study
+        from napari_ctclip.io import read_volume
         from napari_ctclip.session import Session
 
         session = Session(device=device)
-        _open(session, ct, series=series, masks=masks)
+        read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
+        _print_notices(read.notices)
+        organ_masks = _organ_masks(read.volume, masks, legend=legend)
+        session.set_study(Study(read.volume, organ_masks))
         session.load_model(model)
         _encode(session)
         for question in prompts:
@@ -116,6 +131,7 @@ def segment(
     ] = _QUICK,
     fast: Annotated[bool, typer.Option(help="TotalSegmentator's 3 mm model.")] = False,
     series: SeriesOption = None,
+    accept_suspicious: SuspiciousOption = False,
 ) -> None:
     """Write organ masks of a CT."""
     if method not in (_QUICK, "totalsegmentator"):
@@ -124,7 +140,7 @@ def segment(
         from napari_ctclip.io import read_volume
         from napari_ctclip.io.exports import write_organ_masks
 
-        read = read_volume(ct, series=series)
+        read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
         _print_notices(read.notices)
         masks = _quick(read.volume) if method == _QUICK else _total(read.volume, fast=fast)
         write_organ_masks(masks, read.volume, out)
@@ -141,10 +157,12 @@ def demo(
     ] = None,
 ) -> None:
     """Open a chest CT, type findings, show where they are; without a display, save the picture."""
-    interactive = _has_display() if window is None else window
-    if not _has_display():
-        _restart_under_xvfb()
+    from napari_ctclip.plugin.display import has_display, restart_under_xvfb
+
+    interactive = has_display() if window is None else window
     with _data_errors():
+        if not has_display():
+            restart_under_xvfb("napari_ctclip.cli", "--no-window")
         from napari_ctclip.answer_files import write_answers
         from napari_ctclip.plugin.demo import run_demo
 
@@ -206,20 +224,16 @@ def _paired(positives: Sequence[str], negatives: Sequence[str]) -> list[Prompt]:
     return [Prompt(p, n) for p, n in zip(positives, held_against, strict=True)]
 
 
-def _open(session: Session, ct: Path, *, series: str | None, masks: str) -> None:
-    from napari_ctclip.core.study import Study
-    from napari_ctclip.io import read_organ_masks, read_volume
+def _organ_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
+    from napari_ctclip.io import read_organ_masks
 
-    read = read_volume(ct, series=series)
-    _print_notices(read.notices)
-    organ_masks: OrganMasks | None = None
+    if masks == _NONE:
+        return None
     if masks == _QUICK:
-        organ_masks = _quick(read.volume)
-    elif masks != _NONE:
-        read_masks = read_organ_masks(Path(masks), read.volume)
-        _print_notices(read_masks.notices)
-        organ_masks = read_masks.masks
-    session.set_study(Study(read.volume, organ_masks))
+        return _quick(volume)
+    read = read_organ_masks(Path(masks), volume, legend=legend)
+    _print_notices(read.notices)
+    return read.masks
 
 
 def _quick(volume: Volume) -> OrganMasks:
@@ -263,25 +277,6 @@ def _print_answers(session: Session) -> None:
             f"peak x {x:.0f} y {y:.0f} z {z:.0f} mm",
             markup=False,
         )
-
-
-def _has_display() -> bool:
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _restart_under_xvfb() -> None:
-    """Run the same command on a virtual screen; comes back only if there is none to be had."""
-    from shutil import which
-
-    if which("xvfb-run") is None:
-        _err.print("error: no display and no Xvfb; install it with: sudo apt-get install xvfb")
-        raise typer.Exit(2)
-    os.environ["QT_QPA_PLATFORM"] = "xcb"
-    screen = ["xvfb-run", "-a", "-s", "-screen 0 1920x1200x24"]
-    command = [*screen, sys.executable, "-m", "napari_ctclip.cli", *sys.argv[1:], "--no-window"]
-    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""Arterial calcification: plaques of the aorta and the coronary arteries."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ctclip.simulation.scene import Scene
+from napari_ctclip.simulation.tubes import Tube, tube_coverage
+
+__all__ = ["add_calcification"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def add_calcification(scene: Scene, rng: np.random.Generator) -> None:
+    """Add plaques to the aorta, the coronaries or both."""
+    where = str(rng.choice(["aorta", "coronary", "both"], p=[0.35, 0.25, 0.4]))
+    burden = float(rng.uniform(0.2, 1.0))
+    if where != "coronary":
+        for _ in range(2 + int(14 * burden * rng.random())):
+            capsules = _aortic_plaque(scene.mediastinum.aorta, rng)
+            _paint(scene, capsules, float(rng.uniform(250, 1200)), "aorta")
+    if where != "aorta":
+        for _ in range(2 + int(8 * burden * rng.random())):
+            vessel = scene.mediastinum.coronaries[int(rng.integers(0, 3))]
+            _paint(scene, _coronary_plaque(vessel, rng), float(rng.uniform(250, 1100)), "heart")
+
+
+def _aortic_plaque(aorta: Tube, rng: np.random.Generator) -> FloatArray:
+    """Return capsules (N, 8) that lie along the wall; the arch is the place of choice."""
+    p = aorta.points_mm
+    last = len(p) - 2
+    at = int(np.clip(rng.normal(0.42, 0.08) * last if rng.random() < 0.45
+                     else rng.uniform(0.3, 0.8) * last, 1, last))  # fmt: skip
+    along = p[at + 1] - p[at - 1]
+    along /= np.linalg.norm(along) + 1e-9
+    out = np.cross(along, rng.normal(0, 1, 3))
+    out /= np.linalg.norm(out) + 1e-9
+    round_ = np.cross(along, out)
+    thick = float(rng.uniform(0.9, 2.0))
+    radius = aorta.radii_mm[at] - 0.6 * thick
+    spread = float(rng.uniform(0.05, 0.6))  # radians to each side
+    length = float(rng.uniform(1, 8))
+    angles = np.linspace(-spread, spread, int(3 + 8 * spread))
+    ring = p[at] + radius * (np.cos(angles)[:, None] * out + np.sin(angles)[:, None] * round_)
+    ring += rng.normal(0, 0.4, ring.shape)
+    lower, upper = ring - along * length / 2, ring + along * length / 2
+    radii = np.full((len(ring), 1), thick) * rng.uniform(0.7, 1.0, (len(ring), 1))
+    return np.hstack([lower, upper, radii, radii])
+
+
+def _coronary_plaque(vessel: Tube, rng: np.random.Generator) -> FloatArray:
+    start = int(rng.integers(0, max(1, int(0.6 * len(vessel.points_mm)))))
+    stop = min(len(vessel.points_mm), start + int(rng.integers(2, 5)))
+    p = vessel.points_mm[start:stop] + rng.normal(0, 0.4, (stop - start, 3))
+    radius = np.full((len(p) - 1, 2), rng.uniform(1.0, 1.9))
+    return np.hstack([p[:-1], p[1:], radius])
+
+
+def _paint(scene: Scene, capsules: FloatArray, hu: float, anatomy: str) -> None:
+    found = tube_coverage(scene.canvas.grid, capsules)
+    if found is None:
+        return
+    box, share = found
+    scene.blend(box, hu, share)
+    scene.record("arterial calcification", anatomy, box=box, share=share,
+                 description="coronary" if anatomy == "heart" else "aortic")  # fmt: skip

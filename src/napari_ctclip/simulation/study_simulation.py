@@ -1,0 +1,186 @@
+"""simulate_study: a whole simulated chest CT from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.study import Study
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.simulation.acquisition import degrade_voxels
+from napari_ctclip.simulation.body_plan import LABELS, BodyPlan, body_profile, draw_body_plan
+from napari_ctclip.simulation.calcification import add_calcification
+from napari_ctclip.simulation.confusers import add_confusers
+from napari_ctclip.simulation.diffuse_lesions import (
+    add_consolidation,
+    add_emphysema,
+    add_ground_glass,
+)
+from napari_ctclip.simulation.focal_lesions import add_mass, add_nodules
+from napari_ctclip.simulation.grid import Grid
+from napari_ctclip.simulation.lesion import FINDINGS, SimulatedStudy, finding_bit
+from napari_ctclip.simulation.mediastinum import draw_mediastinum, paint_tube
+from napari_ctclip.simulation.noise_field import draw_noise
+from napari_ctclip.simulation.pleural_lesions import add_effusion, add_pneumothorax
+from napari_ctclip.simulation.report_writing import write_report
+from napari_ctclip.simulation.scene import Scene
+from napari_ctclip.simulation.torso import paint_torso
+from napari_ctclip.simulation.vessels import (
+    grow_lung_trees,
+    paint_airway_trees,
+    paint_vessel_trees,
+)
+
+__all__ = ["draw_findings", "simulate_study"]
+
+_PLANNING_MM = 4.0
+_NORMAL_SHARE = 0.17
+_PREVALENCE: dict[str, float] = {  # of the studies that are not normal
+    "lung nodule": 0.38,
+    "lung mass": 0.24,
+    "ground-glass opacity": 0.28,
+    "consolidation": 0.26,
+    "pleural effusion": 0.28,
+    "pneumothorax": 0.22,
+    "emphysema": 0.28,
+    "arterial calcification": 0.32,
+}
+
+_BEFORE_VESSELS: dict[str, Callable[[Scene, np.random.Generator], None]] = {
+    "emphysema": add_emphysema,
+    "ground-glass opacity": add_ground_glass,
+    "consolidation": add_consolidation,
+}
+_AFTER_VESSELS: dict[str, Callable[[Scene, np.random.Generator], None]] = {
+    "pleural effusion": add_effusion,
+    "pneumothorax": add_pneumothorax,
+    "lung nodule": add_nodules,
+    "lung mass": add_mass,
+    "arterial calcification": add_calcification,
+}
+
+
+def simulate_study(
+    seed: int,
+    *,
+    spacing_mm: tuple[float, float, float] = (2.0, 2.0, 2.0),
+    findings: Sequence[str] | None = None,
+    degrade: bool = True,
+) -> SimulatedStudy:
+    """Return the simulated chest CT of a seed.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same body and lesions at any spacing.
+    spacing_mm : tuple of float
+        Voxel spacing (z, y, x).
+    findings : sequence of str, optional
+        Exactly these of ``FINDINGS``; drawn at random if not given.
+    degrade : bool
+        Whether to add kernel, noise and thick slices.
+
+    Returns
+    -------
+    SimulatedStudy
+        Axes point Inferior, Posterior, Left; voxels in HU.
+
+    Raises
+    ------
+    KeyError
+        If a finding is unknown.
+    """
+    streams = {name: np.random.default_rng([seed, n]) for n, name in enumerate(_STREAMS)}
+    chosen = draw_findings(streams["findings"]) if findings is None else tuple(findings)
+    for finding in chosen:
+        finding_bit(finding)
+    plan = draw_body_plan(streams["body"])
+    grid = _scan_range(plan, streams["range"], spacing_mm)
+    scene = _build(plan, grid, streams)
+    _add_lesions(scene, chosen, seed, streams)
+    lesions = scene.lesions()
+    hu = scene.canvas.hu
+    if degrade:
+        hu = degrade_voxels(hu, streams["scanner"], spacing_mm=spacing_mm)
+    voxels = np.clip(np.round(hu), -2000, 3071).astype(np.int16)
+    geometry = Geometry.from_spacing(
+        grid.shape, spacing_mm, origin_ras=[-o for o in grid.origin_mm[::-1]]
+    )
+    study = Study(
+        volume=Volume(voxels, geometry),
+        organ_masks=OrganMasks(scene.canvas.labels, dict(LABELS), geometry, source="simulation"),
+        report=write_report(lesions, streams["report"]),
+        study_id=f"simulated-{seed}",
+    )
+    return SimulatedStudy(study, scene.bits, lesions)
+
+
+_STREAMS = ("findings", "body", "range", "noise", "tubes", "trees", "confusers", "scanner",
+            "report")  # fmt: skip
+_FIRST_LESION_STREAM = 100
+
+
+def draw_findings(rng: np.random.Generator) -> tuple[str, ...]:
+    """Return findings at their prevalence; a share of studies is normal."""
+    if rng.random() < _NORMAL_SHARE:
+        return ()
+    drawn = tuple(f for f in FINDINGS if rng.random() < _PREVALENCE[f])
+    return drawn or (str(rng.choice(FINDINGS)),)
+
+
+def _scan_range(
+    plan: BodyPlan, rng: np.random.Generator, spacing_mm: tuple[float, float, float]
+) -> Grid:
+    """Return the voxels of a scan from the lower neck to the upper abdomen."""
+    top = -float(rng.uniform(8, 45))
+    bottom = plan.height_mm + float(rng.uniform(5, 70))
+    body = body_profile(plan).rows[:, 3].max()
+    # Fields of view hold the lungs; a large body is cut at the sides.
+    field = float(np.clip(2 * body * rng.uniform(0.86, 1.12), 2 * 128 * plan.width_scale + 24, 440))
+    centre_y = float(rng.uniform(-8, 14))
+    extent = (bottom - top, field, field)
+    shape = tuple(max(8, round(e / s)) for e, s in zip(extent, spacing_mm, strict=True))
+    half = [0.5 * s for s in spacing_mm]
+    origin = (top + half[0], centre_y - field / 2 + half[1], -field / 2 + half[2])
+    return Grid((shape[0], shape[1], shape[2]), spacing_mm, origin)
+
+
+def _build(plan: BodyPlan, grid: Grid, streams: dict[str, np.random.Generator]) -> Scene:
+    """Return the painted torso with everything drawn that is to come into it."""
+    noise = draw_noise(streams["noise"])
+    canvas = paint_torso(plan, grid, noise)
+    reach = (plan.height_mm + 40, 2 * 130 * plan.depth_scale, 2 * 150 * plan.width_scale)
+    shape = tuple(int(r / _PLANNING_MM) for r in reach)
+    origin = (-10.0, -reach[1] / 2, -reach[2] / 2)
+    step = (_PLANNING_MM,) * 3
+    coarse = paint_torso(plan, Grid((shape[0], shape[1], shape[2]), step, origin), noise)
+    mediastinum = draw_mediastinum(plan, streams["tubes"])
+    for tube in mediastinum.tubes:
+        paint_tube(coarse, tube)
+    trees = grow_lung_trees(coarse, plan, streams["trees"], hila_mm=mediastinum.hila_mm)
+    bits = np.zeros(grid.shape, np.uint8)
+    return Scene(canvas, coarse, plan, mediastinum, trees, noise, bits)
+
+
+def _add_lesions(
+    scene: Scene, chosen: Sequence[str], seed: int, streams: dict[str, np.random.Generator]
+) -> None:
+    """Paint changes of the parenchyma, then vessels and airways, then all other lesions."""
+    lesion_rng = {
+        finding: np.random.default_rng([seed, _FIRST_LESION_STREAM + n])
+        for n, finding in enumerate(FINDINGS)
+    }
+    for finding, add in _BEFORE_VESSELS.items():
+        if finding in chosen:
+            add(scene, lesion_rng[finding])
+    paint_vessel_trees(scene.canvas, scene.plan, scene.trees)
+    paint_airway_trees(scene.canvas, scene.trees)
+    for tube in scene.mediastinum.tubes:
+        paint_tube(scene.canvas, tube)
+    add_confusers(scene, streams["confusers"])
+    for finding, add in _AFTER_VESSELS.items():
+        if finding in chosen:
+            add(scene, lesion_rng[finding])
