@@ -1,0 +1,1 @@
+"""Where to look: token grids and organ masks made from HU."""
