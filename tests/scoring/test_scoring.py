@@ -102,7 +102,7 @@ def test_organ_with_the_ball_scores_above_the_other_and_owns_the_peak() -> None:
     regions = token_regions(study.organ_masks, index.scan.input_geometry, model.patch_size)
     answer = index.similarity_map(Prompt("bright"))
     scores = {s.anatomy: s for s in region_scores(answer, regions, scale=index.scale)}
-    assert set(scores) == {WHOLE_SCAN, "lung_right", "lung_left", "lung"}
+    assert set(scores) == {WHOLE_SCAN, "lung_right", "lung_left", "lung", "thoracic_cavity"}
     assert scores["lung_left"].similarity > scores["lung_right"].similarity + 0.5
     assert scores["lung"].peak == scores["lung_left"].peak == scores[WHOLE_SCAN].peak
 

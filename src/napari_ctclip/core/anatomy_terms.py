@@ -24,11 +24,12 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "bone",
         r"bon(e|es|y)|osseous|ribs?|vertebra\w*|stern\w+|fractures?|spine|spinal",
     ),
+    ("thoracic_cavity", r"pleura\w*|effusions?|hydrothorax|h(a?e)mothorax|empyema"),
     (
         "lung",
-        r"lungs?|pulmonary|pleura\w*|lob(e|es|ar)|apical|subpleural|nodul\w+|ground.?glass|ggo|"
+        r"lungs?|pulmonary|lob(e|es|ar)|apical|subpleural|nodul\w+|ground.?glass|ggo|"
         r"consolidat\w+|emphysem\w+|bulla\w*|pneumo\w+|atelecta\w+|bronchi\w+|honeycomb\w+|"
-        r"fibro\w+|reticul\w+|interstitial|airspace|opacit\w+|opacif\w+|hydrothorax|infiltrat\w+",
+        r"fibro\w+|reticul\w+|interstitial|airspace|opacit\w+|opacif\w+|infiltrat\w+",
     ),
 )
 _PATTERNS = tuple((name, re.compile(rf"\b({words})\b", re.IGNORECASE)) for name, words in _TERMS)

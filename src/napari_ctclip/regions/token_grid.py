@@ -9,11 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.preprocessing.spatial import resample_labels
+from napari_ctclip.regions.thoracic_cavity import thoracic_cavity_tokens
 
-__all__ = ["TokenRegions", "token_regions"]
+__all__ = ["THORACIC_CAVITY", "TokenRegions", "token_regions"]
+
+THORACIC_CAVITY = "thoracic_cavity"
+"""Region made from the lungs: where pleural findings are looked for."""
+
+_ASKED_AS_ONE = ("lung", "kidney", "heart", "bone")
+"""Anatomies that label maps store in parts and prompts ask for as one."""
 
 _MOSTLY = 0.5
 """Ours: a token belongs to an organ that fills at least half of it, so that a lung's tokens hold
@@ -36,7 +44,7 @@ class TokenRegions:
 def token_regions(
     masks: OrganMasks, input_geometry: Geometry, patch_size: tuple[int, int, int]
 ) -> TokenRegions:
-    """Return the tokens of each anatomy, and of "lung" where it is stored in parts.
+    """Return the tokens of each anatomy, of organs stored in parts, and of the thoracic cavity.
 
     Parameters
     ----------
@@ -56,9 +64,14 @@ def token_regions(
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is not None and number in names:
             tokens[names[number]] = _organ_tokens(labels, number, box, (grid, patch_size))
-    for group in _groups(tokens):
-        parts = [t for name, t in tokens.items() if name.startswith(f"{group}_")]
-        tokens[group] = np.unique(np.concatenate(parts))
+    for group in _ASKED_AS_ONE:
+        parts = [tokens[name] for name in members(group, tokens)]
+        if group not in tokens and parts:
+            tokens[group] = np.unique(np.concatenate(parts))
+    if "lung" in tokens and THORACIC_CAVITY not in tokens:
+        cavity = thoracic_cavity_tokens(tokens["lung"], input_geometry.coarsened(patch_size))
+        if len(cavity):
+            tokens[THORACIC_CAVITY] = cavity
     return TokenRegions(tokens)
 
 
@@ -90,12 +103,3 @@ def _organ_tokens(
         inside = filled > 0
     index = np.argwhere(inside) + np.asarray(first)
     return np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), grid).astype(np.intp)
-
-
-def _groups(tokens: Mapping[str, npt.NDArray[np.intp]]) -> tuple[str, ...]:
-    """Return organs that are stored in parts and asked for as one."""
-    return tuple(
-        group
-        for group in ("lung", "kidney")
-        if group not in tokens and any(name.startswith(f"{group}_") for name in tokens)
-    )
