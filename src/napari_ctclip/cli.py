@@ -243,12 +243,10 @@ def _quick(volume: Volume) -> OrganMasks:
 
 
 def _total(volume: Volume, *, fast: bool) -> OrganMasks:
-    from napari_ctclip.io import read_organ_masks
     from napari_ctclip.regions.totalsegmentator import segment_with_totalsegmentator
 
     with _err.status("TotalSegmentator ..."):
-        label_map = segment_with_totalsegmentator(volume, fast=fast)
-    return read_organ_masks(label_map, volume).masks
+        return segment_with_totalsegmentator(volume, fast=fast)
 
 
 def _encode(session: Session) -> None:

@@ -7,7 +7,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 
@@ -58,18 +57,17 @@ def install(folders: Path, body: str) -> None:
     program.chmod(0o755)
 
 
-def test_label_map_lies_on_the_grid_of_the_volume(folders: Path, volume: Volume) -> None:
+def test_masks_lie_on_the_grid_of_the_volume_with_its_names(folders: Path, volume: Volume) -> None:
     install(folders, COPIES_THE_SCAN)
     lines: list[str] = []
-    path = segment_with_totalsegmentator(
-        volume, task="lung_vessels", fast=True, device="cpu", progress=lines.append
-    )
-    image = nib.load(path)
-    np.testing.assert_allclose(image.affine, volume.geometry.affine, atol=1e-4)
-    np.testing.assert_array_equal(np.asarray(image.dataobj), volume.voxels)
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    masks = segment_with_totalsegmentator(volume, fast=True, device="cpu", progress=lines.append)
+    assert masks.source == "TotalSegmentator"
+    assert masks.geometry.coincides_with(volume.geometry)
+    np.testing.assert_array_equal(masks.labels, volume.voxels)
+    assert masks.legend["spleen"] == 1
+    assert not list(folders.iterdir())
     assert lines[0] == "Predicting True"
-    assert lines[1].endswith("--ml --task lung_vessels --fast --device cpu")
+    assert lines[1].endswith("--ml --task total --fast --device cpu")
 
 
 def test_failure_shows_the_end_of_its_log(folders: Path, volume: Volume) -> None:

@@ -12,13 +12,16 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Literal
 
 import nibabel as nib
 
 from napari_ctclip.core.errors import Cancelled, CtClipError
+from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.io.organ_mask_files import read_organ_masks
 
 __all__ = ["Device", "is_installed", "segment_with_totalsegmentator"]
 
@@ -52,8 +55,8 @@ def segment_with_totalsegmentator(
     device: Device = "auto",
     progress: Callable[[str], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> Path:
-    """Return the label map that TotalSegmentator makes of a volume, a NIfTI file.
+) -> OrganMasks:
+    """Return the organ masks that TotalSegmentator makes of a volume.
 
     It downloads its weights by itself when it runs for the first time.
 
@@ -74,33 +77,31 @@ def segment_with_totalsegmentator(
 
     Returns
     -------
-    Path
-        The label map on the volume's grid, alone in a new temporary folder, which belongs to the
-        caller: delete it after reading.
+    OrganMasks
+        On the grid of ``volume``, with source ``"TotalSegmentator"``.
 
     Raises
     ------
     Cancelled
         If ``should_stop`` says so; the process has ended and its files are gone.
     CtClipError
-        If TotalSegmentator is not installed, fails, or writes no label map.
+        If TotalSegmentator is not installed, fails, or writes no label map that can be read.
     """
     program = _program()
     if program is None:
         raise CtClipError(f"TotalSegmentator is not installed; install it with {_HOW_TO_INSTALL}")
-    folder = Path(tempfile.mkdtemp(prefix="ctclip-segment-"))
-    try:
-        scan, labels = folder / "ct.nii.gz", folder / "labels.nii.gz"
+    with tempfile.TemporaryDirectory(prefix="ctclip-segment-") as folder:
+        scan, labels = Path(folder) / "ct.nii.gz", Path(folder) / "labels.nii.gz"
         _write(volume, scan)
         command = [program, "-i", str(scan), "-o", str(labels), "--ml", "--task", task]
         command += ["--fast"] if fast else []
         command += ["--device", device] if device != "auto" else []
         _run(command, progress=progress, should_stop=should_stop)
         scan.unlink()
-        return _only_label_map(folder, labels)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        # the other tasks' names stand in the file that is written
+        legend = "totalsegmentator-v2" if task == "total" else None
+        read = read_organ_masks(_only_label_map(Path(folder), labels), volume, legend=legend)
+    return replace(read.masks, source="TotalSegmentator")
 
 
 def _program() -> str | None:
