@@ -41,8 +41,10 @@ def write_answers(session: Session, folder: Path) -> list[Path]:
         Made if it does not exist. Files of the same name are replaced, each whole or not at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    study = session.study
+    study, model = session.study, session.model
     assert study is not None, "an answer implies a study"
+    assert model is not None, "an answer implies a model"
+    means = model.calibration.source if model.calibration else "softmax against the negatives"
     files = [_write_scores(session.answers, folder / "scores.csv")]
     for answer, name in zip(session.answers, _slugs(session.answers), strict=True):
         heatmap, figure = folder / f"heatmap_{name}.nii.gz", folder / f"figure_{name}.png"
@@ -53,6 +55,7 @@ def write_answers(session: Session, folder: Path) -> list[Path]:
             figure,
             peak=answer.focus.peak,
             organ_probabilities={s.anatomy: s.probability for s in answer.organs},
+            probability_means=means,
         )
         files += [heatmap, figure]
     with _replacing(folder / "provenance.json") as partial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,25 @@ def write_prompt_figure(
     *,
     peak: Peak,
     organ_probabilities: Mapping[str, float],
+    probability_means: str = "",
 ) -> None:
-    """Write axial, coronal and sagittal slices through the peak, and the organs' probabilities."""
+    """Write axial, coronal and sagittal slices through the peak, and the organs' probabilities.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan.
+    similarity_map : SimilarityMap
+        Drawn over it.
+    path : Path
+        A PNG.
+    peak : Peak
+        Where the planes cross.
+    organ_probabilities : mapping of str to float
+        Bars, in this order.
+    probability_means : str
+        What the bars were calibrated on, in words.
+    """
     # the Agg canvas itself: no window system and no pyplot state, so any thread may draw
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -51,7 +69,7 @@ def write_prompt_figure(
         ax.plot(column, row, marker="+", color="#40e0ff", markersize=14)
         ax.set_title(f"{name} ({first} left, {last} right)", fontsize=9)
         ax.set_axis_off()
-    _draw_bars(axes[3], organ_probabilities)
+    _draw_bars(axes[3], organ_probabilities, probability_means)
     x, y, z = peak.world_mm
     figure.suptitle(
         f"“{similarity_map.prompt.positive}” against “{similarity_map.prompt.negative}”: "
@@ -118,13 +136,13 @@ def _draw_heat(
     ax.imshow(colours(share), aspect=ax.get_aspect(), interpolation="bilinear")
 
 
-def _draw_bars(ax: Axes, organ_probabilities: Mapping[str, float]) -> None:
+def _draw_bars(ax: Axes, organ_probabilities: Mapping[str, float], means: str) -> None:
     shown = list(organ_probabilities.items())[:_MOST_BARS][::-1]
     if not shown:
         ax.set_axis_off()
         return
     ax.barh([name.replace("_", " ") for name, _ in shown], [p for _, p in shown], color="#e07b39")
     ax.set_xlim(0, 1)
-    ax.set_xlabel("probability (simulation-calibrated)" if shown else "", fontsize=8)
+    ax.set_xlabel("\n".join(wrap(f"probability: {means}", width=34)), fontsize=8)
     ax.set_title("organs", fontsize=9)
     ax.tick_params(labelsize=8)
