@@ -188,6 +188,25 @@ def list_models() -> None:
         )
 
 
+@models_app.command("import")
+def import_model(
+    kind: Annotated[str, typer.Argument(help="What the file is: fvlm.")],
+    weights: Annotated[Path, typer.Argument(help="The published file, e.g. model.pth.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    text_encoder: Annotated[
+        Path | None, typer.Option(help="Folder with its text encoder's config.json and vocab.txt.")
+    ] = None,
+) -> None:
+    """Turn weights you were given into a model folder; nothing is downloaded."""
+    if kind != "fvlm":
+        raise typer.BadParameter(f"{kind!r} cannot be imported; expected: fvlm")
+    with _data_errors():
+        from napari_ctclip.models.fvlm_import import FVLM_LICENCE, import_fvlm
+
+        import_fvlm(weights, out, text_folder=text_encoder)
+    _out.print(f"{out}: use it with --model; weights' licence: {FVLM_LICENCE}", markup=False)
+
+
 def main() -> None:
     """Run the command line."""
     app()

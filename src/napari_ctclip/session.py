@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,14 @@ from napari_ctclip.regions.body_tokens import body_tokens
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 from napari_ctclip.scoring.probe import Probe, probe_at
-from napari_ctclip.scoring.region_scores import RegionScore, region_scores
+from napari_ctclip.scoring.region_scores import RegionScore
 
 if TYPE_CHECKING:
     # torch comes in with these, 2 s; a session that only shows a scan never pays for it
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.scoring.encoding import EncodedScan, Progress, StopRequested
     from napari_ctclip.scoring.heatmap import TokenIndex
+    from napari_ctclip.scoring.organ_crops import OrganEmbeddings
 
 __all__ = ["Answer", "Encoding", "PreparedMasks", "Session", "resolved_device"]
 
@@ -80,14 +81,16 @@ class Encoding:
     regions: TokenRegions | None
     notices: tuple[Notice, ...]
     from_cache: bool
+    organs: OrganEmbeddings | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedMasks:
-    """Organ masks, and their tokens where the scan is encoded already."""
+    """Organ masks, and what of them goes into answers where the scan is encoded already."""
 
     masks: OrganMasks
     regions: TokenRegions | None
+    organs: OrganEmbeddings | None = None
 
 
 class Session:
@@ -153,9 +156,12 @@ class Session:
         self.masks_changed.emit(None if study is None else study.organ_masks)
 
     def prepare_masks(self, masks: OrganMasks) -> PreparedMasks:
-        """Return masks with their tokens: the slow half of :meth:`set_masks`."""
-        scan = None if self._encoding is None else self._encoding.scan
-        return PreparedMasks(masks, self._regions(masks, scan))
+        """Return masks with their part in answers: the slow half of :meth:`set_masks`."""
+        if self._encoding is None:
+            return PreparedMasks(masks, None)
+        return PreparedMasks(
+            masks, self._regions(masks, self._encoding.scan), self._embedded_organs(masks)
+        )
 
     def set_masks(self, prepared: PreparedMasks | None) -> None:
         """Take organ masks for the open study; every answer gets its organ scores anew.
@@ -171,11 +177,15 @@ class Session:
         masks = None if prepared is None else prepared.masks
         self._study = study.with_masks(masks)
         if self._encoding is not None:
-            regions = None if prepared is None else prepared.regions
-            if masks is not None and regions is None:
-                regions = self._regions(masks, self._encoding.scan)
-            e = self._encoding
-            self._encoding = Encoding(e.scan, e.index, regions, e.notices, e.from_cache)
+            if masks is None:
+                prepared = None
+            elif prepared is None or prepared.regions is None:  # prepared before the encoding
+                prepared = self.prepare_masks(masks)
+            self._encoding = replace(
+                self._encoding,
+                regions=None if prepared is None else prepared.regions,
+                organs=None if prepared is None else prepared.organs,
+            )
         self.masks_changed.emit(masks)
         self._answer_again()
 
@@ -210,7 +220,7 @@ class Session:
             If ``should_stop`` answered True.
         """
         from napari_ctclip.scoring.encoding import encode_input, restored_scan
-        from napari_ctclip.scoring.heatmap import TokenIndex
+        from napari_ctclip.scoring.readout import embedded_organs, organ_notices, token_index
 
         study, model = self._require_study(), self._require_model()
         device = resolved_device(self.device)
@@ -227,9 +237,23 @@ class Session:
             )
             notices += self.cache.store(key, scan.features)
         scan = scan.within(body_tokens(study.volume, scan.input_geometry, model.patch_size))
-        index = TokenIndex(model, scan)
+        organs = embedded_organs(
+            model,
+            study.volume,
+            study.organ_masks,
+            cache=self.cache,
+            model_input=model_input,
+            device=device,
+            progress=progress,
+            should_stop=should_stop,
+        )
         return Encoding(
-            scan, index, self._regions(study.organ_masks, scan), notices, features is not None
+            scan,
+            token_index(model, scan),
+            self._regions(study.organ_masks, scan),
+            notices + organ_notices(model, organs),
+            features is not None,
+            organs,
         )
 
     def set_encoding(self, encoding: Encoding) -> None:
@@ -314,13 +338,10 @@ class Session:
             raise CtClipError(
                 "the scan is not encoded yet; press Encode (or wait until it is done)"
             )
+        from napari_ctclip.scoring.readout import scores_of
+
         similarity_map = encoding.index.similarity_map(prompt)
-        scores = region_scores(
-            similarity_map,
-            encoding.regions,
-            scale=encoding.index.scale,
-            calibration=model.calibration,
-        )
+        scores = scores_of(model, similarity_map, encoding.regions, encoding.organs)
         return Answer(prompt, similarity_map, scores)
 
     def _answer_again(self) -> None:
@@ -339,6 +360,17 @@ class Session:
         if masks is None or scan is None:
             return None
         return token_regions(masks, scan.input_geometry, self._require_model().patch_size)
+
+    def _embedded_organs(self, masks: OrganMasks) -> OrganEmbeddings | None:
+        from napari_ctclip.scoring.readout import embedded_organs
+
+        return embedded_organs(
+            self._require_model(),
+            self._require_study().volume,
+            masks,
+            cache=self.cache,
+            device=resolved_device(self.device),
+        )
 
     def _known_prompts(self) -> Sequence[Prompt]:
         asked = [answer.prompt for answer in self._answers.values()]

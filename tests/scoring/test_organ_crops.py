@@ -17,6 +17,7 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.crop_protocol import CropProtocol
 from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.interface import FeatureMap
+from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.organ_crops import anatomy_labels, crop_around, embed_organs
@@ -195,6 +196,14 @@ def test_heatmap_is_read_out_for_the_anatomy_of_the_prompt(model: _Watched) -> N
     assert index.similarity_at(token, [prompt]) == pytest.approx([expected[token]], abs=1e-5)
 
 
+def test_pleura_is_asked_of_the_lung_and_bone_of_no_organ_of_the_model() -> None:
+    anatomies = ("lung", "heart", "esophagus", "aorta")
+    assert asked_anatomy(Prompt("Pleural effusion."), anatomies) == "lung"
+    assert asked_anatomy(Prompt("Cardiomegaly."), anatomies) == "heart"
+    assert asked_anatomy(Prompt("calcification", anatomy="aorta"), anatomies) == "aorta"
+    assert asked_anatomy(Prompt("rib fracture"), anatomies) == ""
+
+
 def test_session_scores_organs_by_their_own_embeddings(model: _Watched, tmp_path: Path) -> None:
     study = _study(NEAR | FAR)
     session = Session(cache=FeatureCache(tmp_path), device="cpu")
@@ -214,7 +223,24 @@ def test_session_scores_organs_by_their_own_embeddings(model: _Watched, tmp_path
     vector = encoding.organs.vectors["heart"][0]
     logits = model.embed_text([prompt.negative, prompt.positive]) @ vector / 0.07
     assert answer.focus.probability == pytest.approx(logits.softmax(0)[1].item(), abs=1e-5)
-    assert answer.whole.similarity == max(s.similarity for s in answer.organs)
+    assert answer.whole.similarity == answer.focus.similarity
+
+
+def test_scan_scores_as_the_organ_asked_for_or_else_as_its_highest(
+    model: _Watched, tmp_path: Path
+) -> None:
+    session = Session(cache=FeatureCache(tmp_path), device="cpu")
+    session.set_study(_study(NEAR))
+    session.set_model(model)
+    session.set_encoding(session.compute_encoding())
+    unplaced = session.ask("metal")
+    assert unplaced.whole.similarity == max(s.similarity for s in unplaced.organs)
+    # the lung has no mask: another organ's embedding is no answer to a question about it
+    lung = session.ask("emphysema")
+    assert lung.whole.similarity not in [s.similarity for s in lung.organs]
+    peak = lung.similarity_map.peak()
+    assert peak is not None
+    assert lung.whole.peak == peak
 
 
 def test_scan_opened_again_is_not_cropped_again(model: _Watched, tmp_path: Path) -> None:

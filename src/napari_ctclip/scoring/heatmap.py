@@ -29,14 +29,18 @@ class TokenIndex:
         The model that encoded the scan.
     scan : EncodedScan
         What it gave.
+    anatomy : str, optional
+        For models that read tokens differently for each anatomy.
     """
 
     @torch.inference_mode()
-    def __init__(self, model: VisionLanguageModel, scan: EncodedScan) -> None:
+    def __init__(
+        self, model: VisionLanguageModel, scan: EncodedScan, *, anatomy: str | None = None
+    ) -> None:
         self._model = model
         self.scan = scan
         self.scale = float(model.logit_scale.exp())
-        dense = model.embed_dense(scan.features)[0].float().flatten(1)
+        dense = model.embed_dense(scan.features, anatomy)[0].float().flatten(1)
         self._inside = np.flatnonzero(scan.inside)
         # (E, n), only tokens that can answer: a prompt's cost is reading this array once
         self._tokens = dense[:, torch.from_numpy(self._inside).to(dense.device)].contiguous()

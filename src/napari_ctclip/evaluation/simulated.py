@@ -1,0 +1,196 @@
+"""Simulated studies as an examination: detection and localisation of every finding, by size."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.regions.token_grid import TokenRegions, token_regions
+from napari_ctclip.scoring.encoding import encode_input
+from napari_ctclip.scoring.heatmap import TokenIndex
+from napari_ctclip.scoring.region_scores import region_scores
+from napari_ctclip.simulation import FINDINGS, SimulatedStudy, simulate_study
+
+__all__ = [
+    "EVALUATION_SEED",
+    "VALIDATION_SEED",
+    "Answer",
+    "StudyResult",
+    "examine",
+    "examine_study",
+]
+
+logger = logging.getLogger(__name__)
+
+EVALUATION_SEED = 100_000
+VALIDATION_SEED = 50_000
+_SPACING_MM = (2.0, 2.0, 2.0)
+
+_REGION = dict.fromkeys(FINDINGS, "lung") | {"arterial calcification": "arteries"}
+_ARTERIES = ("aorta", "heart")  # coronary plaques lie on the heart
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said to one prompt about one study.
+
+    Attributes
+    ----------
+    finding, prompt : str
+        What was meant, and the words.
+    score : float
+        Of the region that the finding belongs to.
+    hit : bool
+        Whether the token of the highest similarity in that region touches the finding.
+    """
+
+    finding: str
+    prompt: str
+    score: float
+    hit: bool
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """One study's truth and answers.
+
+    Attributes
+    ----------
+    seed : int
+        Of the simulation.
+    diameters_mm : mapping of str to float
+        Largest lesion of each finding that is present.
+    answers : tuple of Answer
+        One a prompt.
+    """
+
+    seed: int
+    diameters_mm: Mapping[str, float]
+    answers: tuple[Answer, ...]
+
+
+def examine(
+    model: VisionLanguageModel,
+    seeds: Iterable[int],
+    *,
+    prompts: Mapping[str, Sequence[str]],
+    cache: Path,
+) -> list[StudyResult]:
+    """Return the results of many studies; those in ``cache`` for the same weights are read.
+
+    Parameters
+    ----------
+    model : VisionLanguageModel
+        Examined model.
+    seeds : iterable of int
+        Studies.
+    prompts : mapping of str to sequence of str
+        Wordings of each finding.
+    cache : Path
+        One small file a study: an interrupted run goes on where it stopped.
+    """
+    folder = cache / model.weights_hash()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for seed in seeds:
+        file = folder / f"{seed}.json"
+        if file.exists():
+            results.append(_read(file, prompts))
+            continue
+        result = examine_study(model, _study(seed, cache / "studies"), seed=seed, prompts=prompts)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(result)), "utf-8")
+        part.replace(file)
+        results.append(result)
+        logger.info("examined study %d", seed)
+    return results
+
+
+def examine_study(
+    model: VisionLanguageModel,
+    simulated: SimulatedStudy,
+    *,
+    seed: int,
+    prompts: Mapping[str, Sequence[str]],
+) -> StudyResult:
+    """Return one study's truth and answers."""
+    prepared = model.preprocessing.prepare(simulated.study.volume)
+    scan = encode_input(model, prepared)
+    regions = _regions(simulated, prepared.geometry, model.patch_size)
+    asked = np.zeros(scan.inside.shape, dtype=bool)
+    for name in {_REGION[finding] for finding in prompts}:
+        asked.ravel()[regions.tokens[name]] = True
+    # only tokens that can decide: a hundred prompts then cost less than the encoding
+    index = TokenIndex(model, replace(scan, inside=scan.inside & asked))
+    answers = []
+    for finding, wordings in prompts.items():
+        mask = simulated.finding_mask(finding)
+        region = TokenRegions({_REGION[finding]: regions.tokens[_REGION[finding]]})
+        for wording in wordings:
+            found = index.similarity_map(Prompt(wording))
+            score = region_scores(found, region, scale=index.scale)[-1]
+            hit = _touches(score.peak.index, mask, model.patch_size)
+            answers.append(Answer(finding, wording, score.similarity, hit))
+    return StudyResult(seed, _diameters(simulated), tuple(answers))
+
+
+def presimulate(seeds: Iterable[int], cache: Path) -> None:
+    """Simulate studies into ``cache`` ahead of an examination."""
+    for seed in seeds:
+        _study(seed, cache / "studies")
+
+
+def _study(seed: int, folder: Path) -> SimulatedStudy:
+    """Return a study; its voxels are kept in ``folder`` so that a second model need not wait."""
+    from napari_ctclip.evaluation.study_cache import load_study, save_study
+
+    file = folder / f"{seed}.npz"
+    if file.exists():
+        return load_study(file)
+    simulated = simulate_study(seed, spacing_mm=_SPACING_MM)
+    save_study(simulated, file)
+    return simulated
+
+
+def _regions(
+    simulated: SimulatedStudy, geometry: Geometry, patch_size: tuple[int, int, int]
+) -> TokenRegions:
+    masks = simulated.study.organ_masks
+    assert masks is not None
+    tokens = dict(token_regions(masks, geometry, patch_size).tokens)
+    parts = [tokens[name] for name in _ARTERIES if name in tokens]
+    tokens["arteries"] = np.unique(np.concatenate(parts))
+    return TokenRegions(tokens)
+
+
+def _touches(
+    token: tuple[int, int, int], mask: npt.NDArray[np.bool_], patch_size: tuple[int, int, int]
+) -> bool:
+    block = tuple(slice(i * p, (i + 1) * p) for i, p in zip(token, patch_size, strict=True))
+    return bool(mask[block].any())
+
+
+def _diameters(simulated: SimulatedStudy) -> dict[str, float]:
+    largest: dict[str, float] = {}
+    for lesion in simulated.lesions:
+        largest[lesion.finding] = max(largest.get(lesion.finding, 0.0), lesion.diameter_mm)
+    return largest
+
+
+def _read(file: Path, prompts: Mapping[str, Sequence[str]]) -> StudyResult:
+    """Return a stored result; answers to prompts that are not asked now are dropped."""
+    table: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    asked = {(finding, wording) for finding, wordings in prompts.items() for wording in wordings}
+    answers = (Answer(**answer) for answer in table["answers"])
+    kept = tuple(a for a in answers if (a.finding, a.prompt) in asked)
+    return StudyResult(int(table["seed"]), table["diameters_mm"], kept)

@@ -1,0 +1,1 @@
+"""Image and text to embeddings, behind one contract."""

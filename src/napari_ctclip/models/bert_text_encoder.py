@@ -1,0 +1,153 @@
+"""BertTextEncoder: a BERT from a local folder; its first piece stands for the text."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+
+__all__ = ["CXR_BERT", "BertTextEncoder", "cached_text_encoder_folder"]
+
+CXR_BERT = "microsoft/BiomedVLP-CXR-BERT-specialized"
+"""The text encoder fVLM starts from, on the Hugging Face hub."""
+
+MAX_PIECES = 384
+FOLDER_FILES = ("config.json", "vocab.txt")
+"""What a text encoder folder needs; ``tokenizer_config.json`` is used where there is one."""
+
+_INSTALL = "install it with: pip install transformers"
+
+
+class BertTextEncoder(nn.Module):
+    """A BERT without its heads.
+
+    Parameters
+    ----------
+    bert : transformers.BertModel
+        Made without pooling layer.
+    tokenizer : transformers.BertTokenizer
+        Splits text into pieces.
+    max_pieces : int
+        Longer texts are cut.
+    """
+
+    def __init__(self, bert: nn.Module, tokenizer: Any, *, max_pieces: int = MAX_PIECES) -> None:
+        super().__init__()
+        self.bert = bert
+        self.tokenizer = tokenizer
+        config: Any = bert.config
+        self.embedding_width = int(config.hidden_size)
+        self.max_pieces = min(max_pieces, int(config.max_position_embeddings))
+
+    @classmethod
+    def untrained(cls, folder: Path | str, *, max_pieces: int = MAX_PIECES) -> BertTextEncoder:
+        """Return an encoder of the folder's architecture and vocabulary, with random weights.
+
+        Raises
+        ------
+        CtClipError
+            If transformers is not installed.
+        CheckpointMismatch
+            If the folder lacks a file or holds another kind of model.
+        """
+        folder = _checked(Path(folder))
+        from transformers import BertConfig, BertModel
+
+        try:
+            bert = BertModel(BertConfig.from_json_file(folder / "config.json"), False)
+        except (ValueError, TypeError, OSError) as error:
+            raise CheckpointMismatch(
+                f"{folder / 'config.json'} describes no BERT ({error}); "
+                f"expected the one of {CXR_BERT}"
+            ) from error
+        return cls(bert, _tokenizer(folder, bert), max_pieces=max_pieces)
+
+    @classmethod
+    def pretrained(cls, folder: Path | str, *, max_pieces: int = MAX_PIECES) -> BertTextEncoder:
+        """Return an encoder with the folder's own weights, to start a training from.
+
+        Raises
+        ------
+        CtClipError
+            If transformers is not installed.
+        CheckpointMismatch
+            If the folder lacks a file or its weights cannot be read.
+        """
+        folder = _checked(Path(folder))
+        from transformers import BertConfig, BertModel
+
+        try:
+            bert = BertModel.from_pretrained(
+                folder,
+                config=BertConfig.from_json_file(folder / "config.json"),
+                add_pooling_layer=False,
+                local_files_only=True,
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            raise CheckpointMismatch(
+                f"{folder}: the BERT weights cannot be read ({error}); copy the folder again"
+            ) from error
+        return cls(bert, _tokenizer(folder, bert), max_pieces=max_pieces)
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, embedding_width): the last hidden state of each text's first piece.
+
+        Raises
+        ------
+        DataError
+            If a text is empty.
+        """
+        if any(not text.strip() for text in texts):
+            raise DataError("a text to embed is empty; expected at least one word")
+        pieces = self.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=self.max_pieces,
+            return_tensors="pt",
+        )
+        device = next(self.bert.parameters()).device
+        ids: Tensor = pieces["input_ids"].to(device)
+        real: Tensor = pieces["attention_mask"].to(device)
+        states: Tensor = self.bert(input_ids=ids, attention_mask=real).last_hidden_state
+        return states[:, 0]
+
+
+def cached_text_encoder_folder(name: str = CXR_BERT) -> Path | None:
+    """Return where the Hugging Face cache holds a text encoder's files; nothing is downloaded."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = [try_to_load_from_cache(name, file) for file in FOLDER_FILES]
+    if not all(isinstance(path, str) for path in found):
+        return None
+    return Path(str(found[0])).parent
+
+
+def _checked(folder: Path) -> Path:
+    if importlib.util.find_spec("transformers") is None:
+        raise CtClipError(f"a BERT text encoder needs the transformers package; {_INSTALL}")
+    missing = [name for name in FOLDER_FILES if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointMismatch(
+            f"{folder}: expected a text encoder folder with {' and '.join(FOLDER_FILES)}; missing "
+            f"{', '.join(missing)}; download {CXR_BERT} and give its folder"
+        )
+    return folder
+
+
+def _tokenizer(folder: Path, bert: nn.Module) -> Any:
+    from transformers import BertTokenizer
+
+    tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
+    config: Any = bert.config
+    if len(tokenizer) > config.vocab_size:
+        raise CheckpointMismatch(
+            f"{folder}: vocab.txt has {len(tokenizer)} pieces, config.json allows "
+            f"{config.vocab_size}; both must come from the same model"
+        )
+    return tokenizer

@@ -1,0 +1,201 @@
+"""Checkpoint: a model as a folder of safetensors, TOML and a tokenizer, read strictly."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_ctclip.core.errors import CheckpointMismatch, DataError
+from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.models.image_encoders import ResidualPyramid3d
+from napari_ctclip.models.interface import Calibration
+from napari_ctclip.models.text_encoders import WordPieceTransformer, load_tokenizer
+from napari_ctclip.preprocessing.specification import Preprocessing
+
+__all__ = ["SCHEMA_VERSION", "build_model", "load_checkpoint", "save_checkpoint"]
+
+SCHEMA_VERSION = 1
+_WEIGHTS, _MODEL, _TOKENIZER = "weights.safetensors", "model.toml", "tokenizer.json"
+_LISTED = 5  # keys named in a message
+
+
+def build_model(description: Mapping[str, Any], tokenizer: Any) -> DualEncoder:
+    """Return an untrained model as ``model.toml`` describes it.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If the description is of another schema or lacks a part.
+    """
+    version = description.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise CheckpointMismatch(
+            f"expected a model description of schema version {SCHEMA_VERSION}, got {version}; "
+            "update napari-ctclip or export the model again"
+        )
+    try:
+        architecture = description["architecture"]
+        preprocessing = Preprocessing.from_dict(description["preprocessing"])
+        calibration = description.get("calibration")
+        return DualEncoder(
+            ResidualPyramid3d(len(preprocessing.windows_hu), **architecture["image"]),
+            WordPieceTransformer(tokenizer, **architecture["text"]),
+            name=str(description["name"]),
+            preprocessing=preprocessing,
+            embedding_width=int(architecture["embedding_width"]),
+            background_prompts=description["background_prompts"],
+            suggested_prompts=description["suggested_prompts"],
+            calibration=None if calibration is None else Calibration(**calibration),
+        )
+    except (KeyError, TypeError, DataError) as error:
+        raise CheckpointMismatch(
+            f"the model description cannot be used: {type(error).__name__}: {error}"
+        ) from error
+
+
+def load_checkpoint(folder: Path | str) -> DualEncoder:
+    """Return the model of a folder, ready for inference.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If a file is missing or damaged, or the weights do not fit the description; every missing,
+        unexpected and mis-shaped tensor is named.
+    """
+    folder = Path(folder)
+    missing = [name for name in (_WEIGHTS, _MODEL, _TOKENIZER) if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointMismatch(
+            f"{folder}: expected {_WEIGHTS}, {_MODEL} and {_TOKENIZER}; "
+            f"missing {', '.join(missing)}"
+        )
+    try:
+        description = tomllib.loads((folder / _MODEL).read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointMismatch(f"{folder / _MODEL} is not readable TOML: {error}") from error
+    model = build_model(description, load_tokenizer(folder))
+    _load_strictly(model, _read_weights(folder / _WEIGHTS), folder / _WEIGHTS)
+    model.image_encoder.fold()
+    model.content_hash = _hash_of(folder)
+    return model.eval().requires_grad_(False)
+
+
+def save_checkpoint(
+    model: DualEncoder,
+    folder: Path | str,
+    *,
+    architecture: Mapping[str, Any],
+    licence: str,
+    provenance: Mapping[str, Any],
+    state: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a model folder that :func:`load_checkpoint` opens; weights as float16.
+
+    Parameters
+    ----------
+    model : DualEncoder
+        The model; its kernels must not be folded.
+    folder : Path
+        Made if it does not exist.
+    architecture : mapping
+        ``image`` and ``text`` keyword arguments and ``embedding_width``.
+    licence : str
+        SPDX name.
+    provenance : mapping
+        How the weights came about, plain values.
+    state : mapping of str to Tensor, optional
+        Weights to write instead of the model's own (an average over training, say).
+    """
+    import tomli_w
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous().clone()
+        for name, tensor in (state or model.state_dict()).items()
+    }
+    description: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": model.name,
+        "licence": licence,
+        "embedding_width": model.embedding_width,
+        "patch_size": list(model.patch_size),
+        "region_readout": model.region_readout,
+        "background_prompts": list(model.background_prompts),
+        "suggested_prompts": list(model.suggested_prompts),
+        "architecture": _plain(architecture),
+        "preprocessing": model.preprocessing.to_dict(),
+        "training": _plain(provenance),
+    }
+    if model.calibration is not None:
+        description["calibration"] = asdict(model.calibration)
+    save_file(weights, folder / f"{_WEIGHTS}.part", metadata={"format": "pt"})
+    (folder / f"{_WEIGHTS}.part").replace(folder / _WEIGHTS)
+    (folder / _MODEL).write_text(tomli_w.dumps(description), "utf-8")
+    model.text_encoder.tokenizer.save(str(folder / _TOKENIZER), pretty=False)
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy the files of a model folder."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (_WEIGHTS, _MODEL, _TOKENIZER):
+        shutil.copyfile(source / name, target / name)
+
+
+def _read_weights(file: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointMismatch(
+            f"{file} is damaged or no safetensors file ({error}); copy or download it again"
+        ) from error
+
+
+def _load_strictly(model: DualEncoder, weights: Mapping[str, Tensor], file: Path) -> None:
+    own = model.state_dict()
+    problems = {
+        "missing": sorted(set(own) - set(weights)),
+        "unexpected": sorted(set(weights) - set(own)),
+        "of another shape": [
+            f"{name} (expected {tuple(own[name].shape)}, got {tuple(weights[name].shape)})"
+            for name in sorted(set(own) & set(weights))
+            if own[name].shape != weights[name].shape
+        ],
+    }
+    found = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems.items() if names]
+    if found:
+        raise CheckpointMismatch(
+            f"{file} does not fit its {_MODEL}: {'; '.join(found)}; "
+            "weights and description must come from the same training"
+        )
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _hash_of(folder: Path) -> str:
+    digest = sha256()
+    for name in (_WEIGHTS, _MODEL):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value

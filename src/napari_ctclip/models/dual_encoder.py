@@ -1,0 +1,174 @@
+"""DualEncoder: an image encoder and a text encoder that share one space, parts passed in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.models.image_encoders import ResidualPyramid3d
+from napari_ctclip.models.interface import (
+    Calibration,
+    EncodingWindows,
+    FeatureMap,
+    RegionEmbeddings,
+)
+from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
+from napari_ctclip.models.text_encoders import WordPieceTransformer
+from napari_ctclip.preprocessing.specification import Preprocessing
+
+__all__ = ["DualEncoder"]
+
+_CACHED_TEXTS = 4096
+
+
+class DualEncoder(nn.Module):
+    """A vision-language model with a dense token grid; keeps ``VisionLanguageModel``.
+
+    Parameters
+    ----------
+    image_encoder : ResidualPyramid3d
+        Image (B, C, D, H, W) to token features.
+    text_encoder : WordPieceTransformer
+        Texts to vectors.
+    name : str
+        What the user calls it.
+    preprocessing : Preprocessing
+        What the image encoder was trained on.
+    embedding_width : int
+        E, width of the shared space.
+    background_prompts : sequence of str
+        Sentences for normal anatomy.
+    suggested_prompts : sequence of str
+        Findings the model was trained to know.
+    calibration : Calibration or None
+        From region scores to probabilities.
+    """
+
+    region_readout: Literal["dense", "regions"] = "dense"
+    # most chests at 2 mm are one window, which takes 1.3 GB at its largest
+    encoding_windows = EncodingWindows(shape=(192, 256, 256), overlap=(32, 32, 32))
+
+    def __init__(
+        self,
+        image_encoder: ResidualPyramid3d,
+        text_encoder: WordPieceTransformer,
+        *,
+        name: str,
+        preprocessing: Preprocessing,
+        embedding_width: int = 64,
+        background_prompts: Sequence[str] = (),
+        suggested_prompts: Sequence[str] = (),
+        calibration: Calibration | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.image_projection = nn.Conv3d(image_encoder.token_width, embedding_width, 1)
+        self.text_projection = nn.Linear(text_encoder.embedding_width, embedding_width, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(2.7))  # exp(2.7) = 15
+        self.name = name
+        self.preprocessing = preprocessing
+        self.embedding_width = embedding_width
+        self.background_prompts = tuple(background_prompts)
+        self.suggested_prompts = tuple(suggested_prompts)
+        self.calibration = calibration
+        self.content_hash = ""
+        self._texts: OrderedDict[str, Tensor] = OrderedDict()
+
+    @property
+    def patch_size(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x) behind one token."""
+        stride = self.image_encoder.stride
+        return stride, stride, stride
+
+    def weights_hash(self) -> str:
+        """Return the hash of the folder the model was loaded from.
+
+        Raises
+        ------
+        CtClipError
+            If the model was built in memory and never saved.
+        """
+        if not self.content_hash:
+            raise CtClipError(
+                f"model {self.name!r} was built in memory and has no hash yet; "
+                "save it with save_checkpoint and load the folder"
+            )
+        return self.content_hash
+
+    def encode_image(self, image: Tensor) -> FeatureMap:
+        """Return token features of prepared images (B, C, D, H, W).
+
+        Raises
+        ------
+        CtClipError
+            If channels or axis lengths do not fit the model.
+        """
+        multiple, channels = self.image_encoder.multiple_of, len(self.preprocessing.windows_hu)
+        fits = image.ndim == 5 and image.shape[1] == channels
+        if not fits or any(n % multiple for n in image.shape[2:]):
+            raise CtClipError(
+                f"model {self.name!r} expected an image (B, {channels}, D, H, W) with D, H, W "
+                f"divisible by {multiple}, got {tuple(image.shape)}; "
+                "prepare the scan with model.preprocessing.prepare"
+            )
+        # bf16 where the processor computes in it: elsewhere it is emulated and slower than float32
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=_bf16_is_fast(image)):
+            return FeatureMap((self.image_encoder(image),))
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
+        if torch.is_grad_enabled() and self.training:
+            return self.project_text(self.text_encoder.encode(texts))
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            with torch.inference_mode():
+                vectors = self.project_text(self.text_encoder.encode(new))
+            self._texts.update(zip(new, vectors.clone(), strict=True))
+        rows = []
+        for text in texts:
+            self._texts.move_to_end(text)
+            rows.append(self._texts[text])
+        while len(self._texts) > _CACHED_TEXTS:
+            self._texts.popitem(last=False)
+        return torch.stack(rows)
+
+    def project_text(self, vectors: Tensor) -> Tensor:
+        """Return text encoder outputs (T, C) in the shared space (T, E), unit norm."""
+        return functional.normalize(
+            self.text_projection(functional.normalize(vectors, dim=-1)), dim=-1
+        )
+
+    def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
+        """Return (B, E, d, h, w), unit norm along E; the same for every anatomy."""
+        tokens = features.levels[-1]
+        with torch.autocast(tokens.device.type, enabled=False):
+            return functional.normalize(
+                self.image_projection(functional.relu(tokens.float())), dim=1
+            )
+
+    def embed_global(self, features: FeatureMap) -> Tensor:
+        """Return (B, E), unit norm: the mean of all tokens."""
+        return functional.normalize(self.embed_dense(features).flatten(2).mean(dim=2), dim=-1)
+
+    def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
+        """Return the mean token of each of the masks (B, R, D, H, W) bool."""
+        regions = masks_to_tokens(masks, self.patch_size)
+        return RegionEmbeddings(*masked_mean(self.embed_dense(features), regions))
+
+    def train(self, mode: bool = True) -> DualEncoder:
+        """Switch between training and inference; weights may change, so texts are forgotten."""
+        self._texts.clear()
+        return super().train(mode)
+
+
+def _bf16_is_fast(image: Tensor) -> bool:
+    if image.device.type != "cpu":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

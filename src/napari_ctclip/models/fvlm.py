@@ -1,0 +1,223 @@
+"""FVLM: one embedding an anatomy, held against text about that anatomy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.models.crop_protocol import CropProtocol
+from napari_ctclip.models.interface import (
+    Calibration,
+    EncodingWindows,
+    FeatureMap,
+    RegionEmbeddings,
+)
+from napari_ctclip.models.organ_query import OrganQuery
+from napari_ctclip.models.pooling import masks_to_tokens
+from napari_ctclip.models.text_cache import TextCache
+from napari_ctclip.models.vit3d import VisionTransformer3d
+from napari_ctclip.preprocessing.specification import Preprocessing
+
+__all__ = ["FVLM", "FVLM_ANATOMIES", "FVLM_PREPROCESSING", "TextEncoder"]
+
+FVLM_ANATOMIES = ("lung", "heart", "esophagus", "aorta")
+"""Anatomies of the CT-RATE release, in the order of its weights."""
+
+FVLM_PREPROCESSING = Preprocessing(
+    orientation="SPL",
+    spacing_mm=(3.0, 1.0, 1.0),
+    windows_hu=((-1150.0, 350.0),),
+    multiple_of=(16, 16, 32),
+)
+"""CT-RATE release: axes to Superior, Posterior, Left; lung window as one channel 0..1, padded
+with 0. Our resampling averages where the grid gets coarser; fVLM's own is plainly linear."""
+
+_WINDOWS = EncodingWindows(shape=(112, 288, 352), overlap=(48, 96, 96))
+_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE = 0.001, 0.5
+
+
+class TextEncoder(Protocol):
+    """Texts to vectors, before the projection into the shared space."""
+
+    embedding_width: int
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, embedding_width)."""
+        ...
+
+
+class FVLM(nn.Module):
+    """fVLM: ViT tokens, one query an anatomy, anatomy-level text; keeps ``VisionLanguageModel``.
+
+    Regions are anatomies here: ``embed_regions`` takes one mask for each of ``anatomies``, in their
+    order. Written from the paper and published facts about the release; no code of it is used.
+
+    Parameters
+    ----------
+    image_encoder : VisionTransformer3d
+        Image (B, 1, D, H, W) to token maps at four depths.
+    text_encoder : TextEncoder and nn.Module
+        Texts to vectors.
+    name : str
+        What the user calls it.
+    anatomies : sequence of str
+        What each query is for.
+    embedding_width : int
+        E of the shared space.
+    preprocessing : Preprocessing
+        What the image encoder was trained on.
+    suggested_prompts : sequence of str
+        Findings the model was trained to know.
+    calibration : Calibration or None
+        From region scores to probabilities.
+
+    References
+    ----------
+    Shui et al. 2025, "Large-scale and fine-grained vision-language pre-training for enhanced CT
+    image understanding", arXiv 2501.14548, section 3.
+    """
+
+    region_readout: Literal["dense", "regions"] = "regions"
+    encoding_windows = _WINDOWS
+    crop_protocol = CropProtocol()
+    background_prompts: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        image_encoder: VisionTransformer3d,
+        text_encoder: nn.Module,
+        *,
+        name: str = "fvlm",
+        anatomies: Sequence[str] = FVLM_ANATOMIES,
+        embedding_width: int = 256,
+        preprocessing: Preprocessing = FVLM_PREPROCESSING,
+        suggested_prompts: Sequence[str] = (),
+        calibration: Calibration | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.organ_query = OrganQuery(
+            organs=len(anatomies), width=image_encoder.width, embedding_width=embedding_width
+        )
+        self.text_projection = nn.Linear(_text_width(text_encoder), embedding_width)
+        self.temperature = nn.Parameter(torch.tensor(0.07))
+        self.name = name
+        self.anatomies = tuple(anatomies)
+        self.embedding_width = embedding_width
+        self.preprocessing = preprocessing
+        self.suggested_prompts = tuple(suggested_prompts)
+        self.calibration = calibration
+        self.content_hash = ""
+        self._texts = TextCache()
+
+    @property
+    def patch_size(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x) behind one token."""
+        return self.image_encoder.patch_size
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Logarithm of the factor on a cosine: fVLM divides by a temperature instead."""
+        return -self.temperature.clamp(_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE).log()
+
+    def weights_hash(self) -> str:
+        """Return the hash of the folder the model was loaded from.
+
+        Raises
+        ------
+        CtClipError
+            If the model was built in memory and never saved.
+        """
+        if not self.content_hash:
+            raise CtClipError(
+                f"model {self.name!r} was built in memory and has no hash yet; "
+                "save it as a checkpoint folder and load that"
+            )
+        return self.content_hash
+
+    def encode_image(self, image: Tensor) -> FeatureMap:
+        """Return token maps (B, C, d, h, w) of blocks 3, 6, 9 and the last, of (B, 1, D, H, W).
+
+        Raises
+        ------
+        CtClipError
+            If channels or axis lengths do not fit the model.
+        """
+        return FeatureMap(self.image_encoder(image))
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
+        if torch.is_grad_enabled() or self.training:
+            return self._embed_texts(texts)
+        return self._texts.embed(texts, self._embed_texts)
+
+    def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
+        """Return one vector for each of ``anatomies`` from its mask (B, R, D, H, W) bool.
+
+        A token belongs to an anatomy if any voxel behind it does (max-pooling of the mask).
+        Anatomies cut by the crop are the caller's to leave out, see ``intact_organs``.
+
+        Raises
+        ------
+        CtClipError
+            If there is not one mask an anatomy, on the encoded voxels.
+        """
+        members = masks_to_tokens(masks, self.patch_size)
+        return RegionEmbeddings(*self.organ_query(features.levels, members))
+
+    def embed_global(self, features: FeatureMap) -> Tensor:
+        """Return (B, E), unit norm.
+
+        Ours: fVLM has no embedding of the whole; this is the mean over anatomies of what each
+        would say if every token were its own.
+        """
+        B, _, *grid = features.levels[0].shape
+        everywhere = torch.ones(
+            (B, len(self.anatomies), *grid), dtype=torch.bool, device=features.levels[0].device
+        )
+        vectors, _ = self.organ_query(features.levels, everywhere)
+        return functional.normalize(vectors.mean(dim=1), dim=-1)
+
+    def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
+        """Return (B, E, d, h, w), unit norm along E.
+
+        Ours: each token is read as if it were the whole of ``anatomy``, see
+        ``OrganQuery.embed_tokens``. fVLM was trained on organs of many tokens, never on one, so
+        this shows where an organ's score comes from rather than a score of its own. Without an
+        anatomy, or with one the model has no query for: the mean over anatomies, renormalised.
+        """
+        vectors = self.organ_query.embed_tokens(features.levels)  # (B, R, E, d, h, w)
+        if anatomy in self.anatomies:
+            return vectors[:, self.anatomies.index(anatomy)]
+        return functional.normalize(vectors.mean(dim=1), dim=1)
+
+    def train(self, mode: bool = True) -> FVLM:
+        """Switch between training and inference; weights may change, so texts are forgotten."""
+        self._texts.clear()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> FVLM:
+        # .to(device) and .half() come through here: cached texts would stay behind
+        self._texts.clear()
+        moved: FVLM = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return moved
+
+    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
+        encoder: TextEncoder = self.text_encoder  # type: ignore[assignment]
+        return functional.normalize(self.text_projection(encoder.encode(texts)), dim=-1)
+
+
+def _text_width(text_encoder: nn.Module) -> int:
+    width = getattr(text_encoder, "embedding_width", None)
+    if not isinstance(width, int) or not hasattr(text_encoder, "encode"):
+        raise CtClipError(
+            f"expected a text encoder with embedding_width and encode(texts), got "
+            f"{type(text_encoder).__name__}"
+        )
+    return width

@@ -1,0 +1,152 @@
+"""Text encoders: sentences to vectors, before the projection into the shared space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_ctclip.core.errors import CheckpointMismatch, DataError
+
+__all__ = ["WordPieceTransformer", "load_tokenizer"]
+
+
+class WordPieceTransformer(nn.Module):
+    """A small sentence encoder that imitates a large one.
+
+    A factorised word table (rank ``word_width``) feeds a few transformer layers; beside them runs a
+    weighted bag of words, so that a word no training sentence held still lands near its synonyms.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Splits text into pieces; travels with the weights as ``tokenizer.json``.
+    word_width, width, layers, heads : int
+        Of the word table and of the transformer.
+    embedding_width : int
+        Of the vector a sentence becomes.
+    max_pieces : int
+        Longer texts are cut.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        word_width: int = 128,
+        width: int = 192,
+        layers: int = 2,
+        heads: int = 6,
+        embedding_width: int = 384,
+        max_pieces: int = 64,
+    ) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.embedding_width = embedding_width
+        self.max_pieces = max_pieces
+        self.words = nn.Embedding(tokenizer.get_vocab_size(), word_width)
+        self.word_weight = nn.Embedding(tokenizer.get_vocab_size(), 1)
+        nn.init.zeros_(self.word_weight.weight)
+        self.positions = nn.Parameter(torch.zeros(max_pieces, width))
+        self.widen = nn.Linear(word_width, width)
+        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, embedding_width)
+        self.bag = nn.Linear(word_width, embedding_width, bias=False)
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return piece ids (T, L) and which of them are real (T, L) bool.
+
+        Raises
+        ------
+        DataError
+            If a text is empty.
+        """
+        if any(not text.strip() for text in texts):
+            raise DataError("a text to embed is empty; expected at least one word")
+        rows = [e.ids[: self.max_pieces] for e in self.tokenizer.encode_batch(list(texts))]
+        length = max(len(row) for row in rows)
+        ids = np.zeros((len(rows), length), dtype=np.int64)
+        for filled, row in zip(ids, rows, strict=True):
+            filled[: len(row)] = row
+        lengths = np.array([len(row) for row in rows])
+        return torch.from_numpy(ids), torch.from_numpy(np.arange(length) < lengths[:, None])
+
+    def forward(self, ids: Tensor, real: Tensor) -> Tensor:
+        """Return (T, embedding_width), not normalised, of tokenised texts."""
+        words = self.words(ids)
+        x = self.widen(words) + self.positions[: ids.shape[1]]
+        for block in self.blocks:
+            x = block(x, real)
+        mean = _masked_mean(self.norm(x), real, torch.ones_like(real, dtype=x.dtype))
+        bag = _masked_mean(words, real, self.word_weight(ids).squeeze(-1).exp())
+        out: Tensor = self.out(mean) + self.bag(bag)
+        return out
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, embedding_width) of texts."""
+        ids, real = self.tokenize(texts)
+        device = self.positions.device
+        out: Tensor = self(ids.to(device), real.to(device))
+        return out
+
+
+def load_tokenizer(path: Path | str) -> Any:
+    """Return the tokenizer of a checkpoint folder or a ``tokenizer.json``.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If there is none or it cannot be read.
+    """
+    from tokenizers import Tokenizer
+
+    path = Path(path)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises bare Exception for a missing or damaged file
+        raise CheckpointMismatch(
+            f"{file}: expected a tokenizer written by the tokenizers library ({error}); "
+            "copy the whole model folder again"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+class _Block(nn.Module):
+    """Pre-norm transformer layer."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """Return x (T, L, width) after attention among real pieces and a perceptron."""
+        T, L, width = x.shape
+        qkv = self.qkv(self.norm_attention(x)).view(T, L, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        # written out: for a dozen pieces the fused kernel costs more than it saves on a CPU
+        scores = (q @ k.transpose(-1, -2)) * (width // self.heads) ** -0.5
+        mixed = scores.masked_fill(~real[:, None, None, :], -torch.inf).softmax(dim=-1) @ v
+        x = x + self.attention_out(mixed.transpose(1, 2).reshape(T, L, width))
+        out: Tensor = x + self.mlp(self.norm_mlp(x))
+        return out
+
+
+def _masked_mean(x: Tensor, real: Tensor, weight: Tensor) -> Tensor:
+    weight = (weight * real).unsqueeze(-1)
+    mean: Tensor = (x * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1e-6)
+    return mean

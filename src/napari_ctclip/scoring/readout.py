@@ -1,0 +1,142 @@
+"""Read-out: which index, embeddings and scores go with a model's way of answering for organs."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.models.crop_protocol import AnatomyModel
+from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.regions.token_grid import TokenRegions
+from napari_ctclip.scoring.anatomy_index import AnatomyTokenIndex
+from napari_ctclip.scoring.encoding import EncodedScan, Progress, StopRequested
+from napari_ctclip.scoring.feature_cache import FeatureCache
+from napari_ctclip.scoring.heatmap import TokenIndex
+from napari_ctclip.scoring.organ_cache import load_organs, organ_key, store_organs
+from napari_ctclip.scoring.organ_crops import OrganEmbeddings, embed_organs
+from napari_ctclip.scoring.organ_scores import organ_scores
+from napari_ctclip.scoring.region_scores import RegionScore, region_scores
+
+__all__ = ["embedded_organs", "organ_notices", "scores_of", "token_index"]
+
+
+def token_index(model: VisionLanguageModel, scan: EncodedScan) -> TokenIndex:
+    """Return the index that prompts are asked of."""
+    anatomy_model = _anatomy_model(model)
+    if anatomy_model is None:
+        return TokenIndex(model, scan)
+    return AnatomyTokenIndex(anatomy_model, scan)
+
+
+def embedded_organs(
+    model: VisionLanguageModel,
+    volume: Volume,
+    masks: OrganMasks | None,
+    *,
+    cache: FeatureCache,
+    model_input: ModelInput | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    should_stop: StopRequested | None = None,
+) -> OrganEmbeddings | None:
+    """Return the embeddings of a scan's organs; None for a model that reads out dense tokens.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan.
+    masks : OrganMasks or None
+        On the scan's own grid. Without any there is nothing to embed.
+    cache : FeatureCache
+        Looked in first, written to after.
+    model_input : ModelInput, optional
+        The scan as the model sees it; prepared here if it is not at hand.
+
+    Raises
+    ------
+    Cancelled
+        If ``should_stop`` answered True.
+    """
+    anatomy_model = _anatomy_model(model)
+    if anatomy_model is None or masks is None:
+        return None
+    key = organ_key(anatomy_model, volume, masks)
+    organs = load_organs(cache, key, anatomy_model.anatomies)
+    if organs is not None:
+        return organs
+    organs = embed_organs(
+        anatomy_model,
+        model_input or model.preprocessing.prepare(volume),
+        masks,
+        device=device,
+        progress=progress,
+        should_stop=should_stop,
+    )
+    store_organs(cache, key, organs, anatomy_model.anatomies)
+    return organs
+
+
+def organ_notices(model: VisionLanguageModel, organs: OrganEmbeddings | None) -> tuple[Notice, ...]:
+    """Return what the user should know about organs the model cannot answer for."""
+    anatomy_model = _anatomy_model(model)
+    if anatomy_model is None:
+        return ()
+    known = ", ".join(anatomy_label(name) for name in anatomy_model.anatomies)
+    found = () if organs is None else tuple(organs.vectors)
+    missing = [anatomy_label(n) for n in anatomy_model.anatomies if n not in found]
+    if not found:
+        return (
+            Notice(
+                Severity.WARNING,
+                "organ-masks-needed",
+                f"model {model.name!r} scores organs ({known}) and found no mask of any; give "
+                "organ masks, or take its heatmap with care: no score comes from its own read-out",
+            ),
+        )
+    if not missing:
+        return ()
+    return (
+        Notice(
+            Severity.INFO,
+            "organs-not-scored",
+            f"model {model.name!r} also knows {', '.join(missing)}, which the organ masks lack; a "
+            "label map that has them brings their scores",
+        ),
+    )
+
+
+def scores_of(
+    model: VisionLanguageModel,
+    similarity_map: SimilarityMap,
+    regions: TokenRegions | None,
+    organs: OrganEmbeddings | None,
+) -> tuple[RegionScore, ...]:
+    """Return the whole scan's score, then one an organ: its own embedding's where there is one."""
+    anatomy_model = _anatomy_model(model)
+    if anatomy_model is not None and organs is not None and organs.vectors and regions is not None:
+        return organ_scores(anatomy_model, organs, similarity_map, regions)
+    return region_scores(
+        similarity_map,
+        # a region model's tokens were never trained to answer for an organ
+        regions if anatomy_model is None else None,
+        scale=float(model.logit_scale.exp()),
+        calibration=model.calibration,
+    )
+
+
+def _anatomy_model(model: VisionLanguageModel) -> AnatomyModel | None:
+    if model.region_readout == "dense":
+        return None
+    if not hasattr(model, "anatomies") or not hasattr(model, "crop_protocol"):
+        raise CtClipError(
+            f"model {model.name!r} reads out regions but names no anatomies and no crop protocol; "
+            "give it both, or region_readout = 'dense'"
+        )
+    anatomy_model: AnatomyModel = model  # type: ignore[assignment]
+    return anatomy_model
