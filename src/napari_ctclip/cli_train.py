@@ -1,0 +1,121 @@
+"""napari-ctclip-train: pretraining recipes from the command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_ctclip.core.errors import CtClipError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="napari-ctclip-train",
+    help="Train CT vision-language models; every method is a recipe.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+_METHODS = {"starter": "the bundled 3D model, trained on simulated chest CT"}
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of simulated studies.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override, e.g. training.steps=200.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recipe file.")]
+
+
+@app.callback(invoke_without_command=True)
+def _list(
+    listed: Annotated[bool, typer.Option("--list", help="List the methods and stop.")] = False,
+) -> None:
+    if listed:
+        for name, what in _METHODS.items():
+            typer.echo(f"{name}  {what}")
+        raise typer.Exit
+
+
+@app.command()
+def starter(
+    out: Out,
+    data: Data = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    recipe: RecipeFile = None,
+) -> None:
+    """Train the bundled model from nothing: text student, simulated studies, image encoder."""
+    from napari_ctclip.pretraining.recipe import load_recipe
+    from napari_ctclip.pretraining.starter import pretrain_starter
+
+    file = recipe_file("starter") if recipe is None else recipe
+    folder = pretrain_starter(
+        load_recipe(file, overrides=overrides or ()), out, data=data, resume=resume
+    )
+    typer.echo(f"model written to {folder}")
+
+
+@app.command()
+def evaluate_starter(
+    out: Out,
+    model: Annotated[str, typer.Option(help="Name or folder.")] = "starter",
+    studies: Annotated[int, typer.Option(help="How many simulated studies.")] = 200,
+    seed: Annotated[
+        int, typer.Option(help="Of the first study; from 100000: never seen.")
+    ] = 100_000,
+) -> None:
+    """Examine a model on simulated studies: AUROC and pointing, seen and unseen wordings."""
+    from napari_ctclip.evaluation.simulated import examine
+    from napari_ctclip.evaluation.simulated_report import finding_rows, markdown_table
+    from napari_ctclip.models.factory import load_model
+    from napari_ctclip.pretraining.sentences import load_vocabulary
+
+    unseen = {finding.name: finding.unseen for finding in load_vocabulary().findings}
+    prompts = {name: (name, *wordings) for name, wordings in unseen.items()}
+    results = examine(load_model(model), range(seed, seed + studies), prompts=prompts, cache=out)
+    table = markdown_table(finding_rows(results, unseen))
+    (out / "table.md").write_text(table + "\n", "utf-8")
+    typer.echo(table)
+
+
+@app.command()
+def calibrate_starter(
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder; its model.toml is changed.")],
+    out: Out,
+    studies: Annotated[int, typer.Option(help="How many validation studies.")] = 60,
+) -> None:
+    """Fit the probability of a region score on simulated validation studies."""
+    from napari_ctclip.evaluation.simulated import VALIDATION_SEED
+    from napari_ctclip.pretraining.calibrate import calibrate_checkpoint
+
+    seeds = range(VALIDATION_SEED, VALIDATION_SEED + studies)
+    calibration = calibrate_checkpoint(folder, seeds, cache=out)
+    typer.echo(f"slope {calibration.slope:.3f}, intercept {calibration.intercept:.3f}")
+
+
+def recipe_file(method: str) -> Path:
+    """Return the shipped recipe of a method: beside the package, or in the source tree."""
+    package = Path(__file__).parent
+    for folder in (package / "recipes", package.parents[1] / "training"):
+        if (folder / method / "recipe.toml").is_file():
+            return folder / method / "recipe.toml"
+    raise CtClipError(f"the recipe of {method!r} is not installed; pass one with --recipe")
+
+
+def main() -> None:
+    """Run the command line; a refusal is one line on stderr and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        app()
+    except CtClipError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
