@@ -12,7 +12,8 @@ from pathlib import Path
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.io.exports import write_heatmap
 from napari_ctclip.io.figures import write_prompt_figure
-from napari_ctclip.session import Answer, Session
+from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.session import Session
 
 __all__ = ["SCORE_COLUMNS", "write_answers"]
 

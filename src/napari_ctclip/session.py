@@ -6,91 +6,36 @@ Slow work comes in pairs: ``compute_*`` reads the state, changes nothing and may
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
-from napari_ctclip.regions.body_tokens import body_tokens
-from napari_ctclip.regions.token_grid import TokenRegions, token_regions
-from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
+from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.probe import Probe, probe_at
-from napari_ctclip.scoring.region_scores import RegionScore
+from napari_ctclip.scoring.provenance import provenance
 
 if TYPE_CHECKING:
     # torch comes in with these, 2 s; a session that only shows a scan never pays for it
     from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.scoring.encoding import EncodedScan, Progress, StopRequested
-    from napari_ctclip.scoring.heatmap import TokenIndex
-    from napari_ctclip.scoring.organ_crops import OrganEmbeddings
+    from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
+    from napari_ctclip.scoring.encoding import Progress, StopRequested
 
-__all__ = ["Answer", "Encoding", "PreparedMasks", "Session", "resolved_device"]
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a scan says to one prompt.
-
-    Attributes
-    ----------
-    prompt : Prompt
-        What was asked.
-    similarity_map : SimilarityMap
-        Where.
-    scores : tuple of RegionScore
-        The whole scan first, then every organ.
-    """
-
-    prompt: Prompt
-    similarity_map: SimilarityMap
-    scores: tuple[RegionScore, ...]
-
-    @property
-    def whole(self) -> RegionScore:
-        """The score of the whole scan."""
-        return self.scores[0]
-
-    @property
-    def organs(self) -> tuple[RegionScore, ...]:
-        """The scores of the organs, highest similarity first."""
-        return tuple(sorted(self.scores[1:], key=lambda s: s.similarity, reverse=True))
-
-    @property
-    def focus(self) -> RegionScore:
-        """The score of the organ the prompt speaks of, or the whole scan's if there is none."""
-        wanted = self.prompt.anatomy or anatomy_in_text(self.prompt.positive)
-        return next((s for s in self.scores if s.anatomy == wanted), self.whole)
-
-
-@dataclass(frozen=True, eq=False)
-class Encoding:
-    """A scan encoded by the session's model, ready for prompts."""
-
-    scan: EncodedScan
-    index: TokenIndex
-    regions: TokenRegions | None
-    notices: tuple[Notice, ...]
-    from_cache: bool
-    organs: OrganEmbeddings | None = None
+__all__ = ["PreparedMasks", "Session", "resolved_device"]
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedMasks:
-    """Organ masks, and what of them goes into answers where the scan is encoded already."""
+    """Organ masks, and what they add to answers where the scan is encoded already."""
 
     masks: OrganMasks
-    regions: TokenRegions | None
-    organs: OrganEmbeddings | None = None
+    readout: MaskReadout | None
 
 
 class Session:
@@ -116,7 +61,7 @@ class Session:
         self.device = device
         self._study: Study | None = None
         self._model: VisionLanguageModel | None = None
-        self._encoding: Encoding | None = None
+        self._encoding: EncodedStudy | None = None
         self._answers: dict[str, Answer] = {}
 
     # --- state ----------------------------------------------------------------------------------
@@ -132,7 +77,7 @@ class Session:
         return self._model
 
     @property
-    def encoding(self) -> Encoding | None:
+    def encoding(self) -> EncodedStudy | None:
         """The encoded scan; None until :meth:`set_encoding`."""
         return self._encoding
 
@@ -159,9 +104,17 @@ class Session:
         """Return masks with their part in answers: the slow half of :meth:`set_masks`."""
         if self._encoding is None:
             return PreparedMasks(masks, None)
-        return PreparedMasks(
-            masks, self._regions(masks, self._encoding.scan), self._embedded_organs(masks)
+        from napari_ctclip.scoring.encoded_study import read_out_masks
+
+        readout = read_out_masks(
+            self._require_model(),
+            (self._require_study().volume, None),
+            masks,
+            scan=self._encoding.scan,
+            cache=self.cache,
+            device=resolved_device(self.device),
         )
+        return PreparedMasks(masks, readout)
 
     def set_masks(self, prepared: PreparedMasks | None) -> None:
         """Take organ masks for the open study; every answer gets its organ scores anew.
@@ -177,14 +130,10 @@ class Session:
         masks = None if prepared is None else prepared.masks
         self._study = study.with_masks(masks)
         if self._encoding is not None:
-            if masks is None:
-                prepared = None
-            elif prepared is None or prepared.regions is None:  # prepared before the encoding
-                prepared = self.prepare_masks(masks)
-            self._encoding = replace(
-                self._encoding,
-                regions=None if prepared is None else prepared.regions,
-                organs=None if prepared is None else prepared.organs,
+            if prepared is not None and prepared.readout is None:  # prepared before the encoding
+                prepared = self.prepare_masks(prepared.masks)
+            self._encoding = self._encoding.with_masks(
+                None if prepared is None else prepared.readout
             )
         self.masks_changed.emit(masks)
         self._answer_again()
@@ -209,7 +158,7 @@ class Session:
 
     def compute_encoding(
         self, *, progress: Progress | None = None, should_stop: StopRequested | None = None
-    ) -> Encoding:
+    ) -> EncodedStudy:
         """Return the open scan encoded by the loaded model, from the cache if it is there.
 
         Raises
@@ -219,44 +168,18 @@ class Session:
         Cancelled
             If ``should_stop`` answered True.
         """
-        from napari_ctclip.scoring.encoding import encode_input, restored_scan
-        from napari_ctclip.scoring.readout import embedded_organs, organ_notices, token_index
+        from napari_ctclip.scoring.encoded_study import encode_study
 
-        study, model = self._require_study(), self._require_model()
-        device = resolved_device(self.device)
-        key = cache_key(
-            study.volume.content_hash(), model.weights_hash(), model.preprocessing.hash()
-        )
-        model_input = model.preprocessing.prepare(study.volume)
-        features, notices = self.cache.load(key)
-        if features is not None:
-            scan = restored_scan(model, model_input, features, device=device)
-        else:
-            scan = encode_input(
-                model, model_input, device=device, progress=progress, should_stop=should_stop
-            )
-            notices += self.cache.store(key, scan.features)
-        scan = scan.within(body_tokens(study.volume, scan.input_geometry, model.patch_size))
-        organs = embedded_organs(
-            model,
-            study.volume,
-            study.organ_masks,
+        return encode_study(
+            self._require_model(),
+            self._require_study(),
             cache=self.cache,
-            model_input=model_input,
-            device=device,
+            device=resolved_device(self.device),
             progress=progress,
             should_stop=should_stop,
         )
-        return Encoding(
-            scan,
-            token_index(model, scan),
-            self._regions(study.organ_masks, scan),
-            notices + organ_notices(model, organs),
-            features is not None,
-            organs,
-        )
 
-    def set_encoding(self, encoding: Encoding) -> None:
+    def set_encoding(self, encoding: EncodedStudy) -> None:
         """Take an encoding; prompts asked before are answered again."""
         self._encoding = encoding
         self.encoding_changed.emit(encoding)
@@ -284,7 +207,13 @@ class Session:
         CtClipError
             If the scan is not encoded yet.
         """
-        return self._answer(prompt)
+        if self._encoding is None:
+            raise CtClipError(
+                "the scan is not encoded yet; press Encode (or wait until it is done)"
+            )
+        from napari_ctclip.scoring.encoded_study import answer_prompt
+
+        return answer_prompt(self._require_model(), self._encoding, prompt)
 
     def set_answer(self, answer: Answer) -> None:
         """Keep an answer; it replaces the one to the same positive text."""
@@ -312,37 +241,11 @@ class Session:
 
     def provenance(self) -> dict[str, Any]:
         """Return what a number depends on: input hash, model, preprocessing, versions."""
-        study, model = self._require_study(), self._require_model()
-        packages = ("napari-ctclip", "torch", "numpy", "scipy", "nibabel", "pydicom", "SimpleITK")
-        masks = study.organ_masks
-        return {
-            "input": {
-                "content_sha256": study.volume.content_hash(),
-                "shape": list(study.volume.geometry.shape),
-                "spacing_mm": list(study.volume.geometry.spacing_mm),
-            },
-            "organ_masks": None if masks is None else masks.source,
-            "model": {"name": model.name, "weights_sha256": model.weights_hash()},
-            "preprocessing": model.preprocessing.to_dict(),
-            "calibration": None if model.calibration is None else asdict(model.calibration),
-            "device": resolved_device(self.device),
-            "versions": {name: version(name) for name in packages}
-            | {"python": platform.python_version()},
-        }
+        return provenance(
+            self._require_study(), self._require_model(), device=resolved_device(self.device)
+        )
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _answer(self, prompt: Prompt) -> Answer:
-        model, encoding = self._require_model(), self._encoding
-        if encoding is None:
-            raise CtClipError(
-                "the scan is not encoded yet; press Encode (or wait until it is done)"
-            )
-        from napari_ctclip.scoring.readout import scores_of
-
-        similarity_map = encoding.index.similarity_map(prompt)
-        scores = scores_of(model, similarity_map, encoding.regions, encoding.organs)
-        return Answer(prompt, similarity_map, scores)
 
     def _answer_again(self) -> None:
         if self._encoding is None:
@@ -355,22 +258,6 @@ class Session:
         for positive in list(self._answers):
             self.remove(positive)
         self.encoding_changed.emit(None)
-
-    def _regions(self, masks: OrganMasks | None, scan: EncodedScan | None) -> TokenRegions | None:
-        if masks is None or scan is None:
-            return None
-        return token_regions(masks, scan.input_geometry, self._require_model().patch_size)
-
-    def _embedded_organs(self, masks: OrganMasks) -> OrganEmbeddings | None:
-        from napari_ctclip.scoring.readout import embedded_organs
-
-        return embedded_organs(
-            self._require_model(),
-            self._require_study().volume,
-            masks,
-            cache=self.cache,
-            device=resolved_device(self.device),
-        )
 
     def _known_prompts(self) -> Sequence[Prompt]:
         asked = [answer.prompt for answer in self._answers.values()]

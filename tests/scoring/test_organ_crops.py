@@ -216,11 +216,13 @@ def test_session_scores_organs_by_their_own_embeddings(model: _Watched, tmp_path
     assert {s.anatomy for s in answer.organs} == {"lung", "heart", "aorta"}
     assert answer.focus.anatomy == "heart"
     assert [n.code for n in encoding.notices] == ["organs-not-scored"]  # the esophagus
-    assert encoding.organs is not None
-    (similarity,) = organ_similarities(model, encoding.organs, prompt)["heart"]
+    assert encoding.mask_readout is not None
+    organs = encoding.mask_readout.organs
+    assert organs is not None
+    (similarity,) = organ_similarities(model, organs, prompt)["heart"]
     assert answer.focus.similarity == pytest.approx(similarity)
     # fVLM's rule: softmax of the two prompts over the temperature
-    vector = encoding.organs.vectors["heart"][0]
+    vector = organs.vectors["heart"][0]
     logits = model.embed_text([prompt.negative, prompt.positive]) @ vector / 0.07
     assert answer.focus.probability == pytest.approx(logits.softmax(0)[1].item(), abs=1e-5)
     assert answer.whole.similarity == answer.focus.similarity

@@ -1,0 +1,155 @@
+"""A study encoded by a model: everything a prompt needs, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from napari_ctclip.core.notice import Notice
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.study import Study
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.regions.body_tokens import body_tokens
+from napari_ctclip.regions.token_grid import TokenRegions, token_regions
+from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.scoring.encoding import (
+    EncodedScan,
+    Progress,
+    StopRequested,
+    encode_input,
+    restored_scan,
+)
+from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
+from napari_ctclip.scoring.heatmap import TokenIndex
+from napari_ctclip.scoring.organ_crops import OrganEmbeddings
+from napari_ctclip.scoring.readout import embedded_organs, organ_notices, scores_of, token_index
+
+__all__ = ["EncodedStudy", "MaskReadout", "answer_prompt", "encode_study", "read_out_masks"]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskReadout:
+    """What organ masks add to answers.
+
+    Attributes
+    ----------
+    regions : TokenRegions
+        Tokens of every organ.
+    organs : OrganEmbeddings or None
+        Vectors of organs, for a model that reads out regions.
+    """
+
+    regions: TokenRegions
+    organs: OrganEmbeddings | None
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedStudy:
+    """A scan encoded by a model, ready for prompts.
+
+    Attributes
+    ----------
+    scan : EncodedScan
+        The features and their grid.
+    index : TokenIndex
+        What prompts are asked of.
+    mask_readout : MaskReadout or None
+        Its organs, where there are masks.
+    notices : tuple of Notice
+        What the user should know.
+    from_cache : bool
+        Whether the features were kept from an earlier time.
+    """
+
+    scan: EncodedScan
+    index: TokenIndex
+    mask_readout: MaskReadout | None
+    notices: tuple[Notice, ...]
+    from_cache: bool
+
+    @property
+    def regions(self) -> TokenRegions | None:
+        """Tokens of every organ; None without masks."""
+        return None if self.mask_readout is None else self.mask_readout.regions
+
+    def with_masks(self, readout: MaskReadout | None) -> EncodedStudy:
+        """Return the same scan with other organs."""
+        return replace(self, mask_readout=readout)
+
+
+def encode_study(
+    model: VisionLanguageModel,
+    study: Study,
+    *,
+    cache: FeatureCache,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    should_stop: StopRequested | None = None,
+) -> EncodedStudy:
+    """Return a study encoded by a model, its features from the cache where they are there.
+
+    Raises
+    ------
+    Cancelled
+        If ``should_stop`` answered True.
+    """
+    key = cache_key(study.volume.content_hash(), model.weights_hash(), model.preprocessing.hash())
+    model_input = model.preprocessing.prepare(study.volume)
+    features, notices = cache.load(key)
+    if features is not None:
+        scan = restored_scan(model, model_input, features, device=device)
+    else:
+        scan = encode_input(
+            model, model_input, device=device, progress=progress, should_stop=should_stop
+        )
+        notices += cache.store(key, scan.features)
+    scan = scan.within(body_tokens(study.volume, scan.input_geometry, model.patch_size))
+    readout = read_out_masks(
+        model,
+        (study.volume, model_input),
+        study.organ_masks,
+        scan=scan,
+        cache=cache,
+        device=device,
+        progress=progress,
+        should_stop=should_stop,
+    )
+    notices += organ_notices(model, None if readout is None else readout.organs)
+    return EncodedStudy(scan, token_index(model, scan), readout, notices, features is not None)
+
+
+def read_out_masks(
+    model: VisionLanguageModel,
+    volume_and_input: tuple[Volume, ModelInput | None],
+    masks: OrganMasks | None,
+    *,
+    scan: EncodedScan,
+    cache: FeatureCache,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    should_stop: StopRequested | None = None,
+) -> MaskReadout | None:
+    """Return what organ masks add to the answers of an encoded scan; None without masks."""
+    if masks is None:
+        return None
+    volume, model_input = volume_and_input
+    organs = embedded_organs(
+        model,
+        volume,
+        masks,
+        cache=cache,
+        model_input=model_input,
+        device=device,
+        progress=progress,
+        should_stop=should_stop,
+    )
+    return MaskReadout(token_regions(masks, scan.input_geometry, model.patch_size), organs)
+
+
+def answer_prompt(model: VisionLanguageModel, encoded: EncodedStudy, prompt: Prompt) -> Answer:
+    """Return the answer of an encoded study to a prompt, in milliseconds."""
+    similarity_map = encoded.index.similarity_map(prompt)
+    organs = None if encoded.mask_readout is None else encoded.mask_readout.organs
+    return Answer(prompt, similarity_map, scores_of(model, similarity_map, encoded.regions, organs))

@@ -1,0 +1,42 @@
+"""Provenance: what a number depends on, so that it can be made again."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from napari_ctclip.core.study import Study
+
+if TYPE_CHECKING:
+    from napari_ctclip.models.interface import VisionLanguageModel
+
+__all__ = ["provenance"]
+
+_MADE_HERE = ("quick", "TotalSegmentator", "simulation")
+_PACKAGES = ("napari-ctclip", "torch", "numpy", "scipy", "nibabel", "pydicom", "SimpleITK")
+
+
+def provenance(study: Study, model: VisionLanguageModel, *, device: str) -> dict[str, Any]:
+    """Return hashes of scan and weights, preprocessing, calibration and versions; no names."""
+    geometry, masks = study.volume.geometry, study.organ_masks
+    return {
+        "input": {
+            "content_sha256": study.volume.content_hash(),
+            "shape": list(geometry.shape),
+            "spacing_mm": list(geometry.spacing_mm),
+        },
+        # a path may hold a patient's name: only how masks were made here is told
+        "organ_masks": None if masks is None else _told_source(masks.source),
+        "model": {"name": model.name, "weights_sha256": model.weights_hash()},
+        "preprocessing": model.preprocessing.to_dict(),
+        "calibration": None if model.calibration is None else asdict(model.calibration),
+        "device": device,
+        "versions": {name: version(name) for name in _PACKAGES}
+        | {"python": platform.python_version()},
+    }
+
+
+def _told_source(source: str) -> str:
+    return source if source in _MADE_HERE else "file"
