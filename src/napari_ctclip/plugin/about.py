@@ -1,0 +1,41 @@
+"""About: what this is, what it is not, and the keys."""
+
+from __future__ import annotations
+
+from napari import current_viewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QMessageBox
+
+from napari_ctclip import __version__
+from napari_ctclip.plugin._compat import main_window
+from napari_ctclip.plugin.keys import KEYS
+from napari_ctclip.plugin.status_strip import RESEARCH_USE
+
+__all__ = ["about_text", "show_about"]
+
+
+def about_text() -> str:
+    """Return what the dialog says, as HTML."""
+    keys = "".join(
+        f"<tr><td><b>{key.replace('-', '+')}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>"
+        for key, does in KEYS.items()
+    )
+    return (
+        f"<h3>napari-ctclip {__version__}</h3>"
+        f"<p><b>{RESEARCH_USE}</b></p>"
+        "<p>Type a finding, see where it is on a CT. A similarity says how much a place looks like "
+        "the words, relative to this scan; it is not a probability of disease. Heat is as coarse "
+        "as the model's tokens.</p>"
+        "<p>Nothing leaves this computer. Code: Apache-2.0; a model's licence stands in its card."
+        f"</p><p>Keys in the picture:</p><table>{keys}</table>"
+    )
+
+
+def show_about() -> None:
+    """Show the dialog."""
+    viewer = current_viewer()
+    box = QMessageBox(None if viewer is None else main_window(viewer))
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setWindowTitle("About CT-CLIP")
+    box.setText(about_text())
+    box.show()

@@ -1,0 +1,207 @@
+"""Data tab: open a CT, read what it is, give it organ masks."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ctclip.core.geometry import INTERNAL_AXES
+from napari_ctclip.core.notice import Notice
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.plugin._compat import keep_setting
+from napari_ctclip.plugin.organ_table import OrganTable
+from napari_ctclip.plugin.series_dialog import ask_series
+from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.regions.totalsegmentator import is_installed
+
+__all__ = ["DataTab"]
+
+_CT_FILES = "CT (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.gz);;All files (*)"
+_MASK_FILES = "Label maps (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm);;All files (*)"
+_FACTS = ("Size", "Spacing", "Orientation", "HU")
+_MARKS = {"info": "ⓘ", "warning": "⚠"}
+
+
+class DataTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bench = workbench
+        self.open_file = QPushButton("Open CT…")
+        self.open_file.setToolTip("NIfTI, NRRD or MetaImage file, or one DICOM file of a series")
+        self.open_folder = QPushButton("Open DICOM folder…")
+        self.facts = QFormLayout()
+        self.fact_labels = {name: _selectable() for name in _FACTS}
+        self.notices = _selectable()
+        self.load = QPushButton("Load…")
+        self.load.setToolTip("A label map file (NIfTI, NRRD, DICOM SEG) made for this scan")
+        self.quick = QPushButton("Quick masks")
+        self.quick.setToolTip("Lungs, airways, bone and mediastinum from CT numbers, in seconds")
+        self.segment = QPushButton("TotalSegmentator")
+        self.automatic = QCheckBox("Make quick masks when a CT is opened")
+        self.automatic.setChecked(workbench.studies.makes_masks_at_once)
+        self.organs = OrganTable(self)
+        self.table = QTableView()
+        self.log = _selectable()
+        self._lay_out()
+        self._connect()
+        self._on_study_opened()
+        study = workbench.session.study
+        self._on_masks_changed(None if study is None else study.organ_masks)
+
+    def _lay_out(self) -> None:
+        opening = QHBoxLayout()
+        opening.addWidget(self.open_file)
+        opening.addWidget(self.open_folder)
+        for name, label in self.fact_labels.items():
+            self.facts.addRow(name, label)
+        scan = QGroupBox("Scan")
+        inside = QVBoxLayout(scan)
+        inside.addLayout(self.facts)
+        inside.addWidget(self.notices)
+        making = QHBoxLayout()
+        for button in (self.load, self.quick, self.segment):
+            making.addWidget(button)
+        self._prepare_table()
+        masks = QGroupBox("Organ masks")
+        inside = QVBoxLayout(masks)
+        inside.addLayout(making)
+        inside.addWidget(self.automatic)
+        inside.addWidget(self.table, 1)
+        inside.addWidget(self.log)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 6, 4, 4)
+        layout.addLayout(opening)
+        layout.addWidget(scan)
+        layout.addWidget(masks, 1)
+
+    def _prepare_table(self) -> None:
+        self.table.setModel(self.organs)
+        self.table.setAccessibleName("Organs")
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setMinimumHeight(120)
+        rows, header = self.table.verticalHeader(), self.table.horizontalHeader()
+        if rows is not None and header is not None:
+            rows.hide()
+            rows.setDefaultSectionSize(22)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+
+    def _connect(self) -> None:
+        bench, studies = self._bench, self._bench.studies
+        self.open_file.clicked.connect(self._ask_file)
+        self.open_folder.clicked.connect(self._ask_folder)
+        self.load.clicked.connect(self._ask_masks)
+        self.quick.clicked.connect(lambda: bench.guarded(studies.make_quick_masks))
+        self.segment.clicked.connect(lambda: bench.guarded(studies.run_totalsegmentator))
+        self.automatic.toggled.connect(self._set_automatic)
+        self.organs.shown_changed.connect(bench.scene.show_organ)
+        studies.study_opened.connect(self._on_study_opened)
+        studies.series_choice_needed.connect(self._on_series_choice_needed)
+        bench.session.masks_changed.connect(self._on_masks_changed)
+        bench.jobs.wrote.connect(self.log.setText)
+
+    # --- the user -------------------------------------------------------------------------------
+
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open CT", "", _CT_FILES)
+        if path:
+            self._bench.guarded(lambda: self._bench.studies.open_path(Path(path)))
+
+    def _ask_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open DICOM folder")
+        if path:
+            self._bench.guarded(lambda: self._bench.studies.open_path(Path(path)))
+
+    def _ask_masks(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load organ masks", "", _MASK_FILES)
+        if path:
+            self._bench.guarded(lambda: self._bench.studies.load_masks(Path(path)))
+
+    def _on_series_choice_needed(self, path: Path, choices: tuple[str, ...]) -> None:
+        series = ask_series(path, choices, parent=self)
+        if series is not None:
+            self._bench.studies.open_path(path, series=series)
+
+    def _set_automatic(self, checked: bool) -> None:
+        self._bench.studies.makes_masks_at_once = checked
+        keep_setting("quick_masks", checked)
+
+    # --- what changes elsewhere -----------------------------------------------------------------
+
+    def _on_study_opened(self) -> None:
+        study = self._bench.session.study
+        is_open = study is not None
+        self.load.setEnabled(is_open)
+        self.quick.setEnabled(is_open)
+        installed = is_installed()
+        self.segment.setEnabled(is_open and installed)
+        self.segment.setToolTip(
+            "104 organs; minutes on a CPU"
+            if installed
+            else "Not installed: pip install napari-ctclip[segment]"
+        )
+        facts = {} if study is None else _facts(study.volume)
+        for name, label in self.fact_labels.items():
+            label.setText(facts.get(name, "–"))
+        self.notices.setText(_notice_lines(self._bench.studies.notices))
+        self.notices.setVisible(bool(self._bench.studies.notices))
+        self.log.setText("")
+
+    def _on_masks_changed(self, masks: OrganMasks | None) -> None:
+        volumes = {} if masks is None else self._bench.studies.volumes_ml(masks)
+        self.organs.set_organs(volumes, self._bench.scene.hidden_organs)
+
+
+def _facts(volume: Volume) -> dict[str, str]:
+    depth, height, width = volume.geometry.shape
+    z, y, x = volume.geometry.spacing_mm
+    stored = volume.stored_geometry
+    oblique = stored.obliquity_degrees
+    turned = f", turned by {oblique:.1f}°" if oblique > 0.1 else ""
+    sample = volume.voxels[:: max(1, depth // 32), ::4, ::4]
+    return {
+        "Size": f"{width} x {height} x {depth} voxels",
+        "Spacing": f"{x:.2f} x {y:.2f} x {z:.2f} mm",
+        "Orientation": f"{stored.axis_codes} in the file{turned}; shown as {INTERNAL_AXES}",
+        "HU": f"{int(sample.min())} to {int(sample.max())} (sampled)",
+    }
+
+
+def _notice_lines(notices: tuple[Notice, ...]) -> str:
+    return "<br>".join(f"{_MARKS[n.severity]} {n.severity}: {escape(n.message)}" for n in notices)
+
+
+def _selectable() -> Any:
+    label = QLabel("")
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label

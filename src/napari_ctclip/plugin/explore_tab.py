@@ -1,0 +1,288 @@
+"""Explore tab: window, prompts, heat, organs and probe: the daily work."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import create_widget
+from napari.layers import Image
+from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_ctclip.plugin.foreign_layers import is_volume_layer
+from napari_ctclip.plugin.heat_controls import HeatControls
+from napari_ctclip.plugin.plots import OrganPlot
+from napari_ctclip.plugin.probe_box import ProbeBox
+from napari_ctclip.plugin.prompt_line import PromptLine
+from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow
+from napari_ctclip.plugin.window_buttons import WindowButtons
+from napari_ctclip.plugin.workbench import Workbench
+
+__all__ = ["ExploreTab"]
+
+_NEGATIVE_COLUMN = COLUMNS.index("Negative")
+_WIDTHS = (154, 44, 50, 84, 92, 160)
+
+
+class ExploreTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bench = workbench
+        self._ticked = False
+        self._negative_of = ""
+        self.volume: Any = create_widget(
+            annotation=Image, name="volume", options={"choices": self._volume_choices}
+        )
+        self.windows = WindowButtons(workbench.scene)
+        self.line = PromptLine()
+        self.table = self._make_table()
+        self.negative = QLineEdit()
+        self.negative.setToolTip("What the selected prompt is held against; Enter asks again")
+        self.negative.setAccessibleName("Negative prompt")
+        self.encode = QPushButton("Encode")
+        self.encode.setToolTip("Let the model look at the scan; needed once, starts by itself")
+        self.remove = QPushButton("Remove")
+        self.remove.setToolTip("Forget the selected prompts (Delete)")
+        self.export = QPushButton("Export…")
+        self.export.setToolTip("Scores (CSV), heatmaps (NIfTI), figures (PNG), provenance (JSON)")
+        self.heat = HeatControls(workbench.scene)
+        self.plot = OrganPlot()
+        self.plot.set_theme(workbench.viewer.theme)
+        self.probe = ProbeBox(workbench)
+        self._lay_out()
+        self._connect()
+        self._on_study_opened()
+        self._on_model_changed()
+        self._select_last()
+
+    # --- layout ---------------------------------------------------------------------------------
+
+    def _make_table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self._bench.prompts.table)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked
+            | QAbstractItemView.EditTrigger.EditKeyPressed
+        )
+        table.setWordWrap(False)
+        table.setAccessibleName("Prompts")
+        table.setMinimumHeight(104)
+        table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        rows, header = table.verticalHeader(), table.horizontalHeader()
+        if rows is not None and header is not None:
+            rows.hide()
+            rows.setDefaultSectionSize(24)
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+            header.setStretchLastSection(True)
+            for column, width in enumerate(_WIDTHS):
+                header.resizeSection(column, width)
+        return table
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow("Volume", self.volume.native)
+        form.addRow("Window", self.windows)
+        below = QHBoxLayout()
+        for button in (self.encode, self.export, self.remove):
+            below.addWidget(button)
+        negative = QFormLayout()
+        negative.addRow("Negative", self.negative)
+        folded = QCollapsible("Organs")
+        folded.toggleButton().setStyleSheet("text-align: left; background: transparent;")
+        folded.addWidget(self.plot)
+        folded.expand(animate=False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 6, 4, 4)
+        layout.setSpacing(6)
+        layout.addLayout(form)
+        layout.addWidget(self.line)
+        layout.addWidget(self.table, 3)
+        layout.addLayout(negative)
+        layout.addLayout(below)
+        layout.addWidget(self.heat)
+        layout.addWidget(folded, 2)
+        layout.addWidget(self.probe)
+
+    def _connect(self) -> None:
+        bench = self._bench
+        self.volume.changed.connect(self._on_volume_chosen)
+        self.line.entered.connect(self._on_entered)
+        self.encode.clicked.connect(lambda: bench.guarded(bench.prompts.encode))
+        self.export.clicked.connect(self._ask_export_folder)
+        self.remove.clicked.connect(self.remove_selected)
+        self.table.installEventFilter(self)
+        self.negative.editingFinished.connect(self._on_negative)
+        self.table.clicked.connect(self._on_clicked)
+        bench.prompts.table.shown_changed.connect(self._on_ticked)
+        selection = self.table.selectionModel()
+        if selection is not None:
+            selection.currentRowChanged.connect(self._on_current_changed)
+        self.plot.organ_clicked.connect(self._on_organ_clicked)
+        bench.prompts.answered.connect(self._on_answered)
+        bench.studies.study_opened.connect(self._on_study_opened)
+        bench.session.model_changed.connect(self._on_model_changed)
+        bench.session.encoding_changed.connect(self._on_encoding_changed)
+        bench.viewer.events.theme.connect(self._on_theme)
+        bench.viewer.layers.events.inserted.connect(self._refresh_volumes)
+        bench.viewer.layers.events.removed.connect(self._refresh_volumes)
+
+    # --- the user -------------------------------------------------------------------------------
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let Delete in the table forget the selected prompts."""
+        if isinstance(event, QKeyEvent) and watched is self.table:
+            pressed = event.type() == QEvent.Type.KeyPress
+            if pressed and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+                self.remove_selected()
+                return True
+        return bool(super().eventFilter(watched, event))
+
+    def selected_prompt(self) -> PromptRow | None:
+        """Return the current row of the table."""
+        rows = self._bench.prompts.table.rows
+        current = self.table.currentIndex().row()
+        return rows[current] if 0 <= current < len(rows) else None
+
+    def remove_selected(self) -> None:
+        """Forget the selected prompts."""
+        selection = self.table.selectionModel()
+        rows = self._bench.prompts.table.rows
+        chosen = [] if selection is None else [rows[i.row()] for i in selection.selectedRows()]
+        for row in chosen:
+            self._bench.guarded(partial(self._bench.prompts.remove, row.prompt.positive))
+
+    def select_next(self) -> None:
+        """Make the next prompt the current one, show only its heat and go to its peak."""
+        count = len(self._bench.prompts.table.rows)
+        if count:
+            self.show_row((self.table.currentIndex().row() + 1) % count)
+
+    def show_row(self, row: int) -> None:
+        """Select a prompt, show only its heat and go to its peak."""
+        self.table.selectRow(row)
+        self._go_to_row(row)
+
+    def _on_entered(self, text: str) -> None:
+        self._bench.guarded(lambda: self._bench.prompts.add(text))
+        first = text.split(";")[0].strip()
+        row = self._bench.prompts.table.row_of(" ".join(first.split()))
+        if row is not None:
+            self.table.selectRow(row)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        ticked, self._ticked = self._ticked, False
+        if not ticked and index.column() != _NEGATIVE_COLUMN:
+            self._go_to_row(index.row())
+
+    def _on_ticked(self, *_: Any) -> None:
+        self._ticked = True  # Qt tells of the tick before it tells of the click
+
+    def _go_to_row(self, row: int) -> None:
+        prompt = self._bench.prompts.table.rows[row].prompt
+        self._bench.guarded(lambda: self._bench.prompts.show_only(prompt.positive))
+        self._bench.guarded(lambda: self._bench.go_to_peak(prompt.positive))
+
+    def _on_negative(self) -> None:
+        row = self._bench.prompts.table.row_of(self._negative_of)
+        text = self.negative.text().strip()
+        if row is not None and text:
+            table = self._bench.prompts.table
+            self._bench.guarded(lambda: table.setData(table.index(row, _NEGATIVE_COLUMN), text))
+
+    def _ask_export_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Export answers to")
+        if folder:
+            self._bench.guarded(lambda: self._bench.export(Path(folder)))
+
+    def _on_volume_chosen(self, layer: Any) -> None:
+        if layer is not None and layer is not self._bench.studies.layer:
+            self._bench.guarded(lambda: self._bench.studies.use_layer(layer))
+
+    def _on_organ_clicked(self, anatomy: str) -> None:
+        row = self.selected_prompt()
+        frame = self._bench.scene.frame
+        if row is None or row.answer is None or frame is None:
+            return
+        score = next((s for s in row.answer.organs if s.anatomy == anatomy), None)
+        if score is not None:
+            index = frame.world_to_index(score.peak.world_mm)
+            self._bench.scene.go_to(index)
+            self._bench.guarded(lambda: self._bench.probe(index))
+
+    # --- what changes elsewhere -----------------------------------------------------------------
+
+    def _on_current_changed(self, *_: Any) -> None:
+        row = self.selected_prompt()
+        self._negative_of = "" if row is None else row.prompt.positive
+        self.negative.setEnabled(row is not None)
+        self.negative.setText("" if row is None else row.prompt.negative)
+        self.negative.setCursorPosition(0)
+        self.plot.show_answer(None if row is None else row.answer)
+
+    def _on_answered(self, positive: str) -> None:
+        row = self.selected_prompt()
+        if row is None:
+            self._select_last()
+        elif row.prompt.positive == positive:
+            self._on_current_changed()
+
+    def _on_encoding_changed(self, encoding: object) -> None:
+        self.encode.setEnabled(encoding is None)
+        self._on_current_changed()
+
+    def _on_study_opened(self) -> None:
+        study = self._bench.session.study
+        self.windows.set_file_windows({} if study is None else study.volume.windows)
+        self.probe.clear()
+        self._refresh_volumes()
+        self._on_current_changed()
+
+    def _on_model_changed(self, *_: Any) -> None:
+        model = self._bench.session.model
+        if model is not None:
+            self.line.set_presets(model.suggested_prompts)
+
+    def _on_theme(self, event: Any) -> None:
+        self.plot.set_theme(event.value)
+
+    def _refresh_volumes(self, *_: Any) -> None:
+        self.volume.changed.disconnect(self._on_volume_chosen)
+        self.volume.reset_choices()
+        if self._bench.studies.layer in self.volume.choices:
+            self.volume.value = self._bench.studies.layer
+        self.volume.changed.connect(self._on_volume_chosen)
+
+    def _volume_choices(self, *_: Any) -> list[Any]:
+        return [layer for layer in self._bench.viewer.layers if is_volume_layer(layer)]
+
+    def _select_last(self) -> None:
+        count = len(self._bench.prompts.table.rows)
+        if count:
+            self.table.selectRow(count - 1)

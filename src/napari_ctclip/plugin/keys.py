@@ -1,0 +1,75 @@
+"""Keys: shortcuts in the picture that collide with none of napari's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_ctclip.core.volume import WINDOWS
+from napari_ctclip.plugin.workbench import Workbench
+
+if TYPE_CHECKING:
+    from napari_ctclip.plugin.explore_tab import ExploreTab
+
+__all__ = ["KEYS", "bind_keys", "unbind_keys"]
+
+KEYS: dict[str, str] = {
+    "Q": "arm or disarm the probe",
+    "H": "heat on or off",
+    "G": "organ outlines on or off",
+    "J": "go to the peak of the selected prompt",
+    "N": "next prompt",
+    "W": "next window preset",
+    "Control-Alt-F": "type a prompt",
+} | {f"Alt-{n}": f"window {name}" for n, name in enumerate(WINDOWS, start=1)}
+"""Key -> what it does."""
+
+
+def bind_keys(workbench: Workbench, explore: ExploreTab) -> None:
+    """Bind the keys to a viewer, leaving those alone that something else took."""
+    scene = workbench.scene
+
+    def to_peak() -> None:
+        row = explore.selected_prompt()
+        if row is not None:
+            workbench.go_to_peak(row.prompt.positive)
+
+    def toggle_heat() -> None:
+        row = explore.selected_prompt()
+        if row is not None:
+            workbench.prompts.set_shown(row.prompt.positive, not row.shown)
+
+    actions: dict[str, Callable[[], Any]] = {
+        "Q": lambda: workbench.set_probing(not workbench.is_probing),
+        "H": toggle_heat,
+        "G": scene.toggle_organs,
+        "J": to_peak,
+        "N": explore.select_next,
+        "W": explore.windows.next,
+        "Control-Alt-F": explore.line.edit.setFocus,
+    }
+    for number, window in enumerate(WINDOWS.values(), start=1):
+        actions[f"Alt-{number}"] = partial(scene.set_window, window)
+    unbind_keys(workbench)
+    for key, action in actions.items():
+        _bind(workbench, key, action)
+
+
+def unbind_keys(workbench: Workbench) -> None:
+    """Take our keys off the viewer."""
+    for key, bound in list(workbench.viewer.keymap.items()):
+        if getattr(bound, "_ctclip", False):
+            del workbench.viewer.keymap[key]
+
+
+def _bind(workbench: Workbench, key: str, action: Callable[[], Any]) -> None:
+    def run(viewer: Any) -> None:
+        workbench.guarded(action)
+
+    run._ctclip = True  # type: ignore[attr-defined]
+    run.__doc__ = f"CT-CLIP: {KEYS[key]}"
+    try:
+        workbench.viewer.bind_key(key, run)
+    except ValueError:
+        workbench.messages.info(f"Key {key} is taken; use the panel to {KEYS[key]}.")

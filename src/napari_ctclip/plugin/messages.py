@@ -1,0 +1,72 @@
+"""Messages: the one line the user reads after every action, and the border where errors stop."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from psygnal import Signal
+
+from napari_ctclip.core.errors import Cancelled, CtClipError
+
+__all__ = ["Message", "MessageSeverity", "Messages"]
+
+MessageSeverity = Literal["info", "warning", "error"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One line for the user.
+
+    Attributes
+    ----------
+    severity : {"info", "warning", "error"}
+        Shown as an icon with the word.
+    text : str
+        The line.
+    details : str
+        The traceback of an unexpected error, for a bug report; empty for expected ones.
+    """
+
+    severity: MessageSeverity
+    text: str
+    details: str = ""
+
+
+class Messages:
+    """Where every part of the window says what happened."""
+
+    told = Signal(Message)
+
+    def info(self, text: str) -> None:
+        """Tell what was done, or is being done."""
+        self.told.emit(Message("info", text))
+
+    def warning(self, text: str) -> None:
+        """Tell that an answer may be worse than expected, and why."""
+        self.told.emit(Message("warning", text))
+
+    def error(self, error: BaseException, details: str = "") -> None:
+        """Tell what went wrong: one line; details only where we did not foresee it."""
+        if isinstance(error, Cancelled):
+            self.info(str(error))
+        elif isinstance(error, CtClipError):
+            self.told.emit(Message("error", str(error)))
+        else:
+            _LOG.error("unexpected error\n%s", details)
+            kind = type(error).__name__
+            self.told.emit(Message("error", f"Unexpected {kind}: {error}", details or kind))
+
+    @contextmanager
+    def border(self) -> Iterator[None]:
+        """Show whatever a GUI action raises inside; nothing leaves."""
+        try:
+            yield
+        except Exception as error:  # the GUI border: see DESIGN, house style
+            self.error(error, traceback.format_exc())

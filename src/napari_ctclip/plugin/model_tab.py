@@ -1,0 +1,140 @@
+"""Model tab: which model answers, where it computes, what it is; and the encoding cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ctclip.models.registry import KNOWN_MODELS, KnownModel
+from napari_ctclip.plugin.workbench import Workbench
+
+__all__ = ["ModelTab"]
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_MEGABYTE = 1e6
+
+
+class ModelTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bench = workbench
+        self.models = QComboBox()
+        self.models.setAccessibleName("Model")
+        self.models.setMinimumContentsLength(10)
+        self.models.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        for model in KNOWN_MODELS:
+            self.models.addItem(_title(model), model.name)
+        self.browse = QPushButton("Browse…")
+        self.browse.setToolTip("A checkpoint folder written by napari-ctclip-train")
+        self.device = QComboBox()
+        self.device.addItems(_DEVICES)
+        self.device.setAccessibleName("Device")
+        self.load = QPushButton("Load")
+        self.load.setToolTip("Loads by itself when the first prompt is asked")
+        self.state = QLabel("No model is loaded yet.")
+        self.state.setWordWrap(True)
+        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.card = QTextBrowser()
+        self.card.setOpenExternalLinks(True)
+        self.card.setAccessibleName("Model card")
+        self.cache = QLabel()
+        self.clear = QPushButton("Clear")
+        self.clear.setToolTip("Forget stored encodings; scans are encoded anew")
+        self._lay_out()
+        self._connect()
+        self._show_card()
+        self._show_state()
+
+    def _lay_out(self) -> None:
+        choosing = QHBoxLayout()
+        choosing.addWidget(self.models, 1)
+        choosing.addWidget(self.browse)
+        computing = QHBoxLayout()
+        computing.addWidget(self.device, 1)
+        computing.addWidget(self.load)
+        keeping = QHBoxLayout()
+        keeping.addWidget(self.cache, 1)
+        keeping.addWidget(self.clear)
+        form = QFormLayout()
+        form.addRow("Model", choosing)
+        form.addRow("Device", computing)
+        form.addRow("State", self.state)
+        form.addRow("Encodings", keeping)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 6, 4, 4)
+        layout.addLayout(form)
+        layout.addWidget(self.card, 1)
+
+    def _connect(self) -> None:
+        self.models.currentIndexChanged.connect(self._show_card)
+        self.browse.clicked.connect(self._ask_folder)
+        self.load.clicked.connect(self._load)
+        self.clear.clicked.connect(self._clear_cache)
+        self._bench.session.model_changed.connect(self._show_state)
+        self._bench.session.encoding_changed.connect(self._show_state)
+
+    def add_folder(self, folder: Path) -> None:
+        """Offer a checkpoint folder and choose it."""
+        self.models.addItem(folder.name, str(folder))
+        self.models.setCurrentIndex(self.models.count() - 1)
+
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Model folder")
+        if folder:
+            self.add_folder(Path(folder))
+
+    def _load(self) -> None:
+        name, device = str(self.models.currentData()), self.device.currentText()
+        self._bench.guarded(lambda: self._bench.prompts.load_model(name, device=device))
+
+    def _clear_cache(self) -> None:
+        self._bench.guarded(self._bench.session.cache.clear)
+        self._show_state()
+
+    def _show_card(self, *_: object) -> None:
+        name = self.models.currentData()
+        known = next((m for m in KNOWN_MODELS if m.name == name), None)
+        folder = Path(str(name)) if known is None else known.folder
+        card = folder / "MODEL_CARD.md"
+        about = "" if known is None else f"{known.description}\n\n"
+        missing = about + "*No MODEL_CARD.md here: ask its maker what it was trained on.*"
+        self.card.setMarkdown(card.read_text(encoding="utf-8") if card.is_file() else missing)
+
+    def _show_state(self, *_: object) -> None:
+        session = self._bench.session
+        if session.model is not None:
+            spacing = " x ".join(f"{s:g}" for s in session.model.preprocessing.spacing_mm)
+            self.state.setText(
+                f"“{session.model.name}” is loaded; scans are resampled to {spacing} mm for it."
+            )
+        size = session.cache.size_bytes() / _MEGABYTE
+        self.cache.setText(f"{size:,.0f} MB on disk")
+        self.cache.setToolTip(f"Kept in {session.cache.folder}")
+
+
+def _title(model: KnownModel) -> str:
+    return f"{model.name}  ({model.licence}, {model.size_mb:.0f} MB)"

@@ -1,0 +1,101 @@
+"""Prompt line: type a finding; completion over the model's findings and what was asked before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QStringListModel, Qt
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import (
+    QCompleter,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QWidget,
+)
+
+__all__ = ["FALLBACK_PRESETS", "PromptLine"]
+
+FALLBACK_PRESETS: tuple[str, ...] = (
+    "lung nodule",
+    "lung mass",
+    "ground-glass opacity",
+    "consolidation",
+    "pleural effusion",
+    "pneumothorax",
+    "emphysema",
+    "arterial calcification",
+)
+"""Offered until a model says what it knows."""
+
+
+class PromptLine(QWidget):
+    """A line edit with Add and Presets.
+
+    Parameters
+    ----------
+    parent : QWidget or None
+        The panel.
+    """
+
+    entered = QtSignal(str)
+    """The user asks this; never empty."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._history: list[str] = []
+        self._presets: tuple[str, ...] = FALLBACK_PRESETS
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText("Describe a finding, e.g. lung nodule")
+        self.edit.setToolTip("One finding, or several separated by semicolons; Enter asks")
+        self.edit.setAccessibleName("Prompt")
+        self.edit.setClearButtonEnabled(True)
+        self.edit.returnPressed.connect(self._enter)
+        self._words = QStringListModel(self)
+        completer = QCompleter(self._words, self)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        self.edit.setCompleter(completer)
+        self.add = QPushButton("Add")
+        self.add.clicked.connect(self._enter)
+        self.presets = QPushButton("Presets")
+        self.presets.setMinimumWidth(76)
+        self.presets.setToolTip("Findings the model was trained to know")
+        self.menu = QMenu(self.presets)
+        self.presets.setMenu(self.menu)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.edit, 1)
+        layout.addWidget(self.add)
+        layout.addWidget(self.presets)
+        self.set_presets(FALLBACK_PRESETS)
+
+    def set_presets(self, presets: Sequence[str]) -> None:
+        """Offer these findings."""
+        self._presets = tuple(presets) or FALLBACK_PRESETS
+        self.menu.clear()
+        for text in self._presets:
+            self._add_action(text, text)
+        self.menu.addSeparator()
+        self._add_action("All of these", "; ".join(self._presets))
+        self._refresh_words()
+
+    def _add_action(self, title: str, asks: str) -> None:
+        action = self.menu.addAction(title)
+        if action is not None:
+            action.triggered.connect(lambda *_: self.entered.emit(asks))
+
+    def _enter(self) -> None:
+        text = self.edit.text().strip(" ;")
+        if not text:
+            self.edit.setFocus()
+            return
+        if text not in self._history:
+            self._history.append(text)
+            self._refresh_words()
+        self.edit.clear()
+        self.entered.emit(text)
+
+    def _refresh_words(self) -> None:
+        self._words.setStringList(list(dict.fromkeys([*self._history, *self._presets])))

@@ -1,0 +1,80 @@
+"""Study widget: the dock panel: Explore, Data and Model over a status strip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from napari_ctclip.plugin.data_tab import DataTab
+from napari_ctclip.plugin.explore_tab import ExploreTab
+from napari_ctclip.plugin.keys import bind_keys, unbind_keys
+from napari_ctclip.plugin.model_tab import ModelTab
+from napari_ctclip.plugin.status_strip import StatusStrip
+from napari_ctclip.plugin.workbench import workbench_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_ctclip.session import Session
+
+__all__ = ["StudyWidget"]
+
+
+class StudyWidget(QWidget):
+    """The panel "CT-CLIP".
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        The viewer it is docked in.
+    session : Session or None
+        A session to work on; the viewer's own if None.
+    """
+
+    def __init__(self, napari_viewer: Viewer, session: Session | None = None) -> None:
+        super().__init__()
+        self.setObjectName("ctclip panel")
+        self.workbench = workbench_of(napari_viewer, session)
+        self.tabs = QTabWidget()
+        self.explore = ExploreTab(self.workbench)
+        self.data = DataTab(self.workbench)
+        self.model = ModelTab(self.workbench)
+        for title, tab in (("Explore", self.explore), ("Data", self.data), ("Model", self.model)):
+            area = QScrollArea()
+            area.setWidgetResizable(True)
+            area.setFrameShape(QScrollArea.Shape.NoFrame)
+            area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            area.setWidget(tab)
+            self.tabs.addTab(area, title)
+        self.status = StatusStrip(self.workbench.jobs, messages=self.workbench.messages)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(400)
+        if self.workbench.session.study is None:
+            self.tabs.setCurrentIndex(1)
+        self.workbench.studies.study_opened.connect(self._show_explore)
+        bind_keys(self.workbench, self.explore)
+
+    def sizeHint(self) -> QSize:
+        """Return the size the mock has."""
+        return QSize(460, 860)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Stop slow work when napari takes the panel out of its dock."""
+        if (
+            event is not None
+            and event.type() == QEvent.Type.ParentChange
+            and self.parent() is None
+            and hasattr(self, "workbench")
+        ):
+            self.workbench.jobs.cancel()
+            unbind_keys(self.workbench)
+        return bool(super().event(event))
+
+    def _show_explore(self) -> None:
+        if self.workbench.session.study is not None:
+            self.tabs.setCurrentIndex(0)

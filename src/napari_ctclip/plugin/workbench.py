@@ -1,0 +1,146 @@
+"""Workbench: one session with its flows for each viewer, so that panels may close and reopen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+from qtpy.QtCore import QObject
+
+from napari_ctclip.plugin._compat import main_window, plain_viewer
+from napari_ctclip.plugin.background import Job, JobQueue
+from napari_ctclip.plugin.exporting import export_job
+from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.plugin.prompt_flow import PromptFlow
+from napari_ctclip.plugin.scene import Scene
+from napari_ctclip.plugin.study_flow import StudyFlow
+from napari_ctclip.scoring.probe import Probe, probe_at
+from napari_ctclip.session import Session
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["Workbench", "workbench_of"]
+
+_NAME = "ctclip workbench"
+_CLICK_PIXELS = 3.0
+
+
+class Workbench(QObject):
+    """Everything behind the panel.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer it works in; it dies with its window.
+    session : Session or None
+        A new one if None.
+    """
+
+    probed = Signal(Probe, bool)
+    """What lies at the clicked voxel, and whether its findings are still being ranked."""
+    probing_changed = Signal(bool)
+    """Whether clicks probe."""
+
+    def __init__(self, viewer: Viewer, session: Session | None = None) -> None:
+        window = main_window(viewer)
+        super().__init__(window)
+        self.setObjectName(_NAME)
+        self.viewer = viewer
+        self.session = session or Session()
+        self.messages = Messages()
+        self.jobs = JobQueue(self.messages, self)
+        self.scene = Scene(viewer)
+        parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
+        self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.studies.study_opened.connect(self.prompts.study_changed)
+        self._probing = True
+        self._probed: tuple[int, int, int] | None = None
+        viewer.mouse_drag_callbacks.append(self._on_mouse)
+        if window is not None:
+            window.destroyed.connect(self.jobs.close)
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether a click on the picture probes."""
+        return self._probing
+
+    def set_probing(self, armed: bool) -> None:
+        """Arm or disarm the probe."""
+        if armed != self._probing:
+            self._probing = armed
+            self.probing_changed.emit(armed)
+
+    def probe(self, index: tuple[int, int, int]) -> None:
+        """Show what lies at a voxel of the scan; findings follow, ranked in the background.
+
+        Raises
+        ------
+        DataError
+            If the voxel lies outside the scan.
+        """
+        study = self.session.study
+        if study is None:
+            return
+        self._probed = index
+        found = probe_at(study, index, token_index=None, prompts=())
+        self._show_probe(found, self.session.is_ready)
+        if self.session.is_ready:
+            self.jobs.submit(
+                Job(
+                    "Ranking findings for this spot",
+                    lambda progress, should_stop: self.session.probe(index),
+                    self._show_probe,
+                    still_wanted=lambda: self.session.is_ready and self._probed == index,
+                )
+            )
+
+    def _show_probe(self, found: Probe, is_ranking: bool = False) -> None:
+        self.scene.mark(found.index)
+        self.scene.texts.set_probe(found)
+        self.probed.emit(found, is_ranking)
+
+    def go_to_peak(self, positive: str) -> None:
+        """Turn to where a prompt is highest, and probe there."""
+        row = self.prompts.table.find(positive)
+        if row is not None and row.peak is not None:
+            self.scene.go_to(row.peak)
+            self.probe(row.peak)
+
+    def export(self, folder: Path) -> None:
+        """Write every answer's scores, heatmap and figure to a folder."""
+        self.jobs.submit(export_job(self.session, folder, messages=self.messages))
+
+    def guarded(self, action: Callable[[], Any]) -> None:
+        """Run a GUI action; what it raises is shown as one line."""
+        with self.messages.border():
+            action()
+
+    def _on_mouse(self, viewer: Viewer, event: Any) -> Any:
+        """Probe on a left click that does not drag; napari's own tools stay as they are."""
+        active = viewer.layers.selection.active
+        pans = active is None or str(active.mode) in ("pan_zoom", "transform")
+        if not self._probing or event.button != 1 or not pans or viewer.dims.ndisplay != 2:
+            return
+        start = event.pos
+        yield
+        while event.type == "mouse_move":
+            yield
+        moved = abs(event.pos[0] - start[0]) + abs(event.pos[1] - start[1])
+        index = self.scene.index_at(event.position[-3:])
+        if moved <= _CLICK_PIXELS and index is not None:
+            self.guarded(lambda: self.probe(index))
+
+
+def workbench_of(viewer: Viewer, session: Session | None = None) -> Workbench:
+    """Return the viewer's workbench, made on first use."""
+    viewer = plain_viewer(viewer)
+    window = main_window(viewer)
+    found = None if window is None else window.findChild(Workbench, _NAME)
+    if found is None:
+        found = Workbench(viewer, session)
+        found.studies.adopt_existing()
+    return found

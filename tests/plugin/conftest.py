@@ -1,0 +1,114 @@
+"""A viewer with the panel, a small scan and a model that records what it does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+    collect_ignore_glob = ["test_*.py"]  # no display: run under xvfb-run
+else:
+    from napari_ctclip.core.study import Study
+    from napari_ctclip.plugin.study_widget import StudyWidget
+    from napari_ctclip.plugin.workbench import Workbench
+    from napari_ctclip.scoring.feature_cache import FeatureCache
+    from napari_ctclip.session import Session
+    from tests.phantom import ball_study
+    from tests.tiny_model import TinyModel
+
+WAIT_MS = 20_000
+
+
+class WatchedModel(TinyModel):
+    """A tiny model with a hook on the encoding thread."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.before_window: Callable[[], None] = lambda: None
+
+    def encode_image(self, image: Any) -> Any:
+        self.before_window()
+        return super().encode_image(image)
+
+
+class Desk:
+    """What a GUI test works with."""
+
+    def __init__(self, viewer: Any, widget: StudyWidget, model: WatchedModel, qtbot: Any) -> None:
+        self.viewer, self.widget, self.model, self.qtbot = viewer, widget, model, qtbot
+        self.bench: Workbench = widget.workbench
+
+    def wait(self) -> None:
+        """Serve events until no job runs or waits."""
+        self.qtbot.waitUntil(lambda: self.bench.jobs.is_idle, timeout=WAIT_MS)
+
+    def open(self, study: Study | None = None) -> None:
+        """Open a study and wait until it is settled."""
+        self.bench.studies.open_study(study or ball_study())
+        self.wait()
+
+    def ask(self, text: str) -> None:
+        """Type a prompt, press Enter and wait for the answer."""
+        line = self.widget.explore.line.edit
+        line.setText(text)
+        line.returnPressed.emit()
+        self.wait()
+
+    def heat(self, prompt: str) -> Any:
+        """Return the heat layer of a prompt."""
+        return self.viewer.layers[f"Heat: {prompt}"]
+
+    @property
+    def status(self) -> str:
+        """What the status strip says."""
+        return self.widget.status.text.text()
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> WatchedModel:
+    """The model that loading any name gives."""
+    model = WatchedModel()
+    monkeypatch.setattr(Session, "compute_model", lambda self, name="starter": model)
+    return model
+
+
+@pytest.fixture
+def make_desk(
+    make_napari_viewer: Any, model: WatchedModel, tmp_path: Path, qtbot: Any
+) -> Iterator[Callable[..., Desk]]:
+    """Give a function that opens a viewer with the panel."""
+    desks: list[Desk] = []
+
+    def make(*, show: bool = False) -> Desk:
+        viewer = make_napari_viewer(show=show)
+        session = Session(cache=FeatureCache(tmp_path / "cache"), device="cpu")
+        widget = StudyWidget(viewer, session)
+        viewer.window.add_dock_widget(widget, name="CT-CLIP", area="right")
+        widget.workbench.studies.makes_masks_at_once = False
+        desks.append(Desk(viewer, widget, model, qtbot))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.bench.jobs.cancel()
+        desk.wait()
+    assert threading.main_thread() is threading.current_thread()
+
+
+@pytest.fixture
+def desk(make_desk: Callable[..., Desk]) -> Desk:
+    """A viewer with the panel, hidden."""
+    return make_desk()
+
+
+@pytest.fixture
+def open_desk(desk: Desk) -> Desk:
+    """The same with the ball scan open."""
+    desk.open()
+    return desk
