@@ -4,53 +4,70 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-import napari
 import numpy as np
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
-from napari_ctclip.plugin.layers import show_heat
+from napari_ctclip.plugin.launch import open_window
+from napari_ctclip.plugin.study_widget import StudyWidget
 from napari_ctclip.regions.quick_masks import quick_organ_masks
 from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.session import Session
 
 _PROMPTS = ("lung nodule", "mass in the hilum", "fluid at the base", "ground glass", "free air")
-_ROUNDS = 12
+_ROUNDS = 10
 
 
 def run(study: Study) -> dict[str, str]:
     """Return the benchmark's lines."""
     start = time.perf_counter()
     masks = quick_organ_masks(study.volume)
-    quick = time.perf_counter() - start
+    lines = {"quick organ masks": f"{time.perf_counter() - start:.2f} s"}
+    viewer, widget = open_window(study.with_masks(masks), show=False, quick_masks=False)
+    session = widget.workbench.session
     with tempfile.TemporaryDirectory() as folder:
-        session = Session(cache=FeatureCache(Path(folder)), device="cpu")
-        session.set_study(replace(study, organ_masks=masks))
+        session.cache = FeatureCache(Path(folder))
         session.load_model("starter")
+        session.set_masks(session.prepare_masks(masks))
         session.set_encoding(session.compute_encoding())
-        milliseconds = _ask_and_show(session, study)
-    p50, p95 = np.percentile(milliseconds, (50, 95))
-    return {
-        "quick organ masks": f"{quick:.2f} s",
-        "prompt to layer, median": f"{p50:.0f} ms",
-        "prompt to layer, p95 (aim <= 50)": f"{p95:.0f} ms",
-    }
-
-
-def _ask_and_show(session: Session, study: Study) -> list[float]:
-    viewer = napari.Viewer(show=False)
-    session.answered.connect(lambda answer: show_heat(viewer, answer, study.volume))
-    session.ask("warm up")
-    milliseconds = []
-    for number in range(_ROUNDS):
-        for text in _PROMPTS:
-            start = time.perf_counter()
-            # new words each time: neither the text nor the map may come from memory
-            session.ask(Prompt(f"{text} {number}"))
-            milliseconds.append(1000 * (time.perf_counter() - start))
-            session.remove(f"{text} {number}")
+        for name, ask in (("first asked", _first_asked), ("asked again", _asked_again)):
+            p50, p95 = np.percentile(_milliseconds(widget, ask), (50, 95))
+            lines[f"prompt to layer, {name}: median"] = f"{p50:.0f} ms"
+            lines[f"prompt to layer, {name}: p95 (aim <= 50)"] = f"{p95:.0f} ms"
+    widget.workbench.studies.let_go()
     viewer.close()
-    return milliseconds
+    return lines
+
+
+def _milliseconds(
+    widget: StudyWidget, ask: Callable[[StudyWidget, int, str], float]
+) -> list[float]:
+    for number, text in enumerate(_PROMPTS):  # warm-up
+        ask(widget, -1 - number, text)
+    return [1000 * ask(widget, number, text) for number in range(_ROUNDS) for text in _PROMPTS]
+
+
+def _first_asked(widget: StudyWidget, number: int, text: str) -> float:
+    """Return the seconds of a prompt never seen before: new words, a new layer."""
+    flow, session = widget.workbench.prompts, widget.workbench.session
+    prompt = Prompt(f"{text} {number}")
+    flow.table.add(prompt)
+    flow.show_only(prompt.positive)
+    start = time.perf_counter()
+    session.ask(prompt)
+    seconds = time.perf_counter() - start
+    flow.remove(prompt.positive)
+    return seconds
+
+
+def _asked_again(widget: StudyWidget, number: int, text: str) -> float:
+    """Return the seconds of a prompt held against something new: its layer gets another map."""
+    session = widget.workbench.session
+    if session.answer_to(text) is None:
+        widget.workbench.prompts.table.add(Prompt(text))
+        widget.workbench.prompts.show_only(text)
+    start = time.perf_counter()
+    session.ask(Prompt(text, negative=f"normal anatomy {number}"))
+    return time.perf_counter() - start

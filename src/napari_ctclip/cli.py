@@ -5,17 +5,14 @@ Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard erro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
-from napari_ctclip.core.notice import Notice
+from napari_ctclip import cli_models, terminal
 from napari_ctclip.core.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-EXIT_BAD_DATA = 3
 _QUICK, _NONE = "quick", "none"
 
 app = typer.Typer(
@@ -34,11 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="Models that can be loaded.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
+app.add_typer(cli_models.app, name="models")
 
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
-_out = Console(highlight=False, soft_wrap=True)
 
 CtArgument = Annotated[
     Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
@@ -72,11 +65,18 @@ def view(
     model: ModelOption = "starter",
 ) -> None:
     """Open a CT in napari with the CT-CLIP panel."""
-    with _data_errors():
+    with terminal.data_errors():
         from napari_ctclip.plugin.launch import open_window
 
         masks_file = None if masks in (_QUICK, _NONE) else Path(masks)
-        open_window(ct, masks=masks_file, prompts=tuple(prompt or ()), model=model, series=series)
+        open_window(
+            ct,
+            masks=masks_file,
+            prompts=tuple(prompt or ()),
+            model=model,
+            series=series,
+            quick_masks=masks == _QUICK,
+        )
         import napari
 
         napari.run()
@@ -100,7 +100,7 @@ def score(
 ) -> None:
     """Ask a CT for findings, without a window: scores.csv, heatmaps, figures, provenance.json."""
     prompts = _paired(prompt, negative or [])
-    with _data_errors():
+    with terminal.data_errors():
         from napari_ctclip.answer_files import write_answers
         from napari_ctclip.core.study import Study
         from napari_ctclip.io import read_volume
@@ -108,7 +108,7 @@ def score(
 
         session = Session(device=device)
         read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
-        _print_notices(read.notices)
+        terminal.print_notices(read.notices)
         organ_masks = _organ_masks(read.volume, masks, legend=legend)
         session.set_study(Study(read.volume, organ_masks))
         session.load_model(model)
@@ -117,7 +117,7 @@ def score(
             session.ask(question)
         files = write_answers(session, out)
     _print_answers(session)
-    _out.print(f"{len(files)} files in {out}")
+    terminal.out.print(f"{len(files)} files in {out}")
 
 
 @app.command()
@@ -136,16 +136,16 @@ def segment(
     """Write organ masks of a CT."""
     if method not in (_QUICK, "totalsegmentator"):
         raise typer.BadParameter(f"{method!r} is neither 'quick' nor 'totalsegmentator'")
-    with _data_errors():
+    with terminal.data_errors():
         from napari_ctclip.io import read_volume
         from napari_ctclip.io.exports import write_organ_masks
 
         read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
-        _print_notices(read.notices)
+        terminal.print_notices(read.notices)
         masks = _quick(read.volume) if method == _QUICK else _total(read.volume, fast=fast)
         write_organ_masks(masks, read.volume, out)
     for name, millilitres in masks.volumes_ml().items():
-        _out.print(f"{name:28s} {millilitres:9.1f} ml")
+        terminal.out.print(f"{name:28s} {millilitres:9.1f} ml")
 
 
 @app.command()
@@ -160,7 +160,7 @@ def demo(
     from napari_ctclip.plugin.display import has_display, restart_under_xvfb
 
     interactive = has_display() if window is None else window
-    with _data_errors():
+    with terminal.data_errors():
         if not has_display():
             restart_under_xvfb("napari_ctclip.cli", "--no-window")
         from napari_ctclip.answer_files import write_answers
@@ -170,41 +170,11 @@ def demo(
         files = write_answers(session, out)
     _print_answers(session)
     for path in sorted({*files, *out.glob("window*.png")}):
-        _out.print(f"  {path}")
+        terminal.out.print(f"  {path}")
     if interactive:
         import napari
 
         napari.run()
-
-
-@models_app.command("list")
-def list_models() -> None:
-    """List the models that can be loaded, with licence and size."""
-    from napari_ctclip.models.registry import KNOWN_MODELS
-
-    for model in KNOWN_MODELS:
-        _out.print(
-            f"{model.name:12s} {model.licence:12s} {model.size_mb:6.1f} MB  {model.description}"
-        )
-
-
-@models_app.command("import")
-def import_model(
-    kind: Annotated[str, typer.Argument(help="What the file is: fvlm.")],
-    weights: Annotated[Path, typer.Argument(help="The published file, e.g. model.pth.")],
-    out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    text_encoder: Annotated[
-        Path | None, typer.Option(help="Folder with its text encoder's config.json and vocab.txt.")
-    ] = None,
-) -> None:
-    """Turn weights you were given into a model folder; nothing is downloaded."""
-    if kind != "fvlm":
-        raise typer.BadParameter(f"{kind!r} cannot be imported; expected: fvlm")
-    with _data_errors():
-        from napari_ctclip.models.fvlm_import import FVLM_LICENCE, import_fvlm
-
-        import_fvlm(weights, out, text_folder=text_encoder)
-    _out.print(f"{out}: use it with --model; weights' licence: {FVLM_LICENCE}", markup=False)
 
 
 def main() -> None:
@@ -213,21 +183,6 @@ def main() -> None:
 
 
 # --- inside -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _data_errors() -> Iterator[None]:
-    """Turn what this package refuses into one line and exit code 3."""
-    try:
-        yield
-    except SeriesChoiceNeeded as error:
-        _err.print(f"error: {error}", markup=False)
-        for number, line in enumerate(error.choices, start=1):
-            _err.print(f"  --series {number}   {line}", markup=False)
-        raise typer.Exit(EXIT_BAD_DATA) from None
-    except CtClipError as error:
-        _err.print(f"error: {error}", markup=False)
-        raise typer.Exit(EXIT_BAD_DATA) from None
 
 
 def _paired(positives: Sequence[str], negatives: Sequence[str]) -> list[Prompt]:
@@ -251,7 +206,7 @@ def _organ_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMask
     if masks == _QUICK:
         return _quick(volume)
     read = read_organ_masks(Path(masks), volume, legend=legend)
-    _print_notices(read.notices)
+    terminal.print_notices(read.notices)
     return read.masks
 
 
@@ -264,31 +219,26 @@ def _quick(volume: Volume) -> OrganMasks:
 def _total(volume: Volume, *, fast: bool) -> OrganMasks:
     from napari_ctclip.regions.totalsegmentator import segment_with_totalsegmentator
 
-    with _err.status("TotalSegmentator ..."):
+    with terminal.err.status("TotalSegmentator ..."):
         return segment_with_totalsegmentator(volume, fast=fast)
 
 
 def _encode(session: Session) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_err, transient=True) as bar:
+    with Progress(*columns, console=terminal.err, transient=True) as bar:
         task = bar.add_task("encoding", total=None)
         encoding = session.compute_encoding(
             progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
-    _print_notices(encoding.notices)
+    terminal.print_notices(encoding.notices)
     session.set_encoding(encoding)
-
-
-def _print_notices(notices: Sequence[Notice]) -> None:
-    for notice in notices:
-        _err.print(str(notice), markup=False)
 
 
 def _print_answers(session: Session) -> None:
     for answer in session.answers:
         best = answer.focus
         x, y, z = best.peak.world_mm
-        _out.print(
+        terminal.out.print(
             f"{answer.prompt.positive:28s} {best.anatomy.replace('_', ' '):14s} "
             f"probability {best.probability:.2f}  similarity {best.similarity:+.3f}  "
             f"peak x {x:.0f} y {y:.0f} z {z:.0f} mm",

@@ -85,9 +85,11 @@ class OrganMasks:
 
     def volumes_ml(self) -> dict[str, float]:
         """Return the volume of every anatomy in millilitres."""
-        counts = np.bincount(
-            self.labels.ravel(), minlength=max(self.legend.values(), default=0) + 1
-        )
+        length = max(self.legend.values(), default=0) + 1
+        counts = np.zeros(length, dtype=np.int64)
+        # slice by slice: bincount makes 64-bit copies, and the GUI thread gets a turn in between
+        for labels in self.labels:
+            counts += np.bincount(labels.ravel(), minlength=length)[:length]
         return {
             name: float(counts[label]) * self.geometry.voxel_volume_ml
             for name, label in self.legend.items()
