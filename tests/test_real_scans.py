@@ -49,9 +49,7 @@ def distance_to_nodule_mm(shared_data: Path) -> tuple[np.ndarray, Geometry]:
     return ndimage.distance_transform_edt(outside, sampling=geometry.spacing_mm), geometry
 
 
-def _distance(
-    at_mm: np.ndarray, distance_to_nodule_mm: tuple[np.ndarray, Geometry]
-) -> np.ndarray:
+def _distance(at_mm: np.ndarray, distance_to_nodule_mm: tuple[np.ndarray, Geometry]) -> np.ndarray:
     distance, geometry = distance_to_nodule_mm
     index = np.rint(geometry.world_to_index(at_mm)).astype(int)
     return distance[tuple(np.clip(index, 0, np.asarray(geometry.shape) - 1).T)]

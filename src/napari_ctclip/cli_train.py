@@ -22,6 +22,8 @@ app = typer.Typer(
 
 _METHODS = {"starter": "the bundled 3D model, trained on simulated chest CT"}
 
+_STARTER_TOKEN_ML = 0.064  # a cube of 4 mm
+
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of simulated studies.")]
 Overrides = Annotated[
@@ -78,7 +80,7 @@ def evaluate_starter(
     unseen = {finding.name: finding.unseen for finding in load_vocabulary().findings}
     prompts = {name: (name, *wordings) for name, wordings in unseen.items()}
     results = examine(load_model(model), range(seed, seed + studies), prompts=prompts, cache=out)
-    table = markdown_table(finding_rows(results, unseen))
+    table = markdown_table(finding_rows(results, unseen, tokens=_readout_tokens()))
     (out / "table.md").write_text(table + "\n", "utf-8")
     typer.echo(table)
 
@@ -94,7 +96,7 @@ def calibrate_starter(
     from napari_ctclip.pretraining.calibrate import calibrate_checkpoint
 
     seeds = range(VALIDATION_SEED, VALIDATION_SEED + studies)
-    calibration = calibrate_checkpoint(folder, seeds, cache=out)
+    calibration = calibrate_checkpoint(folder, seeds, cache=out, tokens=_readout_tokens())
     typer.echo(f"slope {calibration.slope:.3f}, intercept {calibration.intercept:.3f}")
 
 
@@ -105,6 +107,13 @@ def recipe_file(method: str) -> Path:
         if (folder / method / "recipe.toml").is_file():
             return folder / method / "recipe.toml"
     raise CtClipError(f"the recipe of {method!r} is not installed; pass one with --recipe")
+
+
+def _readout_tokens() -> int:
+    """Return how many of the starter's tokens the viewer reads a region's score from."""
+    from napari_ctclip.scoring.region_scores import READOUT_ML
+
+    return max(1, round(READOUT_ML / _STARTER_TOKEN_ML))
 
 
 def main() -> None:

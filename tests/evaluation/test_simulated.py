@@ -28,6 +28,8 @@ def test_a_peak_on_the_plaque_is_a_hit_and_one_elsewhere_is_not(study):
     result = examine_study(model, study, seed=SEED, prompts=CALCIUM)
     bright, dark = result.answers
     assert bright.hit
+    assert list(bright.highest) == sorted(bright.highest, reverse=True)
+    assert bright.score(1) > bright.score(5) > bright.score(20)
     assert not dark.hit
     assert set(result.diameters_mm) == {"arterial calcification"}
 
@@ -54,7 +56,7 @@ def test_an_interrupted_examination_reads_what_it_has(study, tmp_path, monkeypat
 
 def _result(seed, diameters, score):
     answers = tuple(
-        Answer(f, wording, score if f == "lung nodule" else 0.0, hit=f in diameters)
+        Answer(f, wording, (score if f == "lung nodule" else 0.0,), hit=f in diameters)
         for f in FINDINGS
         for wording in (f, "other words")
     )
@@ -67,7 +69,7 @@ def test_nodules_are_judged_by_size_and_small_ones_stay_out_of_the_mean():
         _result(1, {"lung nodule": 6.0}, 0.1),
         _result(2, {}, 0.5),
     ]
-    rows = finding_rows(results, dict.fromkeys(FINDINGS, ("other words",)))
+    rows = finding_rows(results, dict.fromkeys(FINDINGS, ("other words",)), tokens=1)
     large, small = rows[0], rows[1]
     assert (large.positives, large.negatives, large.auroc) == (1, 1, 1.0)
     assert (small.positives, small.negatives, small.auroc) == (1, 1, 0.0)

@@ -45,13 +45,32 @@ class FindingRow:
 
 
 def finding_rows(
-    results: Sequence[StudyResult], unseen: Mapping[str, Sequence[str]]
+    results: Sequence[StudyResult], unseen: Mapping[str, Sequence[str]], *, tokens: int
 ) -> list[FindingRow]:
-    """Return one row a finding and size; a study whose lesions have another size is left out."""
+    """Return one row a finding and size; a study whose lesions have another size is left out.
+
+    Parameters
+    ----------
+    results : sequence of StudyResult
+        The examination.
+    unseen : mapping of str to sequence of str
+        Held-out wordings of each finding.
+    tokens : int
+        How many of a region's highest tokens make its score.
+    """
     rows = []
     for finding in FINDINGS:
         for name, low, high in _SIZES.get(finding, ((finding, 0.0, 1e9),)):
-            rows.append(_row(results, finding, name=name, size=(low, high), unseen=unseen[finding]))
+            rows.append(
+                _row(
+                    results,
+                    finding,
+                    name=name,
+                    size=(low, high),
+                    unseen=unseen[finding],
+                    tokens=tokens,
+                )
+            )
     return rows
 
 
@@ -92,6 +111,7 @@ def _row(
     name: str,
     size: tuple[float, float],
     unseen: Sequence[str],
+    tokens: int,
 ) -> FindingRow:
     diameter = np.array([result.diameters_mm.get(finding, 0.0) for result in results])
     positive = (diameter > 0) & (diameter >= size[0]) & (diameter < size[1])
@@ -104,7 +124,7 @@ def _row(
                 next(a for a in r.answers if a.finding == finding and a.prompt == wording)
                 for r in results
             ]
-            score = np.array([answer.score for answer in answers])
+            score = np.array([answer.score(tokens) for answer in answers])
             hit = np.array([answer.hit for answer in answers])
             areas.append(auroc(positive[used], score[used]))
             hits.append(hit[positive].mean() if positive.any() else np.nan)

@@ -21,7 +21,9 @@ __all__ = ["calibrate_checkpoint"]
 _SOURCE = "simulated chest CT with each finding asked for in its own region"
 
 
-def calibrate_checkpoint(folder: Path, seeds: Iterable[int], *, cache: Path) -> Calibration:
+def calibrate_checkpoint(
+    folder: Path, seeds: Iterable[int], *, cache: Path, tokens: int
+) -> Calibration:
     """Return the calibration of a model folder, after writing it into ``model.toml``.
 
     One curve for all findings, asked for by their names: what a text not among them would score is
@@ -30,7 +32,7 @@ def calibrate_checkpoint(folder: Path, seeds: Iterable[int], *, cache: Path) -> 
     model = load_model(folder)
     prompts = {finding.name: (finding.name,) for finding in load_vocabulary().findings}
     results = examine(model, seeds, prompts=prompts, cache=cache)
-    answers = [(a.finding in r.diameters_mm, a.score) for r in results for a in r.answers]
+    answers = [(a.finding in r.diameters_mm, a.score(tokens)) for r in results for a in r.answers]
     labels, scores = (np.array(column) for column in zip(*answers, strict=True))
     calibration = fit_platt(labels, scores, source=f"{len(results)} {_SOURCE}")
     file = folder / "model.toml"
