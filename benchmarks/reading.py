@@ -13,15 +13,18 @@ import numpy as np
 from benchmarks.scan import large_study
 
 _READ = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from napari_ctclip.io import read_volume
 import nibabel, isal.igzip
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_bytes():
+    # not getrusage: its peak is handed down from the process that started this one
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak_bytes()
 start = time.perf_counter()
 volume = read_volume(sys.argv[1]).volume
 seconds = time.perf_counter() - start
-peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-print(seconds, peak / volume.voxels.nbytes)
+print(seconds, (peak_bytes() - before) / volume.voxels.nbytes)
 """
 
 

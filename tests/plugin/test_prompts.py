@@ -199,3 +199,16 @@ def test_export_writes_files_in_the_background(open_desk: Desk, tmp_path: Path) 
     open_desk.wait()
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"scores.csv", "heatmap_bright-spot.nii.gz", "provenance.json"} <= written
+
+
+def test_next_prompt_takes_over_the_layer_of_the_hidden_one(open_desk: Desk) -> None:
+    open_desk.ask("bright spot")
+    layer = open_desk.heat("bright spot")
+    open_desk.ask("dark hole")
+    assert open_desk.heat("dark hole") is layer
+    assert [n.name for n in open_desk.viewer.layers if n.name.startswith("Heat")] == [layer.name]
+    flow = open_desk.bench.prompts
+    flow.set_shown("bright spot", True)
+    assert open_desk.heat("bright spot").visible
+    assert open_desk.heat("dark hole").visible
+    assert open_desk.heat("bright spot") is not layer

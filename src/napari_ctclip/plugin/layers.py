@@ -250,9 +250,13 @@ def _filled_in_display_order(
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape, dtype=np.float32), grid
-    where = np.argwhere(finite)
-    start, stop = where.min(axis=0), where.max(axis=0) + 1
+    start, stop = [], []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        used = np.flatnonzero(finite.any(axis=others))
+        start.append(int(used[0]))
+        stop.append(int(used[-1]) + 1)
     box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    lowest = float(values[finite].min())
-    filled = np.where(finite, values, lowest)[box]
-    return np.ascontiguousarray(filled, dtype=np.float32), grid.cropped(start, stop)
+    filled = np.array(values[box], dtype=np.float32, order="C")
+    filled[~finite[box]] = np.nanmin(filled)
+    return filled, grid.cropped(start, stop)

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from napari.utils.theme import get_theme
 from psygnal import Signal
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctclip.core.anatomy import anatomy_label, colour_of
@@ -42,6 +42,10 @@ class OrganPlot(QWidget):
         self._answer: Answer | None = None
         self._shown: list[str] = []
         self._theme = "dark"
+        # drawn when the window is idle: a plot must not hold up the heat it goes with
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._draw)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
@@ -62,6 +66,12 @@ class OrganPlot(QWidget):
     def show_answer(self, answer: Answer | None) -> None:
         """Draw an answer's organs, the most similar on top; None empties the plot."""
         self._answer = answer
+        organs = [] if answer is None else ranked_organs(answer)[:_MOST_BARS]
+        self._shown = [score.anatomy for score in organs]
+        self._soon.start(0)
+
+    def _draw(self) -> None:
+        answer = self._answer
         self.figure.clear()
         theme = get_theme(self._theme)
         ink, paper = theme.text.as_hex(), theme.background.as_hex()
@@ -71,9 +81,7 @@ class OrganPlot(QWidget):
         axes.tick_params(colors=ink, labelsize=_FONT)
         for spine in axes.spines.values():
             spine.set_color(theme.secondary.as_hex())
-        organs = [] if answer is None else ranked_organs(answer)[:_MOST_BARS]
-        self._shown = [score.anatomy for score in organs]
-        if answer is None or not organs:
+        if answer is None or not self._shown:
             text = (
                 "Ask a prompt to see its similarity per organ"
                 if answer is None

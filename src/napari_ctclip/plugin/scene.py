@@ -144,14 +144,14 @@ class Scene:
     # --- heat -----------------------------------------------------------------------------------
 
     def show_heat(self, answer: Answer, *, colour: str, visible: bool) -> None:
-        """Draw an answer's heat: a new layer, or new numbers in the one it has."""
+        """Draw an answer's heat: in the layer it has, in that of a hidden one, or in a new one."""
         if self.frame is None:
             return
         key = f"heat {answer.prompt.positive}"
         data, properties, kind = heat_layer(
             answer.similarity_map, self.frame, colour=colour, limits=self.heat_range
         )
-        layer = self._own.get(key)
+        layer = self._own.get(key) or self._recycled_heat(key)
         if layer is None:
             properties |= {"opacity": self.heat_opacity, "visible": visible}
             layer = self._add((data, properties, kind), key=key)
@@ -159,17 +159,17 @@ class Scene:
             layer.colorbar.visible = True
             layer.events.visible.connect(self._on_visible)
         else:
-            layer.data = data
+            layer.metadata, layer.name = properties["metadata"], properties["name"]
+            layer.colormap = properties["colormap"]
             layer.translate, layer.scale = properties["translate"], properties["scale"]
-            layer.metadata = properties["metadata"]
+            layer.data = data
             layer.visible = visible
         self._describe_heat()
 
     def set_heat_visible(self, prompt: str, visible: bool) -> None:
         """Show or hide one prompt's heat."""
-        layer = self._own.get(f"heat {prompt}")
-        if layer is not None:
-            layer.visible = visible
+        if self.has_heat(prompt):
+            self._own[f"heat {prompt}"].visible = visible
         self._describe_heat()
 
     def has_heat(self, prompt: str) -> bool:
@@ -183,7 +183,10 @@ class Scene:
 
     def set_heat_range(self, low: float, high: float) -> None:
         """Show heat from ``low`` (transparent) to ``high`` (full), the same for every prompt."""
-        self.heat_range = (low, max(high, low + 1e-4))
+        limits = (low, max(high, low + 1e-4))
+        if limits == self.heat_range:
+            return
+        self.heat_range = limits
         for layer in self._heats():
             layer.contrast_limits_range = _slider_range(self.heat_range)
             layer.contrast_limits = self.heat_range
@@ -233,6 +236,18 @@ class Scene:
             self._own[key] = layer
             if selected is not None:
                 layers.selection.active = selected
+        return layer
+
+    def _recycled_heat(self, key: str) -> Any:
+        """Return the layer of a hidden heat, now under another key; None if none is hidden."""
+        # new numbers in an old layer cost napari a fraction of what a new layer does
+        hidden = next(
+            (k for k, v in self._own.items() if k.startswith("heat ") and not v.visible), ""
+        )
+        if not hidden:
+            return None
+        layer = self._own.pop(hidden)
+        self._own[key] = layer
         return layer
 
     def _remove(self, key: str) -> None:
