@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from napari_ctclip.core.errors import Cancelled, GeometryMismatch
+from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.models.interface import Calibration, EncodingWindows
+from napari_ctclip.preprocessing.spatial import resample_labels
 from napari_ctclip.regions.token_grid import token_regions
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
@@ -148,3 +150,17 @@ def test_masks_of_another_scan_are_refused() -> None:
     )
     with pytest.raises(GeometryMismatch, match="do not lie on the CT"):
         study.with_masks(other)
+
+
+def test_wall_of_an_organ_belongs_to_it_as_max_pooling_its_mask_says() -> None:
+    study, model = ball_study(), TinyModel()
+    labels = np.zeros(study.volume.geometry.shape, np.uint8)
+    labels[11:30, 10:33, 15:40] = 1
+    masks = OrganMasks(labels, {"aorta": 1}, study.volume.geometry)
+    prepared = model.preprocessing.prepare(study.volume)
+    found = token_regions(masks, prepared.geometry, model.patch_size).tokens["aorta"]
+    resampled = resample_labels(labels, study.volume.geometry, prepared.geometry)
+    pooled = torch.nn.functional.max_pool3d(
+        torch.from_numpy(resampled)[None].float(), model.patch_size
+    )
+    assert np.array_equal(found, np.flatnonzero(pooled.numpy()[0] > 0))

@@ -23,9 +23,11 @@ THORACIC_CAVITY = "thoracic_cavity"
 _ASKED_AS_ONE = ("lung", "kidney", "heart", "bone")
 """Anatomies that label maps store in parts and prompts ask for as one."""
 
+_AERATED = ("lung", "trachea")
 _MOSTLY = 0.5
-"""Ours: a token belongs to an organ that fills at least half of it, so that a lung's tokens hold
-no chest wall; a thin organ that fills half of none takes every token it touches."""
+"""Ours: a token belongs to a lung or an airway that fills at least half of it, so that its tokens
+hold no chest wall. Any other organ takes every token it touches, as max-pooling its mask does
+(Shui et al. 2025, section 3): plaques lie in the wall, and thin organs fill half of no token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +60,13 @@ def token_regions(
     labels = _labels_on(masks, input_geometry)
     pad = [(0, -n % p) for n, p in zip(labels.shape, patch_size, strict=True)]
     labels = np.pad(labels, pad)
-    grid = tuple(n // p for n, p in zip(labels.shape, patch_size, strict=True))
     names = {label: name for name, label in masks.legend.items()}
     tokens: dict[str, npt.NDArray[np.intp]] = {}
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is not None and number in names:
-            tokens[names[number]] = _organ_tokens(labels, number, box, (grid, patch_size))
+            name = names[number]
+            least = _MOSTLY if name.startswith(_AERATED) else 0.0
+            tokens[name] = _organ_tokens(labels, number, box=box, patch=patch_size, least=least)
     for group in _ASKED_AS_ONE:
         parts = [tokens[name] for name in members(group, tokens)]
         if group not in tokens and parts:
@@ -87,19 +90,26 @@ def _labels_on(masks: OrganMasks, input_geometry: Geometry) -> npt.NDArray[np.un
 def _organ_tokens(
     labels: npt.NDArray[np.unsignedinteger],
     number: int,
+    *,
     box: tuple[slice, slice, slice],
-    grid_and_patch: tuple[tuple[int, ...], tuple[int, int, int]],
+    patch: tuple[int, int, int],
+    least: float,
 ) -> npt.NDArray[np.intp]:
-    """Return flat indices of the tokens of one label, looking only at its bounding box."""
-    grid, patch = grid_and_patch
+    """Return flat indices of the tokens that a label fills to a share of ``least``.
+
+    A share of 0 means any voxel. Only ``box``, where the label lies, is looked at.
+    """
+    grid = [n // p for n, p in zip(labels.shape, patch, strict=True)]
     first = [s.start // p for s, p in zip(box, patch, strict=True)]
     last = [-(-s.stop // p) for s, p in zip(box, patch, strict=True)]
     window = tuple(slice(a * p, b * p) for a, b, p in zip(first, last, patch, strict=True))
     member = labels[window] == number
-    (d, h, w), (pz, py, px) = (np.subtract(last, first), patch)
+    (d, h, w), (pz, py, px) = np.subtract(last, first), patch
     filled = member.reshape(d, pz, h, py, w, px).mean(axis=(1, 3, 5), dtype=np.float32)
-    inside = filled >= _MOSTLY
+    inside = (filled > 0) & (filled >= least)
     if not inside.any():
         inside = filled > 0
     index = np.argwhere(inside) + np.asarray(first)
-    return np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), grid).astype(np.intp)
+    return np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), tuple(grid)).astype(
+        np.intp
+    )
