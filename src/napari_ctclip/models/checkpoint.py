@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from napari_ctclip.models.interface import Calibration
 from napari_ctclip.models.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.preprocessing.specification import Preprocessing
 
-__all__ = ["SCHEMA_VERSION", "build_model", "load_checkpoint", "save_checkpoint"]
+__all__ = ["SCHEMA_VERSION", "build_model", "load_checkpoint", "replace_weights", "save_checkpoint"]
 
 SCHEMA_VERSION = 1
 _WEIGHTS, _MODEL, _TOKENIZER = "weights.safetensors", "model.toml", "tokenizer.json"
@@ -115,7 +114,6 @@ def save_checkpoint(
         Weights to write instead of the model's own (an average over training, say).
     """
     import tomli_w
-    from safetensors.torch import save_file
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,17 +136,26 @@ def save_checkpoint(
     }
     if model.calibration is not None:
         description["calibration"] = asdict(model.calibration)
-    save_file(weights, folder / f"{_WEIGHTS}.part", metadata={"format": "pt"})
-    (folder / f"{_WEIGHTS}.part").replace(folder / _WEIGHTS)
+    _write_weights(folder, weights)
     (folder / _MODEL).write_text(tomli_w.dumps(description), "utf-8")
     model.text_encoder.tokenizer.save(str(folder / _TOKENIZER), pretty=False)
 
 
-def copy_checkpoint(source: Path, target: Path) -> None:
-    """Copy the files of a model folder."""
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (_WEIGHTS, _MODEL, _TOKENIZER):
-        shutil.copyfile(source / name, target / name)
+def replace_weights(folder: Path, changed: Mapping[str, Tensor]) -> None:
+    """Write some tensors of a model folder anew, as float16; the others stay."""
+    weights = _read_weights(folder / _WEIGHTS)
+    weights |= {
+        name: t.detach().to("cpu", torch.float16).contiguous() for name, t in changed.items()
+    }
+    _write_weights(folder, weights)
+
+
+def _write_weights(folder: Path, weights: dict[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    part = folder / f"{_WEIGHTS}.part"
+    save_file(weights, part, metadata={"format": "pt"})
+    part.replace(folder / _WEIGHTS)
 
 
 def _read_weights(file: Path) -> dict[str, Tensor]:

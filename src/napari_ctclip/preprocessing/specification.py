@@ -63,11 +63,11 @@ class Preprocessing:
     def prepare(self, volume: Volume) -> ModelInput:
         """Return the scan as the model sees it."""
         transform = volume.geometry.transform_to(self.orientation)
-        voxels = transform.apply(volume.voxels)
-        geometry = volume.geometry.reoriented(transform)
-        voxels, geometry = resample_volume(voxels, geometry, self.spacing_mm)
-        voxels, inside, geometry = self._pad(voxels, geometry)
-        return ModelInput(window_channels(voxels, self.windows_hu), geometry, inside)
+        resampled, geometry = resample_volume(
+            transform.apply(volume.voxels), volume.geometry.reoriented(transform), self.spacing_mm
+        )
+        hounsfield, inside, geometry = self._pad(resampled, geometry)
+        return ModelInput(window_channels(hounsfield, self.windows_hu), geometry, inside)
 
     def hash(self) -> str:
         """Return a hash (hex) of the specification: part of every cache key."""

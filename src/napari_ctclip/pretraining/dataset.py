@@ -26,8 +26,8 @@ LAST_TRAINING_SEED = 49_999
 
 _SPACING_MM = (2.0, 2.0, 2.0)
 _AIR_HU = -1024
-# Ours: crops are centred on nodules more often, for they fill the fewest tokens
-_FINDING_WEIGHT = {"lung nodule": 4.0, "lung mass": 1.3, "arterial calcification": 1.3}
+# Ours: crops are centred more often on what is hardest: few tokens, or like something else
+_FINDING_WEIGHT = {"lung nodule": 4.0, "lung mass": 2.5, "arterial calcification": 2.5}
 
 
 @dataclass(frozen=True, eq=False)

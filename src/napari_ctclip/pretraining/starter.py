@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,6 +17,7 @@ from napari_ctclip.models.text_encoders import load_tokenizer
 from napari_ctclip.pretraining.dataset import StudyFolder, write_studies
 from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.sentences import load_vocabulary
+from napari_ctclip.pretraining.text_refit import refit_checkpoint
 from napari_ctclip.pretraining.train import train
 
 __all__ = ["architecture_of", "describe", "pretrain_starter"]
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _STUDENT = "student.pt"
 _TOKENIZER = "tokenizer.json"
+_REFIT_STREAM = 2
 
 
 def pretrain_starter(
@@ -56,9 +59,12 @@ def pretrain_starter(
         crop=recipe.data.crop,
         lesion_share=recipe.data.lesion_share,
     )
-    return train(
+    folder = train(
         model, recipe, studies=studies, out=out, architecture=architecture_of(recipe), resume=resume
     )
+    seed = [recipe.training.seed, _REFIT_STREAM]
+    refit_checkpoint(folder, load_vocabulary(), np.random.default_rng(seed))
+    return folder
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:

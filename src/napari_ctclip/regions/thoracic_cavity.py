@@ -29,7 +29,7 @@ def thoracic_cavity_tokens(
     if len(lung_tokens) < _FEWEST_TOKENS:
         return np.empty(0, dtype=np.intp)
     grid = token_geometry.shape
-    index = np.stack(np.unravel_index(lung_tokens, grid), axis=-1)
+    index = np.transpose(np.asarray(np.unravel_index(lung_tokens, grid)))
     lungs_mm = token_geometry.index_to_world(index)
     mirrored = lungs_mm.copy()
     # x runs from left to right in the patient; the middle of both lungs' extent is the midline
@@ -39,7 +39,7 @@ def thoracic_cavity_tokens(
     except QhullError:
         return np.empty(0, dtype=np.intp)
     low, high = hull.points.min(axis=0) - _PLEURA_MM, hull.points.max(axis=0) + _PLEURA_MM
-    places = token_geometry.index_to_world(np.stack(np.indices(grid), axis=-1).reshape(-1, 3))
+    places = token_geometry.index_to_world(np.indices(grid).reshape(3, -1).T)
     near = np.flatnonzero(((places >= low) & (places <= high)).all(axis=1))
     # rows of ``equations`` are outward unit normals and offsets: signed distance in mm
     inside = np.ones(len(near), dtype=bool)

@@ -91,7 +91,7 @@ def _organ_tokens(
     labels: npt.NDArray[np.unsignedinteger],
     number: int,
     *,
-    box: tuple[slice, slice, slice],
+    box: tuple[slice, ...],
     patch: tuple[int, int, int],
     least: float,
 ) -> npt.NDArray[np.intp]:
@@ -110,6 +110,4 @@ def _organ_tokens(
     if not inside.any():
         inside = filled > 0
     index = np.argwhere(inside) + np.asarray(first)
-    return np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), tuple(grid)).astype(
-        np.intp
-    )
+    return np.asarray(np.ravel_multi_index(tuple(index.T), tuple(grid)), dtype=np.intp)

@@ -129,7 +129,7 @@ def tokens_inside(
     share: npt.NDArray[np.float32] = inside.astype(np.float32)
     for axis, size in enumerate(patch_size):
         starts = np.arange(0, share.shape[axis], size)
-        share = np.add.reduceat(share, starts, axis=axis) / size
+        share = np.asarray(np.add.reduceat(share, starts, axis=axis) / size, dtype=np.float32)
     return share >= 0.5
 
 
