@@ -22,9 +22,10 @@ pytestmark = pytest.mark.model
 
 SEEN_WORDINGS = ("lung nodule", "pulmonary nodule", "spiculated nodule")
 UNSEEN_WORDINGS = (
-    "small spiculated lesion of the lung parenchyma",
     "There is a solid nodule in the superior segment of the left lower lobe.",
+    "a solitary rounded pulmonary density",
 )
+LEAST_MARGIN = 0.02  # similarity; the runner-up is one crossing of vessels and a fissure
 
 
 def _session(scan: Path) -> Session:
@@ -75,8 +76,8 @@ def test_peak_in_the_lungs_lies_at_the_nodule_with_a_margin(
     places = grid.index_to_world(np.stack(np.unravel_index(tokens, grid.shape), axis=-1))
     values = answer.similarity_map.values.ravel()[tokens]
     elsewhere = values[_distance(places, distance_to_nodule_mm) > 20.0]
-    spread = float(np.nanstd(values))
-    assert lung.peak.value > np.nanmax(elsewhere) + spread
+    assert lung.peak.value > np.nanmax(elsewhere) + LEAST_MARGIN
+    assert np.mean(elsewhere > lung.peak.value - 3 * LEAST_MARGIN) < 1e-4
 
 
 def test_lungs_answer_to_nodule_more_than_to_effusion_and_pneumothorax(lidc: Session) -> None:
