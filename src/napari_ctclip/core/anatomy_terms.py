@@ -8,7 +8,7 @@ __all__ = ["anatomy_in_text"]
 
 _TERMS: tuple[tuple[str, str], ...] = (
     ("heart", r"heart|cardiac|cardio\w*|coronar\w+|pericardi\w+|atri\w+|ventric\w+"),
-    ("aorta", r"aort\w+"),
+    ("aorta", r"aort\w+|arterial (wall )?calcif\w+|atheroscler\w+|atheroma\w*"),
     ("esophagus", r"(o?e)sophag\w+|hiatal|hiatus"),
     ("liver", r"liver|hepat\w+"),
     ("spleen", r"spleen|splen\w+"),
@@ -29,7 +29,7 @@ _TERMS: tuple[tuple[str, str], ...] = (
         "lung",
         r"lungs?|pulmonary|lob(e|es|ar)|apical|subpleural|nodul\w+|ground.?glass|ggo|"
         r"consolidat\w+|emphysem\w+|bulla\w*|pneumo\w+|atelecta\w+|bronchi\w+|honeycomb\w+|"
-        r"fibro\w+|reticul\w+|interstitial|airspace|opacit\w+|opacif\w+|infiltrat\w+",
+        r"fibro\w+|reticul\w+|interstitial|airspace|opacit\w+|opacif\w+|infiltrat\w+|mosaic|peribronch\w+|interlobular|septal",
     ),
 )
 _PATTERNS = tuple((name, re.compile(rf"\b({words})\b", re.IGNORECASE)) for name, words in _TERMS)
