@@ -67,8 +67,9 @@ class CanvasTexts:
 
     def set_heat(self, prompt: str) -> None:
         """Write what the heat on screen means; empty if none is shown."""
-        self._heat = prompt
-        self._show_lines()
+        if prompt != self._heat:
+            self._heat = prompt
+            self._show_lines()
 
     def show_letters(self) -> None:
         """Write A, P, R, L, S, I at the edges they lie towards; none in 3D."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_ctclip.core.organ_masks import OrganMasks
@@ -161,7 +162,9 @@ class Scene:
         else:
             layer.metadata, layer.name = properties["metadata"], properties["name"]
             layer.colormap = properties["colormap"]
-            layer.translate, layer.scale = properties["translate"], properties["scale"]
+            for name in ("translate", "scale"):
+                if not np.array_equal(getattr(layer, name), properties[name]):
+                    setattr(layer, name, properties[name])
             layer.data = data
             layer.visible = visible
         self._describe_heat()
@@ -244,11 +247,9 @@ class Scene:
         hidden = next(
             (k for k, v in self._own.items() if k.startswith("heat ") and not v.visible), ""
         )
-        if not hidden:
-            return None
-        layer = self._own.pop(hidden)
-        self._own[key] = layer
-        return layer
+        if hidden:
+            self._own[key] = self._own.pop(hidden)
+        return self._own.get(key)
 
     def _remove(self, key: str) -> None:
         layer = self._own.pop(key, None)
