@@ -16,6 +16,7 @@ from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.image_encoders import ResidualPyramid3d
 from napari_ctclip.models.interface import Calibration
+from napari_ctclip.models.strict_state import require_same_tensors
 from napari_ctclip.models.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.preprocessing.specification import Preprocessing
 
@@ -23,7 +24,6 @@ __all__ = ["SCHEMA_VERSION", "build_model", "load_checkpoint", "replace_weights"
 
 SCHEMA_VERSION = 1
 _WEIGHTS, _MODEL, _TOKENIZER = "weights.safetensors", "model.toml", "tokenizer.json"
-_LISTED = 5  # keys named in a message
 
 
 def build_model(description: Mapping[str, Any], tokenizer: Any) -> DualEncoder:
@@ -171,28 +171,13 @@ def _read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def _load_strictly(model: DualEncoder, weights: Mapping[str, Tensor], file: Path) -> None:
-    own = model.state_dict()
-    problems = {
-        "missing": sorted(set(own) - set(weights)),
-        "unexpected": sorted(set(weights) - set(own)),
-        "of another shape": [
-            f"{name} (expected {tuple(own[name].shape)}, got {tuple(weights[name].shape)})"
-            for name in sorted(set(own) & set(weights))
-            if own[name].shape != weights[name].shape
-        ],
-    }
-    found = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems.items() if names]
-    if found:
-        raise CheckpointMismatch(
-            f"{file} does not fit its {_MODEL}: {'; '.join(found)}; "
-            "weights and description must come from the same training"
-        )
+    require_same_tensors(
+        model.state_dict(),
+        weights,
+        source=str(file),
+        advice=f"weights and {_MODEL} must come from the same training",
+    )
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _hash_of(folder: Path) -> str:
