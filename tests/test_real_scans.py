@@ -17,6 +17,7 @@ from napari_ctclip.pretraining.sentences import canonical, load_vocabulary
 from napari_ctclip.regions.quick_masks import quick_organ_masks
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.session import Session
+from napari_ctclip.simulation.dicom import write_dicom_series
 
 pytestmark = pytest.mark.model
 
@@ -123,3 +124,15 @@ def test_same_scan_in_another_orientation_gives_the_same_peak(
     # the same voxels on the same grid: every later number is the same too
     assert np.array_equal(turned.voxels, volume.voxels)
     assert np.allclose(turned.geometry.affine, volume.geometry.affine, atol=1e-3)
+
+
+def test_same_scan_as_a_dicom_series_gives_the_same_peak(lidc: Session, tmp_path: Path) -> None:
+    assert lidc.study is not None
+    write_dicom_series(Study(lidc.study.volume, study_id="rewritten"), tmp_path / "series")
+    rewritten = _session(tmp_path / "series")
+    peaks = []
+    for session in (lidc, rewritten):
+        scores = session.ask("lung nodule").scores
+        peaks.append(np.asarray(next(s for s in scores if s.anatomy == "lung").peak.world_mm))
+    # padding below -1024 HU is stored as -1024, so equal to a token, not to the last bit
+    assert np.abs(peaks[0] - peaks[1]).max() <= 4.0

@@ -13,13 +13,13 @@ from napari_ctclip.simulation import FINDINGS, simulate_study
 from tests.tiny_model import TinyModel
 
 SEED = 60_001
-CALCIUM = {"arterial calcification": ("bright plaque", "dark hole")}
+CALCIUM = {"aortic calcification": ("bright plaque", "dark hole")}
 
 
 @pytest.fixture(scope="module")
 def study():
     return simulate_study(
-        SEED, spacing_mm=(4.0, 4.0, 4.0), findings=["arterial calcification"], degrade=False
+        SEED, spacing_mm=(4.0, 4.0, 4.0), findings=["aortic calcification"], degrade=False
     )
 
 
@@ -31,7 +31,7 @@ def test_a_peak_on_the_plaque_is_a_hit_and_one_elsewhere_is_not(study):
     assert list(bright.highest) == sorted(bright.highest, reverse=True)
     assert bright.score(1) > bright.score(5) > bright.score(20)
     assert not dark.hit
-    assert set(result.diameters_mm) == {"arterial calcification"}
+    assert set(result.diameters_mm) == {"aortic calcification"}
 
 
 def test_a_stored_study_is_the_same_study(study, tmp_path):
@@ -50,7 +50,7 @@ def test_an_interrupted_examination_reads_what_it_has(study, tmp_path, monkeypat
     first = examine(model, [SEED], prompts=CALCIUM, cache=tmp_path)
     monkeypatch.setattr(model, "encode_image", lambda image: pytest.fail("encoded again"))
     assert examine(model, [SEED], prompts=CALCIUM, cache=tmp_path) == first
-    fewer = {"arterial calcification": ("bright plaque",)}
+    fewer = {"aortic calcification": ("bright plaque",)}
     assert len(examine(model, [SEED], prompts=fewer, cache=tmp_path)[0].answers) == 1
 
 

@@ -22,7 +22,7 @@ def block_study():
     hu[:, 4:28, 4:44], labels[:, 4:28, 4:44] = -90, 1
     for label, x in ((2, slice(6, 18)), (3, slice(30, 42))):
         hu[:, 8:24, x], labels[:, 8:24, x] = -850, label
-    bits = np.zeros(hu.shape, np.uint8)
+    bits = np.zeros(hu.shape, np.uint16)
     hu[6:10, 12:16, 10:14], bits[6:10, 12:16, 10:14] = 30, 1
     hu[:, 14:16, 34:36] = 40
     return hu, labels, bits
@@ -59,20 +59,21 @@ def test_degradation_keeps_places_and_levels():
 
 def write_block(folder, seed):
     hu, labels, bits = (np.pad(a, 24) for a in block_study())
+    targets = token_targets(hu, labels, bits)
     np.save(folder / f"{seed}_hu.npy", hu)
-    np.save(folder / f"{seed}_labels.npy", labels)
-    np.save(folder / f"{seed}_bits.npy", bits)
+    tokens = np.concatenate([targets.findings, targets.tissue[None]])
+    np.save(folder / f"{seed}_tokens.npy", tokens)
     lesion = {"finding": "lung nodule", "centre": [32, 38, 36], "diameter_mm": 8.0}
     (folder / f"{seed}.json").write_text(json.dumps({"seed": seed, "lesions": [lesion]}))
 
 
 def test_image_and_truth_of_a_crop_coincide(tmp_path):
     write_block(tmp_path, 3)
-    studies = StudyFolder(tmp_path, windows_hu=WINDOWS, crop=32, lesion_share=1.0)
+    studies = StudyFolder(tmp_path, windows_hu=WINDOWS, lesion_share=1.0)
     studies.refresh()
     rng = np.random.default_rng(0)
     for _ in range(12):
-        crop = studies.draw(rng)
+        crop = studies.draw(rng, size=32)
         assert crop.image.shape == (1, 32, 32, 32)
         nodule = np.kron(crop.findings[0] == 8, np.ones((2, 2, 2))) > 0
         assert nodule.any()
@@ -83,9 +84,9 @@ def test_image_and_truth_of_a_crop_coincide(tmp_path):
 
 def test_a_step_draws_the_same_crop_again(tmp_path):
     write_block(tmp_path, 3)
-    studies = StudyFolder(tmp_path, windows_hu=WINDOWS, crop=32)
+    studies = StudyFolder(tmp_path, windows_hu=WINDOWS)
     studies.refresh()
-    first, second = (studies.draw(np.random.default_rng([0, 7])) for _ in range(2))
+    first, second = (studies.draw(np.random.default_rng([0, 7]), size=32) for _ in range(2))
     assert np.array_equal(first.image, second.image)
 
 

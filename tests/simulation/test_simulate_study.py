@@ -36,7 +36,7 @@ def test_a_forced_finding_is_there_and_no_other(finding: str) -> None:
         simulated = study_with((finding,), seed)
         assert simulated.findings_present == {finding}
         assert simulated.finding_mask(finding).any()
-        assert not (simulated.finding_bits & ~np.uint8(1 << FINDINGS.index(finding))).any()
+        assert not (simulated.finding_bits & ~np.uint16(1 << FINDINGS.index(finding))).any()
 
 
 def test_a_normal_study_has_no_bits_and_no_lesions() -> None:
@@ -69,13 +69,50 @@ def test_the_centre_of_every_lesion_lies_in_its_finding_and_its_organ() -> None:
         ("emphysema", -1000, -900),
         ("ground-glass opacity", -760, -300),
         ("consolidation", -250, 120),
-        ("arterial calcification", 100, 1300),
+        ("pulmonary fibrosis", -800, -250),
+        ("atelectasis", -60, 140),
+        ("coronary calcification", 100, 1300),
+        ("aortic calcification", 100, 1300),
+        ("cardiomegaly", 20, 350),
+        ("pericardial effusion", -30, 60),
     ],
 )
 def test_a_finding_has_its_ct_numbers(finding: str, low: float, high: float) -> None:
     simulated = simulate_study(12, findings=[finding], degrade=False)
     median = np.median(simulated.study.volume.voxels[simulated.finding_mask(finding)])
     assert low < median < high
+
+
+def test_an_enlarged_heart_is_larger_than_any_normal_one() -> None:
+    def width_mm(simulated: SimulatedStudy) -> float:
+        masks = simulated.study.organ_masks
+        assert masks is not None
+        across = masks.mask("heart").any(axis=(0, 1))
+        return float(across.sum() * COARSE[2])
+
+    normal = [width_mm(study_with((), seed)) for seed in (1, 2, 3)]
+    enlarged = [width_mm(study_with(("cardiomegaly",), seed)) for seed in (1, 2, 3)]
+    assert min(enlarged) > max(normal)
+
+
+def test_pericardial_fluid_surrounds_the_heart_and_counts_as_heart() -> None:
+    simulated = study_with(("pericardial effusion",))
+    masks = simulated.study.organ_masks
+    assert masks is not None
+    fluid = simulated.finding_mask("pericardial effusion")
+    assert masks.mask("heart")[fluid].mean() > 0.95
+    heart = np.argwhere(masks.mask("heart"))
+    inner = np.abs(heart - heart.mean(axis=0)).max(axis=1) < 4
+    assert not fluid[tuple(heart[inner].T)].any()
+
+
+def test_fluid_compresses_the_lung_beside_it() -> None:
+    from scipy import ndimage
+
+    simulated = study_with(("pleural effusion", "atelectasis"))
+    fluid = ndimage.binary_dilation(simulated.finding_mask("pleural effusion"), iterations=2)
+    assert (simulated.finding_mask("atelectasis") & fluid).any()
+    assert any(lesion.description == "compressive" for lesion in simulated.lesions)
 
 
 def test_organs_have_their_ct_numbers() -> None:

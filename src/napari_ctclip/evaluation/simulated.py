@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.regions.token_grid import TokenRegions, token_regions
+from napari_ctclip.regions.token_grid import token_regions
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.simulation import FINDINGS, SimulatedStudy, simulate_study
@@ -36,8 +35,13 @@ VALIDATION_SEED = 50_000
 _SPACING_MM = (2.0, 2.0, 2.0)
 _KEPT = 20  # highest tokens that are kept of an answer: 1.3 ml at 4 mm
 
-_REGION = dict.fromkeys(FINDINGS, "lung") | {"arterial calcification": "arteries"}
-_ARTERIES = ("aorta", "heart")  # coronary plaques lie on the heart
+# Coronary plaques lie on the heart, and the simulated heart is all that the pericardium holds.
+_REGION = dict.fromkeys(FINDINGS, "lung") | {
+    "coronary calcification": "heart",
+    "aortic calcification": "aorta",
+    "cardiomegaly": "heart",
+    "pericardial effusion": "heart",
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,9 @@ def examine_study(
     """Return one study's truth and answers."""
     prepared = model.preprocessing.prepare(simulated.study.volume)
     scan = encode_input(model, prepared)
-    regions = _regions(simulated, prepared.geometry, model.patch_size)
+    masks = simulated.study.organ_masks
+    assert masks is not None
+    regions = token_regions(masks, prepared.geometry, model.patch_size)
     asked = np.zeros(scan.inside.shape, dtype=bool)
     for name in {_REGION[finding] for finding in prompts}:
         asked.ravel()[regions.tokens[name]] = True
@@ -166,17 +172,6 @@ def _study(seed: int, folder: Path) -> SimulatedStudy:
     simulated = simulate_study(seed, spacing_mm=_SPACING_MM)
     save_study(simulated, file)
     return simulated
-
-
-def _regions(
-    simulated: SimulatedStudy, geometry: Geometry, patch_size: tuple[int, int, int]
-) -> TokenRegions:
-    masks = simulated.study.organ_masks
-    assert masks is not None
-    tokens = dict(token_regions(masks, geometry, patch_size).tokens)
-    parts = [tokens[name] for name in _ARTERIES if name in tokens]
-    tokens["arteries"] = np.unique(np.concatenate(parts))
-    return TokenRegions(tokens)
 
 
 def _highest(values: npt.NDArray[np.float32], tokens: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -25,7 +25,12 @@ FALLBACK_PRESETS: tuple[str, ...] = (
     "pleural effusion",
     "pneumothorax",
     "emphysema",
-    "arterial calcification",
+    "pulmonary fibrosis",
+    "atelectasis",
+    "coronary calcification",
+    "aortic calcification",
+    "cardiomegaly",
+    "pericardial effusion",
 )
 """Offered until a model says what it knows."""
 

@@ -22,8 +22,8 @@ class TokenBatch:
     ----------
     images : Tensor (B, C, D, H, W) float32
         Prepared crops.
-    findings : Tensor (B, 8, d, h, w) uint8
-        Voxels of eight that each finding fills.
+    findings : Tensor (B, F, d, h, w) uint8
+        Voxels of eight that each of ``simulation.FINDINGS`` fills.
     tissue : Tensor (B, d, h, w) uint8
         Index into ``token_targets.TISSUES``, or ``UNSURE``.
     """

@@ -26,8 +26,24 @@ LAST_TRAINING_SEED = 49_999
 
 _SPACING_MM = (2.0, 2.0, 2.0)
 _AIR_HU = -1024
-# Ours: crops are centred more often on what is hardest: few tokens, or like something else
-_FINDING_WEIGHT = {"lung nodule": 4.0, "lung mass": 2.5, "arterial calcification": 2.5}
+# Ours: crops are centred more often on what is hardest: few tokens, or like something else; wide
+# crops on what is told by its surroundings
+_FINDING_WEIGHT = {
+    "lung nodule": 4.0,
+    "lung mass": 2.0,
+    "coronary calcification": 2.0,
+    "aortic calcification": 2.0,
+    "cardiomegaly": 0.25,
+}
+_WIDE_FINDING_WEIGHT = {
+    "lung nodule": 2.0,
+    "lung mass": 4.0,
+    "consolidation": 2.0,
+    "atelectasis": 2.0,
+    "cardiomegaly": 4.0,
+    "pericardial effusion": 2.0,
+}
+_WIDE_FROM = 72
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +54,8 @@ class TrainingCrop:
     ----------
     image : ndarray, shape (C, D, H, W), float32
         Prepared channels.
-    findings : ndarray, shape (8, d, h, w), uint8
-        Voxels of eight that each finding fills.
+    findings : ndarray, shape (F, d, h, w), uint8
+        Voxels of eight that each of ``simulation.FINDINGS`` fills.
     tissue : ndarray, shape (d, h, w), uint8
         Index into ``token_targets.TISSUES``, or ``UNSURE``.
     """
@@ -61,11 +77,9 @@ class StudyFolder:
     Parameters
     ----------
     folder : Path
-        Holds ``<seed>_{hu,labels,bits}.npy`` and ``<seed>.json``, as :func:`write_studies` does.
+        Holds ``<seed>_{hu,tokens}.npy`` and ``<seed>.json``, as :func:`write_studies` writes.
     windows_hu : sequence of (low, high)
         Channels of the model.
-    crop : int
-        Voxels along each axis of a crop.
     lesion_share : float
         Share of the crops that are centred near a lesion.
     """
@@ -75,12 +89,10 @@ class StudyFolder:
         folder: Path,
         *,
         windows_hu: tuple[tuple[float, float], ...],
-        crop: int = 64,
         lesion_share: float = 0.7,
     ) -> None:
         self.folder = folder
         self.windows_hu = windows_hu
-        self.crop = crop
         self.lesion_share = lesion_share
         self._entries: dict[int, _Entry] = {}
         self._by_finding: dict[str, list[tuple[int, dict[str, Any]]]] = {}
@@ -110,32 +122,29 @@ class StudyFolder:
             )
         return len(self._entries)
 
-    def draw(self, rng: np.random.Generator) -> TrainingCrop:
-        """Return one crop: flipped left to right half the time, degraded anew."""
-        seed, centre = self._draw_place(rng)
+    def draw(self, rng: np.random.Generator, *, size: int) -> TrainingCrop:
+        """Return a crop of ``size`` voxels an axis: flipped half the time, degraded anew."""
+        seed, centre = self._draw_place(rng, wide=size >= _WIDE_FROM)
         hu = np.load(self.folder / f"{seed}_hu.npy", mmap_mode="r")
-        targets = self._targets(seed, hu)
+        targets = self._targets(seed)
+        start = [2 * round((c - size / 2 + rng.uniform(-1, 1) * size * 0.38) / 2) for c in centre]
         start = [
-            2 * round((c - self.crop / 2 + rng.uniform(-1, 1) * self.crop * 0.38) / 2)
-            for c in centre
+            min(max(s, -8), 2 * (n // 2) - size + 8) for s, n in zip(start, hu.shape, strict=True)
         ]
-        start = [
-            min(max(s, -8), 2 * (n // 2) - self.crop + 8)
-            for s, n in zip(start, hu.shape, strict=True)
-        ]
-        voxels = _cut(hu, start, self.crop, fill=_AIR_HU)
+        voxels = _cut(hu, start, size, fill=_AIR_HU)
         tokens = [s // 2 for s in start]
-        findings = np.stack([_cut(f, tokens, self.crop // 2, fill=0) for f in targets.findings])
-        tissue = _cut(targets.tissue, tokens, self.crop // 2, fill=UNSURE)
+        findings = np.stack([_cut(f, tokens, size // 2, fill=0) for f in targets.findings])
+        tissue = _cut(targets.tissue, tokens, size // 2, fill=UNSURE)
         if rng.random() < 0.5:
             voxels, findings, tissue = voxels[..., ::-1], findings[..., ::-1], tissue[..., ::-1]
         image = window_channels(degrade_crop(np.ascontiguousarray(voxels), rng), self.windows_hu)
         return TrainingCrop(image, np.ascontiguousarray(findings), np.ascontiguousarray(tissue))
 
-    def _draw_place(self, rng: np.random.Generator) -> tuple[int, list[float]]:
+    def _draw_place(self, rng: np.random.Generator, *, wide: bool) -> tuple[int, list[float]]:
         if rng.random() < self.lesion_share and self._by_finding:
             names = sorted(self._by_finding)
-            weight = np.array([_FINDING_WEIGHT.get(name, 1.0) for name in names])
+            weights = _WIDE_FINDING_WEIGHT if wide else _FINDING_WEIGHT
+            weight = np.array([weights.get(name, 1.0) for name in names])
             name = names[int(rng.choice(len(names), p=weight / weight.sum()))]
             options = self._by_finding[name]
             seed, lesion = options[int(rng.integers(len(options)))]
@@ -145,16 +154,8 @@ class StudyFolder:
         shape = np.load(self.folder / f"{seed}_hu.npy", mmap_mode="r").shape
         return seed, [float(rng.uniform(0.1, 0.9) * n) for n in shape]
 
-    def _targets(self, seed: int, hu: npt.NDArray[np.int16]) -> TokenTargets:
-        """Return the token targets of a study; computed once, then read from the folder."""
-        file = self.folder / f"{seed}_tokens.npy"
-        if not file.exists():
-            labels, bits = (np.load(self.folder / f"{seed}_{k}.npy") for k in ("labels", "bits"))
-            made = token_targets(np.asarray(hu), labels, bits)
-            part = self.folder / f"{seed}_tokens.part.npy"
-            np.save(part, np.concatenate([made.findings, made.tissue[None]]))
-            part.replace(file)
-        stored = np.load(file, mmap_mode="r")
+    def _targets(self, seed: int) -> TokenTargets:
+        stored = np.load(self.folder / f"{seed}_tokens.npy", mmap_mode="r")
         return TokenTargets(stored[: len(FINDINGS)], stored[len(FINDINGS)])
 
 
@@ -167,9 +168,12 @@ def write_studies(folder: Path, seeds: range) -> None:
         simulated = simulate_study(seed, spacing_mm=_SPACING_MM, degrade=False)
         masks = simulated.study.organ_masks
         assert masks is not None
-        np.save(folder / f"{seed}_hu.npy", simulated.study.volume.voxels)
-        np.save(folder / f"{seed}_labels.npy", masks.labels)
-        np.save(folder / f"{seed}_bits.npy", simulated.finding_bits)
+        voxels = simulated.study.volume.voxels
+        targets = token_targets(voxels, masks.labels, simulated.finding_bits)
+        np.save(folder / f"{seed}_hu.npy", voxels)
+        np.save(
+            folder / f"{seed}_tokens.npy", np.concatenate([targets.findings, targets.tissue[None]])
+        )
         lesions = [
             {
                 "finding": lesion.finding,

@@ -40,6 +40,9 @@ class DataTable(_Table):
     studies: int = 150
     crop: int = 64
     lesion_share: float = 0.7
+    wide_crop: int = 80
+    wide_batch: int = 2
+    wide_every: int = 3  # every so many steps sees wide crops; 0 for none
 
 
 class TrainingTable(_Table):

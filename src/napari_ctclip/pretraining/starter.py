@@ -56,7 +56,6 @@ def pretrain_starter(
     studies = StudyFolder(
         data,
         windows_hu=recipe.model.windows_hu,
-        crop=recipe.data.crop,
         lesion_share=recipe.data.lesion_share,
     )
     folder = train(

@@ -41,8 +41,8 @@ class TokenTargets:
 
     Attributes
     ----------
-    findings : ndarray, shape (8, d, h, w), uint8
-        Voxels of the eight behind each token that each finding fills.
+    findings : ndarray, shape (F, d, h, w), uint8
+        Voxels of the eight behind each token that each of ``simulation.FINDINGS`` fills.
     tissue : ndarray, shape (d, h, w), uint8
         Index into ``TISSUES``, or ``UNSURE``.
     """
@@ -52,7 +52,7 @@ class TokenTargets:
 
 
 def token_targets(
-    hounsfield: npt.NDArray[Any], labels: npt.NDArray[Any], bits: npt.NDArray[np.uint8]
+    hounsfield: npt.NDArray[Any], labels: npt.NDArray[Any], bits: npt.NDArray[np.uint16]
 ) -> TokenTargets:
     """Return the targets of a simulated study at 2 mm, without incomplete tokens at the end."""
     hounsfield, labels, bits = (_even(a) for a in (hounsfield, labels, bits))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.pretraining.dataset import StudyFolder
-from napari_ctclip.pretraining.loader import batches
+from napari_ctclip.pretraining.loader import CropPlan, batches
 from napari_ctclip.pretraining.objectives.token_grounding import TokenGrounding
 from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.sentences import load_vocabulary
@@ -80,9 +80,14 @@ def train(
     studies.refresh()
     model.train()
     started = time.monotonic()
-    feed = batches(
-        studies, batch=options.batch, first_step=first, last_step=options.steps, seed=options.seed
+    plan = CropPlan(
+        recipe.data.crop,
+        options.batch,
+        recipe.data.wide_crop,
+        recipe.data.wide_batch,
+        recipe.data.wide_every,
     )
+    feed = batches(studies, plan, first_step=first, last_step=options.steps, seed=options.seed)
     for step, batch in enumerate(feed, start=first):
         if step % _REFRESH_EVERY == 0:
             studies.refresh()

@@ -7,7 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LABELS", "BodyPlan", "ProfileTable", "body_profile", "draw_body_plan"]
+__all__ = [
+    "LABELS",
+    "PERICARDIAL_FLUID",
+    "BodyPlan",
+    "ProfileTable",
+    "body_profile",
+    "draw_body_plan",
+]
 
 LABELS: dict[str, int] = {
     "body": 1,
@@ -26,7 +33,11 @@ LABELS: dict[str, int] = {
     "vertebrae": 14,
     "ribs": 15,
 }
-"""Legend of the simulated organ masks; ``body`` is every tissue that has no other name."""
+"""Legend of the simulated organ masks; ``body`` is every tissue that has no other name, ``heart``
+is everything inside the pericardium."""
+
+PERICARDIAL_FLUID = 16
+"""Label of pericardial fluid while a study is painted; it becomes ``heart`` in the end."""
 
 # Ours: outlines of an adult of 130 mm inner half-width, by height as a fraction of the lung's.
 _HEIGHT = (-0.60, -0.28, -0.14, -0.04, 0.04, 0.10, 0.18, 0.30, 0.45, 0.60, 0.80, 1.00, 1.30, 1.80)
@@ -69,6 +80,8 @@ class BodyPlan(NamedTuple):
     heart_radii: tuple[float, float, float]
     heart_axes: tuple[tuple[float, float, float], ...]  # rows: own axes
     heart_fat_mm: float
+    pericardial_mm: float  # fluid around the heart; 0 for none
+    pericardial_hu: float
     blood_hu: tuple[float, float, float]  # right heart, left heart and aorta, veins
     muscle_hu: float
     fat_hu: float
@@ -121,6 +134,8 @@ def draw_body_plan(rng: np.random.Generator) -> BodyPlan:
         heart_radii=_triple(radii),
         heart_axes=_heart_axes(rng),
         heart_fat_mm=float(rng.uniform(2, 8)),
+        pericardial_mm=0.0,
+        pericardial_hu=0.0,
         blood_hu=_triple(np.array([right, left, veins]) + rng.uniform(-4, 6)),
         muscle_hu=float(rng.uniform(38, 58)) + (12.0 if enhanced else 0.0),
         fat_hu=float(rng.uniform(-112, -92)),

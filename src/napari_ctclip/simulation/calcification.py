@@ -1,4 +1,4 @@
-"""Arterial calcification: plaques of the aorta and the coronary arteries."""
+"""Calcified plaques of the coronary arteries and of the aorta."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ import numpy.typing as npt
 from napari_ctclip.simulation.scene import Scene
 from napari_ctclip.simulation.tubes import Tube, tube_coverage
 
-__all__ = ["add_calcification"]
+__all__ = ["add_aortic_calcification", "add_coronary_calcification"]
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def add_calcification(scene: Scene, rng: np.random.Generator) -> None:
-    """Add plaques to the aorta, the coronaries or both."""
-    where = str(rng.choice(["aorta", "coronary", "both"], p=[0.35, 0.25, 0.4]))
-    burden = float(rng.uniform(0.2, 1.0))
-    if where != "coronary":
-        for _ in range(2 + int(14 * burden * rng.random())):
-            capsules = _aortic_plaque(scene.mediastinum.aorta, rng)
-            _paint(scene, capsules, float(rng.uniform(250, 1200)), "aorta")
-    if where != "aorta":
-        for _ in range(2 + int(8 * burden * rng.random())):
-            vessel = scene.mediastinum.coronaries[int(rng.integers(0, 3))]
-            _paint(scene, _coronary_plaque(vessel, rng), float(rng.uniform(250, 1100)), "heart")
+def add_coronary_calcification(scene: Scene, rng: np.random.Generator) -> None:
+    """Add three to eleven plaques to the coronary arteries."""
+    for _ in range(3 + int(8 * rng.uniform(0.2, 1.0) * rng.random())):
+        vessel = scene.mediastinum.coronaries[int(rng.integers(0, 3))]
+        _paint(scene, _coronary_plaque(vessel, rng), _plaque_hu(scene, rng), "heart")
+
+
+def add_aortic_calcification(scene: Scene, rng: np.random.Generator) -> None:
+    """Add three to seventeen plaques to the wall of the aorta."""
+    for _ in range(3 + int(14 * rng.uniform(0.2, 1.0) * rng.random())):
+        capsules = _aortic_plaque(scene.mediastinum.aorta, rng)
+        _paint(scene, capsules, _plaque_hu(scene, rng), "aorta")
+
+
+def _plaque_hu(scene: Scene, rng: np.random.Generator) -> float:
+    """Return the CT number of a plaque: what is no denser than contrast medium nobody reports."""
+    return max(float(rng.uniform(280, 1200)), scene.plan.blood_hu[1] + 220.0)
 
 
 def _aortic_plaque(aorta: Tube, rng: np.random.Generator) -> FloatArray:
@@ -64,5 +69,5 @@ def _paint(scene: Scene, capsules: FloatArray, hu: float, anatomy: str) -> None:
         return
     box, share = found
     scene.blend(box, hu, share)
-    scene.record("arterial calcification", anatomy, box=box, share=share,
-                 description="coronary" if anatomy == "heart" else "aortic")  # fmt: skip
+    finding = "coronary calcification" if anatomy == "heart" else "aortic calcification"
+    scene.record(finding, anatomy, box=box, share=share)

@@ -19,7 +19,12 @@ FINDINGS: tuple[str, ...] = (
     "pleural effusion",
     "pneumothorax",
     "emphysema",
-    "arterial calcification",
+    "pulmonary fibrosis",
+    "atelectasis",
+    "coronary calcification",
+    "aortic calcification",
+    "cardiomegaly",
+    "pericardial effusion",
 )
 """Findings that can be simulated; the position is the bit in ``SimulatedStudy.finding_bits``."""
 
@@ -60,7 +65,7 @@ class SimulatedStudy:
     ----------
     study : Study
         Volume, organ masks and report.
-    finding_bits : ndarray, shape (D, H, W), uint8
+    finding_bits : ndarray, shape (D, H, W), uint16
         Bit i is set where ``FINDINGS[i]`` fills at least half of the voxel; a lesion that
         fills half of none keeps its fullest one.
     lesions : tuple of Lesion
@@ -68,7 +73,7 @@ class SimulatedStudy:
     """
 
     study: Study
-    finding_bits: npt.NDArray[np.uint8]
+    finding_bits: npt.NDArray[np.uint16]
     lesions: tuple[Lesion, ...]
 
     def finding_mask(self, finding: str) -> npt.NDArray[np.bool_]:

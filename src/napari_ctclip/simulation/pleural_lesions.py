@@ -11,7 +11,7 @@ __all__ = ["add_effusion", "add_pneumothorax"]
 
 
 def add_effusion(scene: Scene, rng: np.random.Generator) -> None:
-    """Add fluid on one or both sides: a crescent behind and below, often with compressed lung."""
+    """Add fluid on one or both sides: a crescent behind and below."""
     sides = (0, 1) if rng.random() < 0.4 else (int(rng.integers(0, 2)),)
     hu = float(rng.uniform(0, 25))
     for side in sides:
@@ -25,13 +25,6 @@ def add_effusion(scene: Scene, rng: np.random.Generator) -> None:
         depth_mm = depth_mm * (1 + 0.08 * wave)
         lung = scene.lung_share(box, side=side)
         share = _inside(scene, box, depth_mm) * lung
-        if thick > 14 and rng.random() < 0.85:
-            band = float(rng.uniform(3, 6) + 0.25 * thick)
-            grey = float(rng.uniform(20, 60)) + (40 if scene.plan.blood_hu[1] > 100 else 0)
-            squeezed = _inside(scene, box, depth_mm + band * np.minimum(depth_mm / 14, 1))
-            airless = squeezed * lung * np.clip(depth_mm / 9 - 0.4, 0, 0.85)
-            scene.blend(box, grey, airless)
-            scene.clear(box, airless >= 0.5, ("emphysema", "ground-glass opacity"))
         scene.blend(box, hu + 3 * wave, share)
         size = "small" if thick < 18 else "moderate" if thick < 38 else "large"
         scene.record("pleural effusion", SIDES[side], box=box, share=share, description=size)

@@ -47,10 +47,35 @@ _PRESENT: dict[str, tuple[str, ...]] = {
         "Both lungs show {what} emphysematous change.",
         "Destruction of lung tissue in keeping with {what} emphysema.",
     ),
-    "arterial calcification": (
-        "Calcified {what} plaques.",
-        "Atherosclerotic calcification of the {what} walls.",
-        "There are {what} wall calcifications.",
+    "pulmonary fibrosis": (
+        "Fibrotic change of both lungs, {what}.",
+        "Subpleural reticulation in keeping with {what} pulmonary fibrosis.",
+        "Interstitial fibrosis of {what} type with traction bronchiectasis.",
+    ),
+    "atelectasis": (
+        "{What} atelectasis in the {side} lung.",
+        "There is {what} atelectasis on the {side}.",
+        "Loss of volume on the {side} from {what} atelectasis.",
+    ),
+    "coronary calcification": (
+        "Calcified plaques of the coronary arteries.",
+        "Coronary artery calcification.",
+        "The coronary arteries are calcified.",
+    ),
+    "aortic calcification": (
+        "Calcified plaques of the aortic wall.",
+        "Atherosclerotic calcification of the thoracic aorta.",
+        "The wall of the aorta is calcified.",
+    ),
+    "cardiomegaly": (
+        "{What} cardiomegaly.",
+        "The heart is enlarged, {what} in degree.",
+        "There is {what} enlargement of the heart.",
+    ),
+    "pericardial effusion": (
+        "{What} pericardial effusion.",
+        "Fluid around the heart, {what} in amount.",
+        "There is a {what} pericardial effusion.",
     ),
 }
 _ABSENT: dict[str, tuple[str, ...]] = {
@@ -61,10 +86,14 @@ _ABSENT: dict[str, tuple[str, ...]] = {
     "pleural effusion": ("No pleural effusion.", "The pleural spaces hold no fluid."),
     "pneumothorax": ("No pneumothorax.", "No air in the pleural space."),
     "emphysema": ("No emphysema.", "No emphysematous change."),
-    "arterial calcification": ("No arterial calcification.", "Vessel walls are not calcified."),
+    "pulmonary fibrosis": ("No pulmonary fibrosis.", "No reticulation or honeycombing."),
+    "atelectasis": ("No atelectasis.", "All segments of the lungs are aerated."),
+    "coronary calcification": ("No coronary calcification.", "The coronaries are not calcified."),
+    "aortic calcification": ("No aortic calcification.", "The aortic wall is not calcified."),
+    "cardiomegaly": ("The heart is of normal size.", "No cardiomegaly."),
+    "pericardial effusion": ("No pericardial effusion.", "The pericardium holds no fluid."),
 }
 _NORMAL = (
-    "The heart is of normal size.",
     "The trachea and the main bronchi are open.",
     "The oesophagus is unremarkable.",
     "The liver is normal as far as it is covered.",

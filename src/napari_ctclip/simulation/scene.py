@@ -23,16 +23,20 @@ Box = tuple[slice, slice, slice]
 SIDES = ("lung_right", "lung_left")
 
 
+_PARENCHYMAL = ("emphysema", "pulmonary fibrosis", "ground-glass opacity", "consolidation")
 # What a lesion leaves nothing of: fluid or a mass where there was emphysema shows no emphysema.
 _REPLACES: dict[str, tuple[str, ...]] = {
+    "pulmonary fibrosis": ("emphysema",),
     "ground-glass opacity": ("emphysema",),
-    "consolidation": ("emphysema", "ground-glass opacity"),
-    "pleural effusion": ("emphysema", "ground-glass opacity", "consolidation"),
-    "pneumothorax": ("emphysema", "ground-glass opacity", "consolidation", "pleural effusion"),
-    "lung nodule": ("emphysema", "ground-glass opacity", "consolidation"),
-    "lung mass": ("emphysema", "ground-glass opacity", "consolidation", "lung nodule"),
+    "consolidation": _PARENCHYMAL[:3],
+    "pleural effusion": _PARENCHYMAL,
+    "pneumothorax": (*_PARENCHYMAL, "pleural effusion"),
+    "atelectasis": _PARENCHYMAL,
+    "lung nodule": (*_PARENCHYMAL, "atelectasis"),
+    "lung mass": (*_PARENCHYMAL, "atelectasis", "lung nodule"),
+    "pericardial effusion": ("cardiomegaly",),
 }
-_PLEURAL = np.uint8((1 << finding_bit("pleural effusion")) | (1 << finding_bit("pneumothorax")))
+_PLEURAL = np.uint16((1 << finding_bit("pleural effusion")) | (1 << finding_bit("pneumothorax")))
 _PLACE_TRIES = 12
 
 
@@ -57,7 +61,7 @@ class Scene:
         the spacing of the study.
     plan, mediastinum, trees, noise
         The body.
-    bits : ndarray, shape (D, H, W), uint8
+    bits : ndarray, shape (D, H, W), uint16
         Ground truth, changed in place.
     painted : list
         What was painted so far, with its box and its voxels.
@@ -69,7 +73,7 @@ class Scene:
     mediastinum: Mediastinum
     trees: LungTrees
     noise: npt.NDArray[np.float32]
-    bits: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint16]
     painted: list[tuple[_Draft, Box, npt.NDArray[np.bool_]]] = field(default_factory=list)
 
     @property
@@ -171,13 +175,13 @@ class Scene:
             return
         mask = share >= min(0.5, fullest)
         self.clear(box, mask, _REPLACES.get(finding, ()))
-        self.bits[box][mask] |= np.uint8(1 << finding_bit(finding))
+        self.bits[box][mask] |= np.uint16(1 << finding_bit(finding))
         self.painted.append((_Draft(finding, anatomy, diameter_mm, description), box, mask))
 
     def clear(self, box: Box, mask: npt.NDArray[np.bool_], findings: Sequence[str]) -> None:
         """Take findings out of the ground truth where something else has replaced them."""
         gone = sum(1 << finding_bit(finding) for finding in findings)
-        self.bits[box][mask] &= np.uint8(255 - gone)
+        self.bits[box][mask] &= np.uint16(0xFFFF - gone)
 
     def lesions(self) -> tuple[Lesion, ...]:
         """Return all lesions by what is left of them at the end."""

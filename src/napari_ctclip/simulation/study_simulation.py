@@ -11,8 +11,12 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.simulation.acquisition import degrade_voxels
+from napari_ctclip.simulation.atelectasis import add_atelectasis
 from napari_ctclip.simulation.body_plan import LABELS, BodyPlan, body_profile, draw_body_plan
-from napari_ctclip.simulation.calcification import add_calcification
+from napari_ctclip.simulation.calcification import (
+    add_aortic_calcification,
+    add_coronary_calcification,
+)
 from napari_ctclip.simulation.confusers import add_confusers
 from napari_ctclip.simulation.diffuse_lesions import (
     add_consolidation,
@@ -21,6 +25,14 @@ from napari_ctclip.simulation.diffuse_lesions import (
 )
 from napari_ctclip.simulation.focal_lesions import add_mass, add_nodules
 from napari_ctclip.simulation.grid import Grid
+from napari_ctclip.simulation.heart_changes import (
+    enlarge_heart,
+    fill_pericardium,
+    name_pericardial_fluid,
+    record_cardiomegaly,
+    record_pericardial_effusion,
+)
+from napari_ctclip.simulation.interstitial_lesions import add_fibrosis
 from napari_ctclip.simulation.lesion import FINDINGS, SimulatedStudy, finding_bit
 from napari_ctclip.simulation.mediastinum import draw_mediastinum, paint_tube
 from napari_ctclip.simulation.noise_field import draw_noise
@@ -39,27 +51,43 @@ __all__ = ["draw_findings", "simulate_study"]
 _PLANNING_MM = 4.0
 _NORMAL_SHARE = 0.17
 _PREVALENCE: dict[str, float] = {  # of the studies that are not normal
-    "lung nodule": 0.38,
-    "lung mass": 0.24,
-    "ground-glass opacity": 0.28,
-    "consolidation": 0.26,
-    "pleural effusion": 0.28,
-    "pneumothorax": 0.22,
-    "emphysema": 0.28,
-    "arterial calcification": 0.32,
+    "lung nodule": 0.36,
+    "lung mass": 0.22,
+    "ground-glass opacity": 0.24,
+    "consolidation": 0.24,
+    "pleural effusion": 0.24,
+    "pneumothorax": 0.18,
+    "emphysema": 0.22,
+    "pulmonary fibrosis": 0.2,
+    "atelectasis": 0.18,
+    "coronary calcification": 0.26,
+    "aortic calcification": 0.28,
+    "cardiomegaly": 0.2,
+    "pericardial effusion": 0.2,
+}
+_COMPRESSION = 0.4  # of the effusions compress the lung beside them
+
+_BODY: dict[str, Callable[[BodyPlan, np.random.Generator], BodyPlan]] = {
+    "cardiomegaly": enlarge_heart,
+    "pericardial effusion": fill_pericardium,
 }
 
 _BEFORE_VESSELS: dict[str, Callable[[Scene, np.random.Generator], None]] = {
+    "cardiomegaly": record_cardiomegaly,
+    "pericardial effusion": record_pericardial_effusion,
     "emphysema": add_emphysema,
+    "pulmonary fibrosis": add_fibrosis,
     "ground-glass opacity": add_ground_glass,
     "consolidation": add_consolidation,
 }
 _AFTER_VESSELS: dict[str, Callable[[Scene, np.random.Generator], None]] = {
     "pleural effusion": add_effusion,
     "pneumothorax": add_pneumothorax,
+    "atelectasis": add_atelectasis,
     "lung nodule": add_nodules,
     "lung mass": add_mass,
-    "arterial calcification": add_calcification,
+    "coronary calcification": add_coronary_calcification,
+    "aortic calcification": add_aortic_calcification,
 }
 
 
@@ -97,10 +125,17 @@ def simulate_study(
     chosen = draw_findings(streams["findings"]) if findings is None else tuple(findings)
     for finding in chosen:
         finding_bit(finding)
+    lesion_rng = {
+        finding: np.random.default_rng([seed, _FIRST_LESION_STREAM + n])
+        for n, finding in enumerate(FINDINGS)
+    }
     plan = draw_body_plan(streams["body"])
+    for finding, change in _BODY.items():
+        if finding in chosen:
+            plan = change(plan, lesion_rng[finding])
     grid = _scan_range(plan, streams["range"], spacing_mm)
     scene = _build(plan, grid, streams)
-    _add_lesions(scene, chosen, seed, streams)
+    _add_lesions(scene, chosen, lesion_rng, streams["confusers"])
     lesions = scene.lesions()
     hu = scene.canvas.hu
     if degrade:
@@ -127,8 +162,10 @@ def draw_findings(rng: np.random.Generator) -> tuple[str, ...]:
     """Return findings at their prevalence; a share of studies is normal."""
     if rng.random() < _NORMAL_SHARE:
         return ()
-    drawn = tuple(f for f in FINDINGS if rng.random() < _PREVALENCE[f])
-    return drawn or (str(rng.choice(FINDINGS)),)
+    drawn = {f for f in FINDINGS if rng.random() < _PREVALENCE[f]}
+    if "pleural effusion" in drawn and rng.random() < _COMPRESSION:
+        drawn.add("atelectasis")
+    return tuple(f for f in FINDINGS if f in drawn) or (str(rng.choice(FINDINGS)),)
 
 
 def _scan_range(
@@ -161,26 +198,26 @@ def _build(plan: BodyPlan, grid: Grid, streams: dict[str, np.random.Generator]) 
     for tube in mediastinum.tubes:
         paint_tube(coarse, tube)
     trees = grow_lung_trees(coarse, plan, streams["trees"], hila_mm=mediastinum.hila_mm)
-    bits = np.zeros(grid.shape, np.uint8)
+    bits = np.zeros(grid.shape, np.uint16)
     return Scene(canvas, coarse, plan, mediastinum, trees, noise, bits)
 
 
 def _add_lesions(
-    scene: Scene, chosen: Sequence[str], seed: int, streams: dict[str, np.random.Generator]
+    scene: Scene,
+    chosen: Sequence[str],
+    lesion_rng: dict[str, np.random.Generator],
+    confusers: np.random.Generator,
 ) -> None:
     """Paint changes of the parenchyma, then vessels and airways, then all other lesions."""
-    lesion_rng = {
-        finding: np.random.default_rng([seed, _FIRST_LESION_STREAM + n])
-        for n, finding in enumerate(FINDINGS)
-    }
     for finding, add in _BEFORE_VESSELS.items():
         if finding in chosen:
             add(scene, lesion_rng[finding])
+    name_pericardial_fluid(scene)
     paint_vessel_trees(scene.canvas, scene.plan, scene.trees)
     paint_airway_trees(scene.canvas, scene.trees)
     for tube in scene.mediastinum.tubes:
         paint_tube(scene.canvas, tube)
-    add_confusers(scene, streams["confusers"])
+    add_confusers(scene, confusers)
     for finding, add in _AFTER_VESSELS.items():
         if finding in chosen:
             add(scene, lesion_rng[finding])

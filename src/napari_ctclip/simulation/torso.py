@@ -17,6 +17,8 @@ from napari_ctclip.simulation.soft import blend, cover, ellipsoid, ramp
 
 __all__ = ["Canvas", "paint_torso"]
 
+_EPICARDIAL_FAT_MM = 1.5  # between the heart's muscle and the fluid
+
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
@@ -185,10 +187,20 @@ def _mediastinum(plan, row, z, y, x, heart):  # type: ignore[no-untyped-def]
     slab = abs(x) - width
     spine = np.sqrt(x * x + ((y - row[6]) * 1.15) ** 2) - 22.0
     spine = min(spine, max(abs(x) - 24.0, row[6] + 2.0 - y))
-    pericardium = heart - plan.heart_fat_mm
+    pericardium = heart - plan.heart_fat_mm - _pericardial_fluid(plan, z, y)
     k = 9.0
     m = _soft_min(slab, spine, k)
     return _soft_min(m, pericardium, k)
+
+
+@njit(cache=True, fastmath=True, error_model="numpy", forceinline=True)
+def _pericardial_fluid(plan, z, y):  # type: ignore[no-untyped-def]
+    """Return the thickness of pericardial fluid, mm: it gathers behind and below the heart."""
+    if plan.pericardial_mm <= 0.0:
+        return 0.0
+    behind = ramp(y - plan.heart_centre[1], -45.0, 40.0)
+    below = ramp(z - plan.heart_centre[0], -60.0, 10.0)
+    return plan.pericardial_mm * (0.3 + 0.7 * behind) * (0.25 + 0.75 * below)
 
 
 @njit(cache=True, fastmath=True, error_model="numpy", forceinline=True)
@@ -209,6 +221,12 @@ def _paint_mediastinum(plan, noise, z, y, x, h, along, heart, c, hu, label):  # 
     hu = blend(hu, fat, c)
     if c >= 0.5:
         label = 1
+    fluid = _pericardial_fluid(plan, z, y)
+    if fluid > 0.0:
+        layer = cover(min(heart - _EPICARDIAL_FAT_MM, _EPICARDIAL_FAT_MM + fluid - heart), h) * c
+        hu = blend(hu, plan.pericardial_hu + 3 * strand, layer)
+        if layer >= 0.5:
+            label = 16
     inside = cover(-heart, h)
     if inside > 0.0:
         wall = plan.muscle_hu + (35.0 if plan.blood_hu[1] > 100 else 0.0)

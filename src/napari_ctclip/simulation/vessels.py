@@ -193,6 +193,6 @@ def _paint(canvas: Canvas, capsules: FloatArray, hu: float) -> None:
     box, cover = found
     depth = canvas.depth[box]
     cover *= np.clip(0.5 + (depth + 9.0) / 6.0, 0, 1)
-    cover[np.isin(canvas.labels[box], (4, 5, 6, 7, 8, 9, 10, 11, 14, 15))] = 0
+    cover[np.isin(canvas.labels[box], (4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16))] = 0
     target = canvas.hu[box]
     target += (np.float32(hu) - target) * cover

@@ -13,11 +13,13 @@ from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.pretraining.batch import TokenBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.sentences import Vocabulary
-from napari_ctclip.pretraining.token_targets import UNSURE
+from napari_ctclip.pretraining.token_targets import TISSUES, UNSURE
 
 __all__ = ["TokenGrounding"]
 
-_SMALL = ("lung nodule", "arterial calcification")  # fill few voxels of a token
+_SMALL = ("lung nodule", "coronary calcification", "aortic calcification")  # fill few voxels
+_TOLD_BY_SIZE = ("cardiomegaly",)  # not to be seen in a small crop: nothing is asked of it there
+_WIDE_TOKENS = 36  # along an axis of a crop that holds a heart
 _SHARE = 0.08  # of all tokens that enter the loss, besides positives and hard negatives
 _MOST_POSITIVE = 3000  # tokens of one finding in a batch
 _MOST_ROWS = 64  # regions in the contrast
@@ -28,8 +30,8 @@ _LEAST_TISSUE_TOKENS = 8  # for a region of normal tissue
 class _Labels:
     """Truth of N tokens."""
 
-    positive: Tensor  # (8, N) bool
-    negative: Tensor  # (8, N) bool
+    positive: Tensor  # (F, N) bool
+    negative: Tensor  # (F, N) bool
     tissue: Tensor  # (N,)
     crop: Tensor  # (N,) which crop of the batch
 
@@ -43,8 +45,8 @@ class _Labels:
 class _Texts:
     """Unit vectors of one step's sentences."""
 
-    findings: Tensor  # (8, wordings, E)
-    negated: Tensor  # (8, E)
+    findings: Tensor  # (F, wordings, E)
+    negated: Tensor  # (F, E)
     tissues: Tensor  # (14, E)
 
 
@@ -114,7 +116,7 @@ class TokenGrounding:
     def _select(
         self, tokens: Tensor, labels: _Labels, scale: float, texts: _Texts
     ) -> tuple[Tensor, Tensor]:
-        """Return tokens that enter the loss, and which of them (8, n) are hard negatives.
+        """Return tokens that enter the loss, and which of them (F, n) are hard negatives.
 
         Gradients of all quarter million tokens would cost more than the network itself.
         """
@@ -168,6 +170,12 @@ class TokenGrounding:
         # a thick slice smears a lesion over its border: a neighbour is neither right nor wrong
         unsure = (share > 0) | _dilated(positive)
         B, _, d, h, w = share.shape
+        if d < _WIDE_TOKENS:
+            heart = batch.tissue == TISSUES.index("heart")
+            for n, finding in enumerate(self.vocabulary.findings):
+                if finding.name in _TOLD_BY_SIZE:
+                    positive[:, n] = False
+                    unsure[:, n] |= heart
         crop = torch.arange(B).view(B, 1, 1, 1).expand(B, d, h, w)
         return _Labels(
             positive.transpose(0, 1).flatten(1),
@@ -235,19 +243,19 @@ def _dilated(mask: Tensor) -> Tensor:
 
 
 def _scores(tokens: Tensor, scale: Tensor | float, texts: _Texts, *, wording: int) -> Tensor:
-    """Return logits (8, N): the viewer's score times the scale."""
+    """Return logits (F, N): the viewer's score times the scale."""
     normal = torch.logsumexp(scale * (texts.tissues @ tokens.T), dim=0)
     denied = scale * (texts.negated @ tokens.T)
     return scale * (texts.findings[:, wording] @ tokens.T) - torch.logaddexp(normal[None], denied)
 
 
 def _row_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Return the mean over rows of each row's weighted mean (8, N); a row without weight is 0."""
+    """Return the mean over rows of each row's weighted mean (F, N); a row without weight is 0."""
     return ((values * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1e-6)).mean()
 
 
 def _crop_weights(labels: _Labels) -> Tensor:
-    """Return weights (8, N) of positive tokens: a crop counts by the root of how many it has."""
+    """Return weights (F, N) of positive tokens: a crop counts by the root of how many it has."""
     crops = int(labels.crop.max()) + 1
     counts = torch.zeros(len(labels.positive), crops)
     counts.index_add_(1, labels.crop, labels.positive.float())
