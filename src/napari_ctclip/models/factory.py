@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import CheckpointMismatch
-from napari_ctclip.models.registry import KNOWN_MODELS, known_model
+from napari_ctclip.models.registry import KNOWN_MODELS, ModelState, how_to_get, known_model
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +35,10 @@ def load_model(
     """
     known = known_model(str(name_or_folder))
     folder = Path(name_or_folder) if known is None else known.folder
+    if known is not None and known.state not in (ModelState.BUNDLED, ModelState.HERE):
+        raise CheckpointMismatch(
+            f"model {known.name!r} is not on this machine: {how_to_get(known)}"
+        )
     if not folder.is_dir():
         names = ", ".join(model.name for model in KNOWN_MODELS)
         raise CheckpointMismatch(
