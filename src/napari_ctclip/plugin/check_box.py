@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,17 @@ class CheckBox(QWidget):
     ----------
     workbench : Workbench
         What it works on.
+    load_model : callable
+        Loads the chosen model, where none is loaded yet.
     parent : QWidget or None
         The tab.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, workbench: Workbench, load_model: Callable[[], None], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._bench = workbench
+        self._bench, self._load_model = workbench, load_model
         self.button = QPushButton("Check this scan")
         self.button.setToolTip(
             "Shows what the model will see of the scan and what encoding takes; encodes nothing"
@@ -52,15 +57,17 @@ class CheckBox(QWidget):
         self.forget()
 
     def check(self) -> None:
-        """Check the open scan with the loaded model, in the background."""
+        """Check the open scan with the model, in the background."""
         session = self._bench.session
-        study, model = session.study, session.model
+        study = session.study
+        if session.model is None:
+            self._load_model()
         self._bench.jobs.submit(
             Job(
                 "Checking what the model will see",
                 lambda progress, should_stop: session.compute_check(),
                 self.show_check,
-                still_wanted=lambda: session.study is study and session.model is model,
+                still_wanted=lambda: session.study is study and session.model is not None,
             )
         )
 
@@ -87,8 +94,7 @@ class CheckBox(QWidget):
     def forget(self, *_: object) -> None:
         """Show nothing: another scan, other masks or another model came."""
         self._set_shown(False)
-        session = self._bench.session
-        self.button.setEnabled(session.study is not None and session.model is not None)
+        self.button.setEnabled(self._bench.session.study is not None)
 
     def _set_shown(self, shown: bool) -> None:
         for part in (self.table, self.notices, self.picture):

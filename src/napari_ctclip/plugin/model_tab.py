@@ -71,7 +71,7 @@ class ModelTab(QWidget):
         self.card = QTextBrowser()
         self.card.setOpenExternalLinks(True)
         self.card.setAccessibleName("Model card")
-        self.check = CheckBox(self._bench)
+        self.check = CheckBox(self._bench, self._load)
         self.cache = QLabel()
         self.clear = QPushButton("Clear")
         self.clear.setToolTip("Forget stored encodings; scans are encoded anew")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from time import perf_counter
-from typing import Literal
 
 import numpy as np
 import psutil
 import torch
+from torch import Tensor
 
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.scoring.dry_run import dry_run
+from napari_ctclip.scoring.counted_pass import count_pass, weights_bytes
 from napari_ctclip.scoring.preprocessing_audit import PreprocessingAudit
 
 __all__ = ["EncodingCost", "estimate_cost"]
@@ -31,8 +33,7 @@ class EncodingCost:
     passes : int
         Windows and organ crops together.
     flop : float
-        Floating point operations of all passes (two a multiply-add); 0 where they could not be
-        counted.
+        Floating point operations of all passes, two a multiply-add.
     memory_bytes : int
         Weights, and what one pass holds at its largest. What the libraries need beside comes on
         top.
@@ -41,9 +42,7 @@ class EncodingCost:
     seconds : float
         Estimated time of all passes.
     timed_shape : tuple of int
-        Voxels (z, y, x) of the trial the estimate rests on.
-    scaled_by : {"operations", "voxels"}
-        What the trial's time was multiplied by.
+        Voxels (z, y, x) of the window the estimate rests on.
     device : str
         Where.
     notices : tuple of Notice
@@ -56,9 +55,26 @@ class EncodingCost:
     free_bytes: int
     seconds: float
     timed_shape: tuple[int, int, int]
-    scaled_by: Literal["operations", "voxels"]
     device: str
     notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """How the cost of a pass grows with its voxels v.
+
+    Operations are ``linear * v + square * v ** 2``: convolutions and products of tokens, and
+    attention of all tokens to all. Exact for convolutional networks, for transformers over a volume
+    and, in one plane, for encoders of slices.
+    """
+
+    linear: float
+    square: float
+    bytes_a_voxel: float
+
+    def flop(self, shape: Sequence[int]) -> float:
+        v = float(prod(shape))
+        return self.linear * v + self.square * v * v
 
 
 def estimate_cost(
@@ -66,28 +82,43 @@ def estimate_cost(
 ) -> EncodingCost:
     """Return the cost of encoding the study that an audit was made of.
 
-    Operations and memory come from a dry run on shapes alone, one for each size of window or crop;
-    the time from a real pass over a thin part of the scan, scaled by operations.
+    Operations and memory are counted in two thin passes over the scan and carried on to the
+    windows and crops; the time is that of a thicker pass, scaled by operations.
     """
     shapes = [*audit.window_shapes, *(crop.shape for crop in audit.crops)]
-    runs = {shape: dry_run(model, (audit.channels, *shape)) for shape in set(shapes)}
-    counted = all(run.flop > 0 for run in runs.values())
+    growth = _counted(model, audit, device)
     trial, seconds = _timed_trial(model, audit, device)
-    work = sum(runs[shape].flop if counted else float(np.prod(shape)) for shape in shapes)
-    trial_flop = dry_run(model, (audit.channels, *trial)).flop if counted else 0.0
-    trial_work = trial_flop if counted else float(np.prod(trial))
-    memory, free = max(run.memory_bytes for run in runs.values()), _free_bytes(device)
+    work = sum(growth.flop(shape) for shape in shapes)
+    # a model without a single product that counts: voxels are the measure
+    scale = work / growth.flop(trial) if work else sum(map(prod, shapes)) / prod(trial)
+    memory = weights_bytes(model) + int(growth.bytes_a_voxel * max(map(prod, shapes)))
+    free = _free_bytes(device)
     return EncodingCost(
         passes=len(shapes),
-        flop=work if counted else 0.0,
+        flop=work,
         memory_bytes=memory,
         free_bytes=free,
-        seconds=seconds * work / trial_work,
+        seconds=seconds * scale,
         timed_shape=trial,
-        scaled_by="operations" if counted else "voxels",
         device=str(device),
         notices=_notices(memory, free, str(device)),
     )
+
+
+def _counted(
+    model: VisionLanguageModel, audit: PreprocessingAudit, device: torch.device | str
+) -> _Growth:
+    depth, height, width = audit.window_shapes[0]
+    thin = min(_step(model), depth)
+    thick = min(2 * thin, depth)
+    first = count_pass(model, _middle(audit, (thin, height, width), device))
+    v = float(thin * height * width)
+    if thick == thin:
+        return _Growth(first.flop / v, 0.0, first.memory_bytes / v)
+    second = count_pass(model, _middle(audit, (thick, height, width), device))
+    w = float(thick * height * width)
+    square = (second.flop / w - first.flop / v) / (w - v)
+    return _Growth(first.flop / v - square * v, square, second.memory_bytes / w)
 
 
 def _timed_trial(
@@ -95,34 +126,40 @@ def _timed_trial(
 ) -> tuple[tuple[int, int, int], float]:
     """Return a window about the middle of the scan, whole in plane, and the seconds it takes."""
     depth, height, width = audit.window_shapes[0]
-    thickness = max(model.preprocessing.multiple_of[0], model.patch_size[0])
-    _timed(model, audit, (min(thickness, depth), height, width), device)  # loads kernels
+    thickness = min(_step(model), depth)
     while True:
         thickness = min(2 * thickness, depth)
-        seconds = _timed(model, audit, (thickness, height, width), device)
+        image = _middle(audit, (thickness, height, width), device)
+        seconds = _timed(model, image)
         if thickness == depth or seconds > _TRIAL_SECONDS:
             return (thickness, height, width), seconds
 
 
 @torch.inference_mode()
-def _timed(
-    model: VisionLanguageModel,
-    audit: PreprocessingAudit,
-    shape: tuple[int, int, int],
-    device: torch.device | str,
-) -> float:
-    """Return the seconds of one pass over the middle of the scan."""
-    middle = tuple(
-        slice((size - wanted) // 2, (size - wanted) // 2 + wanted)
-        for size, wanted in zip(audit.shape_prepared, shape, strict=True)
-    )
-    part = np.ascontiguousarray(audit.model_input.image[(slice(None), *middle)])
-    image = torch.from_numpy(part)[None].to(device)
+def _timed(model: VisionLanguageModel, image: Tensor) -> float:
+    """Return the seconds of one pass."""
     start = perf_counter()
     model.encode_image(image)
     if image.is_cuda:
         torch.cuda.synchronize(image.device)
     return perf_counter() - start
+
+
+def _middle(
+    audit: PreprocessingAudit, shape: tuple[int, int, int], device: torch.device | str
+) -> Tensor:
+    """Return the middle of the prepared scan, (1, C, *shape)."""
+    part = tuple(
+        slice((size - wanted) // 2, (size - wanted) // 2 + wanted)
+        for size, wanted in zip(audit.shape_prepared, shape, strict=True)
+    )
+    image = np.ascontiguousarray(audit.model_input.image[(slice(None), *part)])
+    return torch.from_numpy(image)[None].to(device)
+
+
+def _step(model: VisionLanguageModel) -> int:
+    """Return the fewest slices a model takes."""
+    return max(model.preprocessing.multiple_of[0], model.patch_size[0])
 
 
 def _free_bytes(device: torch.device | str) -> int:

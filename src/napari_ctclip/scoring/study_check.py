@@ -114,8 +114,8 @@ def _preprocessing_rows(audit: PreprocessingAudit) -> list[CheckRow]:
 
 
 def _cost_rows(cost: EncodingCost) -> list[CheckRow]:
-    work = f"{cost.flop / _GIGA:,.0f} GFLOP" if cost.flop else "operations not countable"
-    how = f"from a timed window of {_by(cost.timed_shape)}, by {cost.scaled_by}"
+    work = f"{cost.flop / _GIGA:,.0f} GFLOP"
+    how = f"from a timed window of {_by(cost.timed_shape)}, by operations"
     return [
         CheckRow("passes", "", f"{cost.passes} of the image encoder; {work}"),
         CheckRow(
