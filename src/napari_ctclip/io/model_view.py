@@ -19,6 +19,7 @@ __all__ = ["model_view_png"]
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 _OTHERS = ((1, 2), (0, 2), (0, 1))
 _MOST_CHANNELS = 8  # more rows than that are no picture
+_PAPER, _INK = "#1a1c20", "#f0f1f2"
 _CROP_COLOURS = ("#40e0ff", "#ffb347", "#7fff7f", "#ff7fd4")
 _LETTER: Any = {"color": "#ffe14d", "fontsize": 9, "fontweight": "bold"}
 
@@ -58,7 +59,7 @@ def model_view_png(
     from matplotlib.figure import Figure
 
     rows = min(len(image), _MOST_CHANNELS)
-    figure = Figure(figsize=(9, 0.5 + 3.0 * rows), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(9, 0.5 + 3.0 * rows), layout="constrained", facecolor=_PAPER)
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, 3, squeeze=False)
     centre = [int(np.flatnonzero(inside.any(axis=others)).mean()) for others in _OTHERS]
@@ -70,8 +71,8 @@ def model_view_png(
             ax.set_aspect(_aspect(geometry, axis))
             _write_letters(ax, geometry, axis)
             _frame_crops(ax, crops, plane)
-            ax.set_title(name if axis == 0 else "", fontsize=9, loc="left")
-    figure.suptitle(title, fontsize=10)
+            ax.set_title(name if axis == 0 else "", fontsize=9, loc="left", color=_INK)
+    figure.suptitle(title, fontsize=10, color=_INK)
     stream = BytesIO()
     figure.savefig(stream, dpi=100, format="png")
     return stream.getvalue()

@@ -90,6 +90,7 @@ class CheckBox(QWidget):
         self.picture.show_png(check.picture)
         self._set_shown(True)
         self.notices.setVisible(bool(check.notices))
+        self._bench.messages.info(f"This scan was checked for {check.audit.model_name}.")
 
     def forget(self, *_: object) -> None:
         """Show nothing: another scan, other masks or another model came."""

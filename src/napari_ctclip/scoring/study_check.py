@@ -114,8 +114,9 @@ def _preprocessing_rows(audit: PreprocessingAudit) -> list[CheckRow]:
 
 
 def _cost_rows(cost: EncodingCost) -> list[CheckRow]:
-    work = f"{cost.flop / _GIGA:,.0f} GFLOP"
-    how = f"from a timed window of {_by(cost.timed_shape)}, by operations"
+    work = f"{cost.flop / _GIGA:,.0f} GFLOP" if cost.flop else "no operations that count"
+    scaled = "operations" if cost.flop else "voxels"
+    how = f"from a timed window of {_by(cost.timed_shape)}, by {scaled}"
     return [
         CheckRow("passes", "", f"{cost.passes} of the image encoder; {work}"),
         CheckRow(
