@@ -129,6 +129,14 @@ def test_cached_tag_is_loaded_with_the_activation_it_was_trained_with(
     assert model.mean.flatten().tolist() == pytest.approx([0.48145466, 0.4578275, 0.40821073])
 
 
+def test_image_tower_that_would_be_looked_up_online_is_refused(folder: Path) -> None:
+    config = _config(folder)
+    config["model_cfg"]["vision_cfg"] = {"timm_model_name": "hf_hub:some/model", "image_size": 64}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(CheckpointMismatch, match="would be looked up online"):
+        load_open_clip(str(folder))
+
+
 def test_renamed_key_is_named(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 

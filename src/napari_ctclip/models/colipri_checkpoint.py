@@ -22,7 +22,7 @@ from napari_ctclip.models.bert_text_encoder import (
     cached_text_encoder_folder,
 )
 from napari_ctclip.models.colipri import COLIPRI_PREPROCESSING, Colipri
-from napari_ctclip.models.open_clip_source import cached_file
+from napari_ctclip.models.hub_cache import cached_file
 from napari_ctclip.models.strict_state import require_same_tensors
 
 __all__ = [

@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+from napari_ctclip.models.hub_cache import cached_file
 from napari_ctclip.models.open_clip_source import (
     CONFIG_FILE,
     WEIGHT_FILES,
     OpenClipSource,
-    cached_file,
     split_plane,
 )
 from napari_ctclip.models.slice_model import PLANES, Plane, SliceModel
@@ -200,6 +200,11 @@ def _build(model_cfg: Mapping[str, Any], source: OpenClipSource) -> nn.Module:
     """Return the untrained model of a configuration; unlike open_clip's factory, never online."""
     cfg = deepcopy(dict(model_cfg))
     cfg["vision_cfg"]["timm_model_pretrained"] = False
+    if ":" in str(cfg["vision_cfg"].get("timm_model_name", "")):
+        raise CheckpointMismatch(
+            f"{source.name}: timm_model_name is {cfg['vision_cfg']['timm_model_name']!r}; expected "
+            "a plain name: one with a prefix would be looked up online"
+        )
     custom_text = cfg.pop("custom_text", False)
     if cfg["text_cfg"].get("hf_model_name"):
         custom_text = True
@@ -229,6 +234,7 @@ def _tokenizer(
         return plain
     folder = source.tokenizer_folder(named)
     options |= {"tokenizer_mode": text_cfg.get("tokenizer_mode"), "local_files_only": True}
+    options["trust_remote_code"] = False
     try:
         found: Callable[[list[str]], Tensor] = HFTokenizer(str(folder), **options)
     except (OSError, ValueError, TypeError, KeyError) as error:

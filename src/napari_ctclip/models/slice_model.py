@@ -200,7 +200,7 @@ class SliceModel(nn.Module):
             patches, self.image_size, mode="bilinear", align_corners=False, antialias=True
         )
         with self._autocast(patches):
-            vectors: Tensor = self.clip.visual((resized - self.mean) / self.std)  # type: ignore[operator]
+            vectors: Tensor = self.clip.encode_image((resized - self.mean) / self.std)  # type: ignore[operator]
         return functional.normalize(vectors.float(), dim=-1)
 
     def train(self, mode: bool = True) -> SliceModel:
