@@ -15,11 +15,15 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.interface import assert_implements
-from napari_ctclip.models.open_clip_adapter import load_open_clip, save_open_clip
+from napari_ctclip.models.open_clip_adapter import (
+    load_open_clip,
+    save_open_clip,
+    untrained_open_clip,
+)
 from napari_ctclip.models.slice_model import PLANES, Plane, SliceModel, slice_preprocessing
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
-from tests.models.small_open_clip import small_bert_open_clip, small_open_clip
+from tests.models.small_open_clip import model_cfg, small_bert_open_clip, small_open_clip
 from tests.phantom import BALL_CENTRE, ball_study
 
 TEXTS = ["lung nodule", "no lung nodule"]
@@ -85,6 +89,25 @@ def test_model_with_a_bert_loads_offline_from_its_folder_and_in_open_clip(tmp_pa
         expected = own.encode_text(tokens, normalize=True)
     assert torch.allclose(found, expected, atol=1e-6)
     assert not torch.allclose(found[0], found[1])
+
+
+def test_tokenizer_from_hugging_face_with_open_clips_own_text_tower_is_saved_too(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("transformers", reason="Hugging Face tokenizers need transformers")
+    bert = tmp_path / "bert"
+    small_bert_open_clip(bert)
+    text = model_cfg("timm-siglip")["text_cfg"] | {
+        "vocab_size": 64,
+        "hf_tokenizer_name": str(bert),
+        "pool_type": "last",
+    }
+    cfg = model_cfg("timm-siglip") | {"text_cfg": text}
+    model = untrained_open_clip(cfg, folder=bert).requires_grad_(False)
+    save_open_clip(model, tmp_path / "model")
+    found = load_open_clip(str(tmp_path / "model"))
+    assert torch.allclose(found.embed_text(TEXTS), model.embed_text(TEXTS), atol=1e-6)
+    assert found.weights_hash() == model.weights_hash()
 
 
 def test_text_tower_that_is_not_on_this_machine_is_named(tmp_path: Path, folder: Path) -> None:

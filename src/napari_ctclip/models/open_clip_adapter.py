@@ -130,7 +130,9 @@ def save_open_clip(model: SliceModel, folder: Path | str) -> None:
     part.replace(folder / _WEIGHTS)
     if hasattr(model.tokenizer, "save_pretrained"):
         model.tokenizer.save_pretrained(folder)
-        model.clip.text.config.save_pretrained(folder)  # type: ignore[union-attr, operator]
+    text_config: Any = getattr(getattr(model.clip, "text", None), "config", None)
+    if text_config is not None:
+        text_config.save_pretrained(folder)
     ours = {"name": model.name, "preprocessing": model.preprocessing.to_dict()}
     text = json.dumps({**model.config, _OURS: ours}, indent=2)
     (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
