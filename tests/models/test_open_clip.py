@@ -292,6 +292,8 @@ def test_plane_in_the_name_turns_the_slices(folder: Path) -> None:
     assert load_model(f"{folder}@coronal").preprocessing.orientation == "PIL"
     assert load_model(f"local-dir:{folder}@sagittal").preprocessing.orientation == "LIP"
     assert load_model(folder).preprocessing.orientation == "IPL"
+    with pytest.raises(CheckpointMismatch, match="no open_clip model: only those take @coronal"):
+        load_model("starter@coronal")
 
 
 def test_thin_scan_of_one_slice_is_encoded() -> None:
