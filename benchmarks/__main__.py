@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 
-from benchmarks import cold_start, encoding, prompts, reading, window
+from benchmarks import cold_start, encoding, prompts, reading, slices, window
 from benchmarks.scan import large_study
 
 
@@ -26,6 +26,7 @@ def main() -> None:
         reading.run,
         cold_start.run,
         lambda: encoding.run(study),
+        lambda: slices.run(study),
         lambda: prompts.run(study),
         lambda: window.run(study),
     )

@@ -25,7 +25,13 @@ from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.memory import SMALLER_WINDOWS
 from napari_ctclip.scoring.organ_crops import OrganEmbeddings
-from napari_ctclip.scoring.readout import embedded_organs, organ_notices, scores_of, token_index
+from napari_ctclip.scoring.readout import (
+    calibration_notices,
+    embedded_organs,
+    organ_notices,
+    scores_of,
+    token_index,
+)
 
 __all__ = ["EncodedStudy", "MaskReadout", "answer_prompt", "encode_study", "read_out_masks"]
 
@@ -122,6 +128,7 @@ def encode_study(
     organs = None if readout is None else readout.organs
     notices += () if organs is None else organs.notices
     notices += organ_notices(model, () if organs is None else organs.vectors)
+    notices += calibration_notices(model)
     return EncodedStudy(scan, token_index(model, scan), readout, notices, features is not None)
 
 
