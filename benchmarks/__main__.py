@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 
-from benchmarks import cold_start, encoding, prompts, reading, slices, window
+from benchmarks import cold_start, encoding, prompts, reading, reports, slices, window
 from benchmarks.scan import large_study
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     console.print(f"scan: {' x '.join(map(str, study.volume.geometry.shape))} voxels")
     parts: tuple[Callable[[], dict[str, str]], ...] = (
         reading.run,
+        reports.run,
         cold_start.run,
         lambda: encoding.run(study),
         lambda: slices.run(study),

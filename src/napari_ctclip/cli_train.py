@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from napari_ctclip import cli_reports
 from napari_ctclip.core.errors import CtClipError
 
 __all__ = ["app", "main"]
@@ -19,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+cli_reports.register(app)
 
 _METHODS = {"starter": "the bundled 3D model, trained on simulated chest CT"}
 
