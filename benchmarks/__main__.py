@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 
-from benchmarks import cold_start, encoding, prompts, reading, reports, slices, window
+from benchmarks import cold_start, encoding, prompts, random_crops, reading, reports, slices, window
 from benchmarks.scan import large_study
 
 
@@ -28,6 +28,7 @@ def main() -> None:
         cold_start.run,
         lambda: encoding.run(study),
         lambda: slices.run(study),
+        lambda: random_crops.run(study),
         lambda: prompts.run(study),
         lambda: window.run(study),
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from napari_ctclip import cli_reports
+from napari_ctclip import cli_prepare, cli_reports
 from napari_ctclip.core.errors import CtClipError
 
 __all__ = ["app", "main"]
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 cli_reports.register(app)
+app.command()(cli_prepare.prepare)
 
 _METHODS = {"starter": "the bundled 3D model, trained on simulated chest CT"}
 
