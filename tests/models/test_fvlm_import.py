@@ -177,4 +177,4 @@ def test_sixteen_tasks_ask_the_released_anatomies_in_the_released_words() -> Non
     published = [task.published_auroc or 0.0 for task in tasks.tasks]
     assert sum(published) / 16 == pytest.approx(0.777, abs=1e-3)
     with pytest.raises(DataError, match=r"expected one of: .*ct_rate_16"):
-        read_tasks("ct_rate_18")
+        read_tasks("ct_rate_17")

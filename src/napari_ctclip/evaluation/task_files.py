@@ -1,17 +1,23 @@
-"""Task files: findings to evaluate, each with its anatomy and its two prompts."""
+"""Task files: findings to evaluate, each with where to look and the words it is asked in."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.prompt import Prompt, automatic_negative
+from napari_ctclip.scoring.prompt_ensemble import ENSEMBLES, Ensemble, ensemble_text
 
-__all__ = ["TaskSet", "ZeroShotTask", "read_tasks"]
+__all__ = ["TaskSet", "ZeroShotTask", "read_tasks", "shipped_tasks"]
 
 _FOLDER = Path(__file__).parent / "tasks"
+_EXPECTED = "expected name, source and tasks, each with label, anatomy and positive"
+_KEYS = {"name", "description", "source", "ensemble", "templates", "tasks"}
+_TASK_KEYS = {"label", "anatomy", "positive", "negative", "published_auroc"}
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,25 @@ class ZeroShotTask:
     ----------
     label : str
         Its name in the table of labels.
-    prompt : Prompt
-        Positive, negative and anatomy.
+    positives, negatives : tuple of str
+        Its wordings, and those it is held against.
+    anatomies : tuple of str
+        Where it is read out; the highest of several decides. Empty: where the words say.
     published_auroc : float or None
         What the model's authors, or a check of their output, reach.
     """
 
     label: str
-    prompt: Prompt
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...]
+    anatomies: tuple[str, ...] = ()
     published_auroc: float | None = None
+
+    @property
+    def prompt(self) -> Prompt:
+        """The question as one prompt; several wordings stand in it as their ensemble."""
+        anatomy = self.anatomies[0] if self.anatomies else ""
+        return Prompt(ensemble_text(self.positives), ensemble_text(self.negatives), anatomy)
 
 
 @dataclass(frozen=True)
@@ -43,12 +59,30 @@ class TaskSet:
         Where the prompts, labels and numbers come from is in ``source``.
     tasks : tuple of ZeroShotTask
         In the file's order.
+    ensemble : {"mean-embedding", "mean-logit"}
+        How several wordings become one.
     """
 
     name: str
     description: str
     source: str
     tasks: tuple[ZeroShotTask, ...]
+    ensemble: Ensemble = "mean-embedding"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label of every task."""
+        return tuple(task.label for task in self.tasks)
+
+    @property
+    def wordings(self) -> tuple[tuple[str, ...], ...]:
+        """Every group of wordings that is asked as one text."""
+        return tuple(group for t in self.tasks for group in (t.positives, t.negatives))
+
+
+def shipped_tasks() -> tuple[str, ...]:
+    """Return the names of the task sets that come with the package."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def read_tasks(name_or_file: str | Path) -> TaskSet:
@@ -57,31 +91,67 @@ def read_tasks(name_or_file: str | Path) -> TaskSet:
     Raises
     ------
     DataError
-        If there is no such set, or a task lacks an entry.
+        If there is no such set, or it has an entry missing, unknown or twice.
     """
     file = Path(name_or_file)
     if not file.is_file():
         file = _FOLDER / f"{name_or_file}.toml"
     if not file.is_file():
-        shipped = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+        shipped = ", ".join(shipped_tasks())
         raise DataError(f"no task set {str(name_or_file)!r}; expected one of: {shipped}, or a file")
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
-        tasks = tuple(
-            ZeroShotTask(
-                label=str(entry["label"]),
-                prompt=Prompt(entry["positive"], entry["negative"], entry["anatomy"]),
-                published_auroc=entry.get("published_auroc"),
-            )
-            for entry in content["tasks"]
-        )
-        return TaskSet(
-            content["name"], content.get("description", ""), content["source"].strip(), tasks
-        )
+        return _task_set(tomllib.loads(file.read_text("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is not readable TOML: {error}") from error
     except KeyError as error:
-        raise DataError(
-            f"{file}: expected name, source and tasks with label, anatomy, positive and negative; "
-            f"missing {error}"
-        ) from error
+        raise DataError(f"{file}: {_EXPECTED}; missing {error}") from error
+    except (DataError, AttributeError, TypeError) as error:
+        raise DataError(f"{file}: {_EXPECTED}; {error}") from error
+
+
+def _task_set(content: Mapping[str, Any]) -> TaskSet:
+    _refuse_unknown(content, _KEYS)
+    ensemble = content.get("ensemble", "mean-embedding")
+    if ensemble not in ENSEMBLES:
+        raise DataError(f"ensemble is one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
+    templates = _texts(content.get("templates", "{}"), "templates")
+    if any("{}" not in template for template in templates):
+        raise DataError(f"every template needs {{}} where the words go, got {list(templates)}")
+    tasks = tuple(_task(entry, templates) for entry in content["tasks"])
+    labels = [task.label for task in tasks]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice or not tasks:
+        raise DataError(f"labels are unique and at least one, got twice: {twice}")
+    source = content["source"].strip()
+    return TaskSet(content["name"], content.get("description", ""), source, tasks, ensemble)
+
+
+def _task(entry: Mapping[str, Any], templates: Sequence[str]) -> ZeroShotTask:
+    _refuse_unknown(entry, _TASK_KEYS)
+    positives = _texts(entry["positive"], "positive")
+    negatives = _texts(entry.get("negative", ""), "negative", may_be_empty=True)
+    negatives = negatives or tuple(automatic_negative(text) for text in positives)
+    return ZeroShotTask(
+        str(entry["label"]),
+        tuple(t.replace("{}", text) for text in positives for t in templates),
+        tuple(t.replace("{}", text) for text in negatives for t in templates),
+        _texts(entry["anatomy"], "anatomy", may_be_empty=True),
+        entry.get("published_auroc"),
+    )
+
+
+def _texts(value: Any, what: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
+    """Return one text or a list of texts as a tuple without the empty ones."""
+    listed = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in listed):
+        raise DataError(f"{what} is a text or a list of texts, got {value!r}")
+    found = tuple(" ".join(text.split()) for text in listed if text.strip())
+    if not found and not may_be_empty:
+        raise DataError(f"{what} needs at least one word, got {value!r}")
+    return found
+
+
+def _refuse_unknown(entry: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(entry) - known)
+    if unknown:
+        raise DataError(f"unknown keys {unknown}; known are {sorted(known)}")

@@ -1,0 +1,152 @@
+"""Result files: an evaluation as CSV, JSON and one HTML page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_ctclip.evaluation.bootstrap import Interval
+from napari_ctclip.evaluation.decisions import DECISION_METRICS
+from napari_ctclip.evaluation.evaluation_result import Evaluation
+from napari_ctclip.evaluation.label_metrics import RANKING_METRICS, LabelMetrics
+from napari_ctclip.evaluation.score_table import write_score_table
+from napari_ctclip.io.nifti_writing import replacing
+
+__all__ = ["METRICS_FILE", "SCORES_FILE", "plain", "write_evaluation", "write_rows"]
+
+SCORES_FILE = "scores.csv"
+METRICS_FILE = "metrics.json"
+SCHEMA_VERSION = 1
+
+_COUNTS = ("studies", "patients", "positives", "unlabelled", "unscored")
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write scores.csv, metrics.csv, metrics.json and report.html; return the files.
+
+    localisation.csv and faithfulness.csv are added where they were measured. Each file is replaced
+    whole or not at all.
+    """
+    from napari_ctclip.evaluation.report_page import report_page
+
+    files = [folder / SCORES_FILE, folder / "metrics.csv"]
+    write_score_table(evaluation.table, files[0])
+    write_rows(list(_metric_rows(evaluation)), files[1])
+    for name, rows in (
+        ("localisation", evaluation.localisation),
+        ("faithfulness", evaluation.faithfulness),
+    ):
+        if rows:
+            files.append(folder / f"{name}.csv")
+            write_rows([_flat(asdict(row)) for row in rows], files[-1])
+    files.append(folder / METRICS_FILE)
+    with replacing(files[-1]) as partial:
+        text = json.dumps(plain(_content(evaluation)), indent=2, ensure_ascii=False)
+        partial.write_text(text + "\n", "utf-8")
+    files.append(folder / "report.html")
+    with replacing(files[-1]) as partial:
+        partial.write_text(report_page(evaluation), "utf-8")
+    return files
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as CSV; the first has every column. NaN is an empty cell."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def plain(value: Any) -> Any:
+    """Return dataclasses, tuples and NaN as what JSON knows."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain({name: getattr(value, name) for name in value.__dataclass_fields__})
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _metric_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    quality = {c.label: c.kinds for c in evaluation.calibrations}
+    for metrics in (*evaluation.labels, evaluation.macro):
+        row = _metric_row(metrics, evaluation, column="all", group="")
+        for kind in ("own", "temperature", "platt"):
+            known = quality.get(metrics.label, {}).get(kind)
+            row[f"ece_{kind}"] = None if known is None else known.expected_calibration_error
+            row[f"brier_{kind}"] = None if known is None else known.brier
+        yield row | {"notes": "; ".join(metrics.notes)}
+    empty = dict.fromkeys(
+        f"{name}_{kind}" for kind in ("own", "temperature", "platt") for name in ("ece", "brier")
+    )
+    for part in evaluation.subgroups:
+        for metrics in (*part.labels, part.macro):
+            row = _metric_row(metrics, evaluation, column=part.column, group=part.group)
+            yield row | empty | {"notes": "; ".join(metrics.notes)}
+
+
+def _metric_row(
+    metrics: LabelMetrics, evaluation: Evaluation, *, column: str, group: str
+) -> dict[str, Any]:
+    point = metrics.operating_point
+    row: dict[str, Any] = {"column": column, "group": group, "label": metrics.label}
+    row["split"] = evaluation.plan.split
+    row |= {name: getattr(metrics, name) for name in _COUNTS}
+    if point is None:  # a mean over findings
+        row |= dict.fromkeys(("positives", "unlabelled", "unscored"))
+    for name in RANKING_METRICS:
+        row |= _interval(name, metrics.values[name])
+    row["threshold"] = None if point is None else point.threshold
+    row["threshold_of"] = "" if point is None else point.of
+    row["threshold_from"] = "" if point is None else point.origin
+    for name in DECISION_METRICS:
+        row |= _interval(name, metrics.values[name])
+    return row
+
+
+def _content(evaluation: Evaluation) -> dict[str, Any]:
+    table = evaluation.table
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "plan": evaluation.plan,
+        "studies": len(table.studies),
+        "patients": len(set(table.patients)),
+        "labels": evaluation.labels,
+        "macro": evaluation.macro,
+        "calibration": {"temperature": evaluation.temperature, "labels": evaluation.calibrations},
+        "subgroups": evaluation.subgroups,
+        "localisation": evaluation.localisation,
+        "faithfulness": evaluation.faithfulness,
+        "notices": [asdict(notice) for notice in evaluation.notices],
+        "provenance": evaluation.provenance,
+    }
+
+
+def _interval(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose intervals are three columns each."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= _interval(name, Interval(**value))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}" if math.isfinite(value) else ""
+    return "" if value is None else value

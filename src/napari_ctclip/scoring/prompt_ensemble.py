@@ -1,0 +1,81 @@
+"""Prompt ensembles: several wordings that a model hears as one text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_ctclip.core.errors import DataError
+
+if TYPE_CHECKING:
+    from napari_ctclip.models.interface import VisionLanguageModel
+
+__all__ = ["ENSEMBLES", "Ensemble", "ensemble_text", "with_ensembles"]
+
+Ensemble = Literal["mean-embedding", "mean-logit"]
+ENSEMBLES: tuple[Ensemble, ...] = get_args(Ensemble)
+
+_BETWEEN = " / "
+
+
+def ensemble_text(wordings: Sequence[str]) -> str:
+    """Return the one text that stands for several wordings, for people to read."""
+    return _BETWEEN.join(" ".join(wording.split()) for wording in wordings)
+
+
+def with_ensembles(
+    model: VisionLanguageModel, wordings: Sequence[Sequence[str]], *, ensemble: Ensemble
+) -> VisionLanguageModel:
+    """Return the model, hearing the :func:`ensemble_text` of a group as all its wordings.
+
+    Everything else is the model's own, so an ensemble is read out as any prompt is.
+
+    Parameters
+    ----------
+    model : VisionLanguageModel
+        Keeps its weights' hash, so that encodings of it are shared.
+    wordings : sequence of sequences of str
+        Groups; a group of one needs nothing.
+    ensemble : {"mean-embedding", "mean-logit"}
+        ``"mean-embedding"``: the mean of the unit vectors, made a unit vector again (Radford et al.
+        2021, section 3.1.4). ``"mean-logit"``: the mean of the wordings' logits, which is the logit
+        of the mean vector left as short as it is (as RADAR's zero-shot scripts do).
+
+    Raises
+    ------
+    DataError
+        If there is no such ensemble.
+    """
+    if ensemble not in ENSEMBLES:
+        raise DataError(f"no ensemble {ensemble!r}; expected one of {', '.join(ENSEMBLES)}")
+    groups = {ensemble_text(group): tuple(group) for group in wordings if len(group) > 1}
+    if not groups:
+        return model
+    unit = ensemble == "mean-embedding"
+    return cast("VisionLanguageModel", _EnsembleModel(model, groups, unit=unit))
+
+
+class _EnsembleModel:
+    """A model whose ``embed_text`` knows some texts as ensembles."""
+
+    def __init__(
+        self, model: VisionLanguageModel, groups: Mapping[str, tuple[str, ...]], *, unit: bool
+    ) -> None:
+        self._model = model
+        self._groups = groups
+        self._unit = unit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E); an ensemble's row is the mean over its wordings."""
+        wordings = [self._groups.get(text, (text,)) for text in texts]
+        rows = self._model.embed_text([wording for group in wordings for wording in group])
+        parts = torch.split(rows, [len(group) for group in wordings])
+        means = torch.stack([part.mean(dim=0) for part in parts])
+        return functional.normalize(means, dim=1) if self._unit else means
