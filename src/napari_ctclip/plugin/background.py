@@ -14,6 +14,7 @@ from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.plugin.triton_guard import keep_triton_out
 
 __all__ = ["Job", "JobQueue", "Progress", "StopRequested"]
 
@@ -162,6 +163,7 @@ class JobQueue(QObject):
             reported.emit(stop, done, total)
 
         def work() -> _Outcome:
+            keep_triton_out()
             try:
                 return _Outcome(job.work(progress, stop))
             except Exception as error:  # the thread border; shown by _settle
