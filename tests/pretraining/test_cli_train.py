@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip import cli_train
+from napari_ctclip.cli_methods import recipe_file
 
 
 def test_methods_are_listed():
@@ -28,4 +29,4 @@ def test_a_wrong_override_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
 def test_the_shipped_recipe_is_found_and_reads():
     from napari_ctclip.pretraining.recipe import load_recipe
 
-    assert load_recipe(cli_train.recipe_file("starter")).training.steps > 100
+    assert load_recipe(recipe_file("starter")).training.steps > 100

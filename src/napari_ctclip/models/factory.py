@@ -43,7 +43,10 @@ def load_model(
     # imported here: both bring torch, a second
     from napari_ctclip.models.checkpoint import load_checkpoint
     from napari_ctclip.models.fvlm_checkpoint import is_fvlm_folder, load_fvlm
+    from napari_ctclip.models.trained_folder import is_trained_folder, load_trained
 
+    if is_trained_folder(folder):
+        return load_trained(folder).to(device)
     if is_fvlm_folder(folder):
         return load_fvlm(folder).to(device)
     return load_checkpoint(folder).to(device)
