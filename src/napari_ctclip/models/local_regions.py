@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -196,4 +197,4 @@ class LocalRegions(nn.Module):
 
 
 def _joined(whole: Tensor, local: Tensor) -> Tensor:
-    return torch.cat([whole, local], dim=-1) * 0.5**0.5
+    return torch.cat([whole, local], dim=-1) / math.sqrt(2.0)

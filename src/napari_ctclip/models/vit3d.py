@@ -200,7 +200,8 @@ class _SelfAttention(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         """Return who looks at whom (B, heads, L, L); rows sum to 1."""
         q, k, _ = self._split(x)
-        return (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
+        weights: Tensor = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
+        return weights
 
     def _split(self, x: Tensor) -> Tensor:
         """Return queries, keys, values (3, B, heads, L, width / heads)."""

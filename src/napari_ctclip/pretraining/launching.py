@@ -86,7 +86,7 @@ def launch_fabric(recipe: MethodRecipe, trained: torch.nn.Module) -> Launch:
 
 def _several_processes(recipe: MethodRecipe) -> bool:
     started = max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
-    devices = recipe.loop.devices
+    devices: int | str = recipe.loop.devices
     if isinstance(devices, str):
         devices = 1 if recipe.loop.accelerator == "cpu" else max(1, torch.cuda.device_count())
     return max(started, devices, recipe.loop.nodes) > 1
