@@ -102,6 +102,21 @@ class BertTextEncoder(nn.Module):
         DataError
             If a text is empty.
         """
+        ids, real = self.tokenize(texts)
+        device = next(self.bert.parameters()).device
+        states: Tensor = self.bert(
+            input_ids=ids.to(device), attention_mask=real.to(device)
+        ).last_hidden_state
+        return states[:, 0]
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return piece numbers (T, L), and 1 where there is a piece and not padding (T, L).
+
+        Raises
+        ------
+        DataError
+            If a text is empty.
+        """
         if any(not text.strip() for text in texts):
             raise DataError("a text to embed is empty; expected at least one word")
         pieces = self.tokenizer(
@@ -111,11 +126,7 @@ class BertTextEncoder(nn.Module):
             max_length=self.max_pieces,
             return_tensors="pt",
         )
-        device = next(self.bert.parameters()).device
-        ids: Tensor = pieces["input_ids"].to(device)
-        real: Tensor = pieces["attention_mask"].to(device)
-        states: Tensor = self.bert(input_ids=ids, attention_mask=real).last_hidden_state
-        return states[:, 0]
+        return pieces["input_ids"], pieces["attention_mask"]
 
 
 def cached_text_encoder_folder(name: str = CXR_BERT) -> Path | None:
