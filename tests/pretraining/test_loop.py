@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining.data_order import DataOrder, batches_of
 from napari_ctclip.pretraining.launching import launch_fabric
 from napari_ctclip.pretraining.loop import TrainingFailed, rate_at, train_method
+from napari_ctclip.pretraining.objectives.clip import Clip
+from napari_ctclip.pretraining.objectives.objective import Setting
 from napari_ctclip.pretraining.run_folder import RunFolder
 from tests.pretraining.tiny_run import RandomStudies, text_folder, tiny_assembly, tiny_recipe
 from tests.pretraining.tiny_training import STEPS
@@ -118,14 +121,20 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_studies(tmp_p
 
 
 def test_an_exploding_loss_stops_the_training(tmp_path, texts):
-    with pytest.raises(TrainingFailed, match="running mean"):
-        train_here(
-            "clip",
-            texts,
-            tmp_path / "run",
-            explosion=1.0001,
-            optimizer={"learning_rate": 10.0, "clip": 1e9, "steps": 30},
-        )
+    class Growing(Clip):
+        def start_step(self, module, step):
+            self.factor = 30.0**step
+
+        def loss(self, rows):
+            return {name: term * self.factor for name, term in super().loss(rows).items()}
+
+    recipe = tiny_recipe("clip", texts)
+    assembly = tiny_assembly(recipe)
+    grown = replace(assembly, objective=Growing(assembly.objective.options, Setting(())))
+    launch = launch_fabric(recipe, assembly.trained)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingFailed, match="at step 1 .* running mean|running mean .* at step 1"):
+        train_method(launch, recipe, grown, RandomStudies(), folder=folder)
 
 
 def test_batches_depend_on_seed_and_step_only():

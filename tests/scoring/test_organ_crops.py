@@ -215,7 +215,10 @@ def test_session_scores_organs_by_their_own_embeddings(model: _Watched, tmp_path
     answer = session.ask(prompt)
     assert {s.anatomy for s in answer.organs} == {"lung", "heart", "aorta"}
     assert answer.focus.anatomy == "heart"
-    assert [n.code for n in encoding.notices] == ["organs-not-scored"]  # the esophagus
+    assert [n.code for n in encoding.notices] == [
+        "organs-not-scored",  # the esophagus
+        "not-calibrated",
+    ]
     assert encoding.mask_readout is not None
     organs = encoding.mask_readout.organs
     assert organs is not None
@@ -267,7 +270,7 @@ def test_masks_that_come_later_bring_organ_scores(model: _Watched, tmp_path: Pat
     session.set_model(model)
     encoding = session.compute_encoding()
     session.set_encoding(encoding)
-    assert [n.code for n in encoding.notices] == ["organ-masks-needed"]
+    assert [n.code for n in encoding.notices] == ["organ-masks-needed", "not-calibrated"]
     assert session.ask("Cardiomegaly.").organs == ()
     assert study.organ_masks is not None
     session.set_masks(session.prepare_masks(study.organ_masks))

@@ -208,6 +208,20 @@ class Geometry:
         affine[:3, 3] = self.index_to_world((new / old - 1.0) / 2.0)
         return Geometry((int(shape[0]), int(shape[1]), int(shape[2])), affine)
 
+    def resampled_within(self, spacing_mm: Sequence[float]) -> Geometry:
+        """Return the largest grid of the given spacing inside the field of view, same centre.
+
+        An axis of one voxel keeps one.
+        """
+        old = np.asarray(self.spacing_mm)
+        new = np.asarray(spacing_mm, dtype=np.float64)
+        size = np.asarray(self.shape)
+        shape = np.where(size == 1, 1, np.maximum(1, np.floor(old * size / new + 1e-6))).astype(int)
+        affine = self.affine.copy()
+        affine[:3, :3] = self.affine[:3, :3] / old * new
+        affine[:3, 3] = self.index_to_world((size - 1) / 2 - (shape - 1) / 2 * new / old)
+        return Geometry((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
     def coarsened(self, factor: Sequence[int]) -> Geometry:
         """Return the grid whose voxels are blocks of ``factor`` voxels of this one.
 

@@ -114,6 +114,17 @@ class BertTextEncoder(nn.Module):
         ids, real = padded(self._pieces(texts))
         return self._states(ids, real), real.to(next(self.bert.parameters()).device)
 
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return piece numbers (T, L), and 1 where there is a piece and not padding (T, L).
+
+        Raises
+        ------
+        DataError
+            If a text is empty.
+        """
+        ids, real = padded(self._pieces(texts))
+        return ids, real.to(torch.long)
+
     def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
         if any(not text.strip() for text in texts):
             raise DataError("a text to embed is empty; expected at least one word")

@@ -18,6 +18,7 @@ from napari_ctclip.models.interface import (
     RegionEmbeddings,
 )
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
+from napari_ctclip.models.precision import bf16_is_fast
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["DualEncoder"]
@@ -129,8 +130,8 @@ class DualEncoder(nn.Module):
             )
         if not self.own_autocast:
             return FeatureMap((self.image_encoder(image),))
-        # bf16 where the processor computes in it: elsewhere it is emulated and slower than float32
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=_bf16_is_fast(image)):
+        fast = bf16_is_fast(image.device)
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
             return FeatureMap((self.image_encoder(image),))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
@@ -186,9 +187,3 @@ class DualEncoder(nn.Module):
                 tokens = functional.relu(tokens)
             projected: Tensor = self.image_projection(tokens)
             return projected
-
-
-def _bf16_is_fast(image: Tensor) -> bool:
-    if image.device.type != "cpu":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import CheckpointMismatch
+from napari_ctclip.models.open_clip_source import is_open_clip
 from napari_ctclip.models.registry import KNOWN_MODELS, known_model
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def load_model(
     Parameters
     ----------
     name_or_folder : str or Path
-        ``"starter"`` (bundled), or a checkpoint folder: trained here or imported.
+        ``"starter"`` (bundled); ``"colipri"``, ``"open_clip:ARCHITECTURE/TAG"``,
+        ``"hf-hub:OWNER/NAME"`` (where their weights are on this machine); or a model folder:
+        trained here, imported, open_clip's or COLIPRI's.
     device : torch.device or str
         Where it computes.
 
@@ -32,16 +35,29 @@ def load_model(
     ------
     CheckpointMismatch
         If there is no such model or its folder is incomplete or inconsistent.
+    CtClipError
+        If files or a package that it needs are not on this machine.
     """
-    known = known_model(str(name_or_folder))
+    name = str(name_or_folder)
+    if is_open_clip(name):
+        from napari_ctclip.models.open_clip_adapter import load_open_clip
+
+        return load_open_clip(name).to(device)
+    known = known_model(name)
+    if known is None and name == "colipri":
+        from napari_ctclip.models.colipri_checkpoint import load_colipri
+
+        return load_colipri().to(device)
     folder = Path(name_or_folder) if known is None else known.folder
     if not folder.is_dir():
         names = ", ".join(model.name for model in KNOWN_MODELS)
         raise CheckpointMismatch(
-            f"no model {str(name_or_folder)!r}; expected one of: {names}, or a checkpoint folder"
+            f"no model {name!r}; expected one of: {names}, colipri, open_clip:ARCHITECTURE/TAG, "
+            "hf-hub:OWNER/NAME, or a model folder"
         )
     # imported here: both bring torch, a second
     from napari_ctclip.models.checkpoint import load_checkpoint
+    from napari_ctclip.models.colipri_checkpoint import is_colipri_folder, load_colipri
     from napari_ctclip.models.fvlm_checkpoint import is_fvlm_folder, load_fvlm
     from napari_ctclip.models.trained_folder import is_trained_folder, load_trained
 
@@ -49,4 +65,6 @@ def load_model(
         return load_trained(folder).to(device)
     if is_fvlm_folder(folder):
         return load_fvlm(folder).to(device)
+    if is_colipri_folder(folder):
+        return load_colipri(folder).to(device)
     return load_checkpoint(folder).to(device)

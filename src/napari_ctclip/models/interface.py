@@ -81,7 +81,7 @@ class EncodingWindows:
         Voxels (z, y, x) of the prepared image at once; a longer axis is cut, a shorter one is not.
     overlap : tuple of int
         Voxels shared by neighbouring windows; each token is kept from the window where it lies
-        deeper inside.
+        deeper inside. 0: windows abut and the last may be shorter.
     """
 
     shape: tuple[int, int, int]

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.geometry import Geometry
 
-__all__ = ["resample_labels", "resample_volume"]
+__all__ = ["Resampling", "resample_labels", "resample_volume"]
+
+Resampling = Literal["average", "linear"]
+"""How a volume gets another spacing. ``average``: linear where the grid gets finer, a triangle as
+wide as the new spacing where it gets coarser, over the whole field of view. ``linear``: two voxels
+an axis at any spacing, on the largest grid that fits inside the field of view about its centre;
+what TorchIO's ``Resample`` does, for models whose training used it."""
 
 _SLICES_AT_ONCE = 16  # keeps the float32 working set of a 512 x 512 scan under 20 MB
 
 
 def resample_volume(
-    voxels: npt.NDArray[Any], geometry: Geometry, spacing_mm: Sequence[float]
+    voxels: npt.NDArray[Any],
+    geometry: Geometry,
+    spacing_mm: Sequence[float],
+    *,
+    resampling: Resampling = "average",
 ) -> tuple[npt.NDArray[np.float32], Geometry]:
     """Return voxels (D, H, W) as float32 on a grid of another spacing over the same field of view.
 
-    Separable triangle kernel: linear where the grid gets finer; where it gets coarser the kernel
-    widens to the new spacing, so noise averages out as it does in a thicker slice.
+    Separable triangle kernel. Averaging widens it where the grid gets coarser, so that noise
+    averages out as it does in a thicker slice.
     """
-    target = geometry.resampled(spacing_mm)
+    averages = resampling == "average"
+    grid = geometry.resampled if averages else geometry.resampled_within
+    target = grid(spacing_mm)
     along_z, along_y, along_x = (
         _axis_matrix(
             geometry.shape[axis],
-            target.shape[axis],
-            float(spacing_mm[axis]) / geometry.spacing_mm[axis],
+            _centres(geometry, target, axis),
+            reach=max(target.spacing_mm[axis] / geometry.spacing_mm[axis], 1.0)
+            if averages
+            else 1.0,
         )
         for axis in range(3)
     )
@@ -61,15 +75,24 @@ def resample_labels(
     return out
 
 
-def _axis_matrix(size: int, new_size: int, ratio: float) -> npt.NDArray[np.float32]:
-    """Return weights (new_size, size) of one axis; ``ratio`` is new spacing over old."""
-    centre = (np.arange(new_size) + 0.5) * ratio - 0.5
-    reach = max(ratio, 1.0)
+def _centres(geometry: Geometry, target: Geometry, axis: int) -> npt.NDArray[np.float64]:
+    """Return where the voxels of ``target`` lie along an axis of ``geometry``, in its voxels."""
+    ends = np.zeros((2, 3))
+    ends[1, axis] = 1.0
+    start, following = geometry.world_to_index(target.index_to_world(ends))[:, axis]
+    # a rounding error must not reach for a voxel further away
+    return np.asarray(np.round(start + np.arange(target.shape[axis]) * (following - start), 9))
+
+
+def _axis_matrix(
+    size: int, centre: npt.NDArray[np.float64], *, reach: float
+) -> npt.NDArray[np.float32]:
+    """Return weights (new size, size) of one axis: a triangle of half-width ``reach`` voxels."""
     taps = int(np.ceil(2 * reach)) + 1
     source = np.floor(centre - reach).astype(np.intp)[:, None] + 1 + np.arange(taps)[None, :]
     weights = np.clip(1.0 - np.abs(source - centre[:, None]) / reach, 0.0, None)
-    matrix = np.zeros((new_size, size))
-    rows = np.repeat(np.arange(new_size), taps)
+    matrix = np.zeros((len(centre), size))
+    rows = np.repeat(np.arange(len(centre)), taps)
     # beyond the faces the nearest voxel stands in
     np.add.at(matrix, (rows, np.clip(source, 0, size - 1).ravel()), weights.ravel())
     return np.asarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)

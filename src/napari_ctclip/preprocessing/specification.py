@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,14 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.preprocessing.intensity import window_channels
-from napari_ctclip.preprocessing.spatial import resample_volume
+from napari_ctclip.preprocessing.spatial import Resampling, resample_volume
 
-__all__ = ["ModelInput", "Preprocessing"]
+__all__ = ["ModelInput", "Padding", "Preprocessing"]
+
+Padding = Literal["air", "minimum"]
+"""What lies outside the scan: the lowest HU of the windows, or the lowest the scan itself has."""
+
+_ADDED = ("resampling", "shape", "padding")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,7 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to a scan before a model sees it, in this order: orient, resample, pad, window.
+    """What is done to a scan before a model sees it: orient, resample, crop and pad, window.
 
     Attributes
     ----------
@@ -52,30 +57,48 @@ class Preprocessing:
     windows_hu : tuple of (low, high)
         One channel each; HU clipped to it and scaled to 0..1.
     multiple_of : tuple of int
-        The image is padded at its end with air until each axis is a multiple of this.
+        The image is padded at its end until each axis is a multiple of this.
+    resampling : {"average", "linear"}
+        See :data:`~napari_ctclip.preprocessing.spatial.Resampling`.
+    shape : tuple of int or None
+        Voxels (z, y, x) that the image is cropped or padded to about its centre; None keeps all of
+        the scan.
+    padding : {"air", "minimum"}
+        What the image is padded with.
     """
 
     orientation: str
     spacing_mm: tuple[float, float, float]
     windows_hu: tuple[tuple[float, float], ...]
     multiple_of: tuple[int, int, int] = (1, 1, 1)
+    resampling: Resampling = "average"
+    shape: tuple[int, int, int] | None = None
+    padding: Padding = "air"
 
     def prepare(self, volume: Volume) -> ModelInput:
         """Return the scan as the model sees it."""
         transform = volume.geometry.transform_to(self.orientation)
         resampled, geometry = resample_volume(
-            transform.apply(volume.voxels), volume.geometry.reoriented(transform), self.spacing_mm
+            transform.apply(volume.voxels),
+            volume.geometry.reoriented(transform),
+            self.spacing_mm,
+            resampling=self.resampling,
         )
-        hounsfield, inside, geometry = self._pad(resampled, geometry)
+        hounsfield, inside, geometry = self._fit(resampled, geometry)
         return ModelInput(window_channels(hounsfield, self.windows_hu), geometry, inside)
 
     def hash(self) -> str:
         """Return a hash (hex) of the specification: part of every cache key."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for ``model.toml``."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        """Return plain values for ``model.toml``; later fields only where they are used."""
+        added = {f.name: f.default for f in fields(self) if f.name in _ADDED}
+        return {
+            key: _plain(value)
+            for key, value in asdict(self).items()
+            if key not in added or value != added[key]
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
@@ -84,10 +107,10 @@ class Preprocessing:
         Raises
         ------
         DataError
-            If a key is missing or unknown.
+            If a key is missing or unknown, or a choice does not exist.
         """
         known = set(cls.__dataclass_fields__)
-        unknown, missing = set(values) - known, known - set(values) - {"multiple_of"}
+        unknown, missing = set(values) - known, known - set(values) - {"multiple_of", *_ADDED}
         if unknown or missing:
             raise DataError(
                 f"preprocessing: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}"
@@ -97,19 +120,36 @@ class Preprocessing:
             spacing_mm=_triple(values["spacing_mm"], float),
             windows_hu=tuple((float(low), float(high)) for low, high in values["windows_hu"]),
             multiple_of=_triple(values.get("multiple_of", (1, 1, 1)), int),
+            resampling=_choice(values, "resampling", Resampling),
+            shape=_triple(values["shape"], int) if values.get("shape") else None,
+            padding=_choice(values, "padding", Padding),
         )
 
-    def _pad(
+    def _fit(
         self, voxels: npt.NDArray[Any], geometry: Geometry
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], Geometry]:
-        after = [-n % multiple for n, multiple in zip(voxels.shape, self.multiple_of, strict=True)]
-        inside = np.ones(voxels.shape, dtype=bool)
-        if not any(after):
-            return voxels, inside, geometry
-        width = [(0, n) for n in after]
+        """Return the voxels cropped and padded, which of them the scan has, and their grid."""
+        before, after = self._margins(voxels.shape)
         air = min(low for low, _ in self.windows_hu)
-        voxels = np.pad(voxels, width, constant_values=air)
-        return voxels, np.pad(inside, width), geometry.padded((0, 0, 0), after)
+        fill = air if self.padding == "air" else float(voxels.min())
+        kept = tuple(
+            slice(max(-b, 0), min(n + a, n))
+            for b, a, n in zip(before, after, voxels.shape, strict=True)
+        )
+        voxels, inside = voxels[kept], np.ones(voxels[kept].shape, dtype=bool)
+        width = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
+        if any(pair != (0, 0) for pair in width):
+            voxels, inside = np.pad(voxels, width, constant_values=fill), np.pad(inside, width)
+        return voxels, inside, geometry.padded(before, after)
+
+    def _margins(self, shape: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """Return voxels to add before and after each axis; negative ones are cropped."""
+        if self.shape is None:
+            return [0, 0, 0], [-n % m for n, m in zip(shape, self.multiple_of, strict=True)]
+        missing = [target - n for n, target in zip(shape, self.shape, strict=True)]
+        # an odd voxel goes to the start, of the padding as of the crop: TorchIO's CropOrPad
+        before = [(abs(n) + 1) // 2 * (1 if n > 0 else -1) for n in missing]
+        return before, [n - b for n, b in zip(missing, before, strict=True)]
 
 
 def _triple(values: Any, kind: Any) -> Any:
@@ -119,3 +159,12 @@ def _triple(values: Any, kind: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _choice(values: Mapping[str, Any], key: str, choices: Any) -> Any:
+    """Return the value of an added key, the first of its choices where it is left out."""
+    known = get_args(choices)
+    value = values.get(key, known[0])
+    if value not in known:
+        raise DataError(f"preprocessing: {key} is {value!r}; expected one of {', '.join(known)}")
+    return value

@@ -23,9 +23,16 @@ from napari_ctclip.models.architecture import (
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.open_clip_adapter import (
+    load_open_clip,
+    save_open_clip,
+    untrained_open_clip,
+)
+from napari_ctclip.models.slice_model import SliceModel
 from napari_ctclip.models.strict_state import require_same_tensors
 from napari_ctclip.models.trained_folder import save_trained
 from napari_ctclip.models.vit3d import TransformerBlock
+from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.pretraining.objectives.objective import Objective, Setting
@@ -67,6 +74,10 @@ class Assembly:
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
+        if isinstance(kept, SliceModel):
+            kept.load_state_dict(state)
+            save_open_clip(kept, folder)
+            return
         save_trained(
             state, self.description, folder, text_folder=self.text_folder, training=training
         )
@@ -143,6 +154,8 @@ def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
 
 
 def _model(recipe: MethodRecipe, description: Mapping[str, Any], text_folder: Path) -> nn.Module:
+    if recipe.model.kind == "open_clip":
+        return _open_clip(recipe)
     model = build_architecture(description, text_folder=text_folder)
     if recipe.model.start:
         start: Any = load_model(recipe.model.start)
@@ -160,6 +173,21 @@ def _model(recipe: MethodRecipe, description: Mapping[str, Any], text_folder: Pa
     if isinstance(model, DualEncoder):
         model.own_autocast = False
     return model
+
+
+def _open_clip(recipe: MethodRecipe) -> nn.Module:
+    """Return a 2D CLIP: one that lies on this machine, or an architecture with random weights."""
+    model = recipe.model
+    if model.start:
+        clip = load_open_clip(model.start).requires_grad_(True)
+    elif model.image:
+        own = {"embed_dim": model.embedding_width, "vision_cfg": model.image, **model.head}
+        clip = untrained_open_clip(own, seed=recipe.loop.seed)
+    else:
+        clip = untrained_open_clip(model.name, seed=recipe.loop.seed)
+    clip.name = model.name
+    clip.preprocessing = Preprocessing.from_dict(recipe.preprocessing.model_dump())
+    return clip
 
 
 def _recompute_blocks(module: nn.Module) -> None:

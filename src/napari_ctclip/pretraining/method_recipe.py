@@ -32,7 +32,8 @@ class ModelTable(Table):
     name : str
         What the user calls the model; of ``open_clip``: which architecture it is.
     image, head : table
-        Arguments of the image encoder (with ``kind``: ``"cnn"`` or ``"vit"``) and of the model.
+        Arguments of the image encoder (with ``kind``: ``"cnn"`` or ``"vit"``) and of the model. Of
+        ``open_clip``: its ``vision_cfg``, and what else its ``model_cfg`` holds.
     text_folder : str
         ``"starter"``, a model folder of this package, or the folder of a BERT.
     text_start : {"pretrained", "random"}
@@ -40,7 +41,8 @@ class ModelTable(Table):
     text_locked : bool
         Whether the text encoder stays as it is; its projection is trained in any case.
     start : str
-        Model folder to take every weight from instead.
+        Model folder to take every weight from instead; of ``open_clip`` whatever ``load_model``
+        takes, e.g. ``"open_clip:ViT-B-16/openai"``.
     embedding_width : int
         E.
     suggested_prompts, background_prompts : list of str

@@ -24,7 +24,13 @@ from napari_ctclip.scoring.encoding import (
 from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.organ_crops import OrganEmbeddings
-from napari_ctclip.scoring.readout import embedded_organs, organ_notices, scores_of, token_index
+from napari_ctclip.scoring.readout import (
+    calibration_notices,
+    embedded_organs,
+    organ_notices,
+    scores_of,
+    token_index,
+)
 
 __all__ = ["EncodedStudy", "MaskReadout", "answer_prompt", "encode_study", "read_out_masks"]
 
@@ -117,6 +123,7 @@ def encode_study(
         should_stop=should_stop,
     )
     notices += organ_notices(model, None if readout is None else readout.organs)
+    notices += calibration_notices(model)
     return EncodedStudy(scan, token_index(model, scan), readout, notices, features is not None)
 
 

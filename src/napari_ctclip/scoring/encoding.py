@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -144,9 +144,15 @@ def _windows(
 
 
 def _spans(length: int, size: int, overlap: int) -> list[_Span]:
-    """Return windows that cover an axis; neighbours meet in the middle of their overlap."""
+    """Return windows that cover an axis; neighbours meet in the middle of their overlap.
+
+    Without overlap nothing is encoded twice: the last window is shorter.
+    """
     if length <= size:
         return [_Span(0, length, 0, length)]
+    if overlap == 0:
+        cuts = [*range(0, length, size), length]
+        return [_Span(a, b, a, b) for a, b in pairwise(cuts)]
     starts = [*range(0, length - size, size - overlap), length - size]
     spans = []
     for i, start in enumerate(starts):

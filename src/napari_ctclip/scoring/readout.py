@@ -23,7 +23,13 @@ from napari_ctclip.scoring.organ_crops import OrganEmbeddings, embed_organs
 from napari_ctclip.scoring.organ_scores import organ_scores
 from napari_ctclip.scoring.region_scores import RegionScore, region_scores
 
-__all__ = ["embedded_organs", "organ_notices", "scores_of", "token_index"]
+__all__ = [
+    "calibration_notices",
+    "embedded_organs",
+    "organ_notices",
+    "scores_of",
+    "token_index",
+]
 
 
 def token_index(model: VisionLanguageModel, scan: EncodedScan) -> TokenIndex:
@@ -107,6 +113,21 @@ def organ_notices(model: VisionLanguageModel, organs: OrganEmbeddings | None) ->
             "organs-not-scored",
             f"model {model.name!r} also knows {', '.join(missing)}, which the organ masks lack; a "
             "label map that has them brings their scores",
+        ),
+    )
+
+
+def calibration_notices(model: VisionLanguageModel) -> tuple[Notice, ...]:
+    """Return what the user should know about probabilities that were never fitted to anything."""
+    if model.calibration is not None:
+        return ()
+    return (
+        Notice(
+            Severity.INFO,
+            "not-calibrated",
+            f"model {model.name!r} brings no calibration: a probability is the softmax between a "
+            "prompt and its negative, CLIP's zero-shot rule; compare it between scans, do not read "
+            "it as a chance of disease",
         ),
     )
 

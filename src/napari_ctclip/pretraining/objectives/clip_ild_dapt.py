@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.models.slice_model import SliceModel
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -69,8 +70,13 @@ class ClipIldDapt(Objective):
         Raises
         ------
         DataError
-            If nothing is left to train, or the model cannot tell its towers.
+            If nothing is left to train, or the model is none of open_clip's.
         """
+        if not isinstance(model, SliceModel):
+            raise DataError(
+                f"clip_ild_dapt trains a 2D CLIP, got {type(model).__name__}; set model.kind = "
+                '"open_clip"'
+            )
         idle = {"image": "text", "text": "image"}.get(self.options.arm)
         frozen = set(self.options.locked) | ({idle} if idle else set())
         if frozen == {"image", "text"}:
@@ -78,12 +84,10 @@ class ClipIldDapt(Objective):
                 f"arm {self.options.arm!r} with {sorted(self.options.locked)} locked trains "
                 "nothing; take a tower out of objective.locked"
             )
-        towers = {"image": "image_encoder", "text": "text_encoder"}
-        for tower in frozen:
-            part = getattr(model, towers[tower], None)
-            if part is None:
-                raise DataError(f"{type(model).__name__} has no {towers[tower]} to lock")
-            part.requires_grad_(False)
+        for name, parameter in model.clip.named_parameters():
+            tower = "image" if name.startswith("visual.") else "text"
+            if tower in frozen and name not in ("logit_scale", "logit_bias"):
+                parameter.requires_grad_(False)
         return model
 
     def start_step(self, module: nn.Module, step: int) -> None:
@@ -107,11 +111,11 @@ class ClipIldDapt(Objective):
                 "first": model.embed_text(views[0]),
                 "second": model.embed_text(views[1]),
             }
-        rows["first"] = model.embed_global(model.encode_image(batch.images))
+        rows["first"] = model.embed_patches(batch.images[:, :, 0])
         if self.options.arm == "image":
             if batch.second_views is None:
                 raise DataError("the image arm needs two montages a patient; the data has one")
-            rows["second"] = model.embed_global(model.encode_image(batch.second_views))
+            rows["second"] = model.embed_patches(batch.second_views[:, :, 0])
         else:
             rows["second"] = model.embed_text(batch.reports)
         return rows

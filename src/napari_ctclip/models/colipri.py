@@ -1,0 +1,189 @@
+"""COLIPRI: a 3D ViT and a report encoder for chest CT, through their own package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.interface import (
+    Calibration,
+    EncodingWindows,
+    FeatureMap,
+    RegionEmbeddings,
+)
+from napari_ctclip.models.pooling import masks_to_tokens
+from napari_ctclip.models.precision import bf16_is_fast
+from napari_ctclip.models.text_cache import TextCache
+from napari_ctclip.preprocessing.specification import Preprocessing
+
+__all__ = ["COLIPRI_PREPROCESSING", "Colipri"]
+
+COLIPRI_PREPROCESSING = Preprocessing(
+    orientation="RAS",
+    spacing_mm=(2.0, 2.0, 2.0),
+    windows_hu=((-1000.0, 1000.0),),
+    resampling="linear",
+    shape=(192, 192, 192),
+    padding="minimum",
+)
+"""The package's own processor (its configuration says RAS, an example in its README SAR): the
+central 384 mm of a scan; what lies further out is not seen. The model maps 0..1 to -1..1 itself."""
+
+
+class Colipri(nn.Module):
+    """COLIPRI as ``VisionLanguageModel``.
+
+    The places of the last layer are kept; its attention pooling turns them into a vector of the
+    whole, of a region, or, place by place, into the dense map: value and output projection of the
+    pooling, as the package's ``encode_image(project=True, pool=False)`` does.
+
+    Parameters
+    ----------
+    network : colipri.model.multimodal.Model
+        Image encoder, and text encoder with its pooling.
+    text_encoder : BertTextEncoder
+        Holds the network's BERT and the tokenizer.
+    name : str
+        What the user calls it.
+    preprocessing : Preprocessing
+        Of the voxels that the image encoder was made for.
+
+    References
+    ----------
+    Wald et al. 2026, "Comprehensive language-image pre-training for 3D medical image
+    understanding", arXiv 2510.15042. Zhou et al. 2022 (MaskCLIP, arXiv 2112.01071), section 3.
+    """
+
+    region_readout: Literal["dense", "regions"] = "dense"
+    background_prompts: tuple[str, ...] = ()
+    suggested_prompts: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+
+    def __init__(
+        self,
+        network: nn.Module,
+        text_encoder: BertTextEncoder,
+        *,
+        name: str = "colipri",
+        preprocessing: Preprocessing = COLIPRI_PREPROCESSING,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        # the network owns the BERT's weights: registered here too they would be stored twice
+        self._tokens: Callable[[Sequence[str]], tuple[Tensor, Tensor]] = text_encoder.tokenize
+        self.name = name
+        self.preprocessing = preprocessing
+        if preprocessing.shape is None:
+            raise DataError("COLIPRI takes images of one shape; its preprocessing names none")
+        self.encoding_windows = EncodingWindows(preprocessing.shape, (0, 0, 0))
+        self.content_hash = ""
+        self._texts = TextCache()
+
+    @property
+    def patch_size(self) -> tuple[int, int, int]:
+        """Voxels (R, A, S) behind one token."""
+        z, y, x = self._image_encoder.patch_size
+        return int(z), int(y), int(x)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Logarithm of the factor on a cosine: COLIPRI divides by a temperature instead."""
+        temperature: Tensor = self.network.softmax_temperature  # type: ignore[assignment]
+        return -temperature.float().log()
+
+    def weights_hash(self) -> str:
+        """Return the hash of the folder the model was loaded from.
+
+        Raises
+        ------
+        CtClipError
+            If the model was built in memory and never saved.
+        """
+        if not self.content_hash:
+            raise CtClipError(
+                f"model {self.name!r} was built in memory and has no hash yet; "
+                "save it with save_colipri and load the folder"
+            )
+        return self.content_hash
+
+    def encode_image(self, image: Tensor) -> FeatureMap:
+        """Return the last layer's tokens (B, C, d, h, w) of prepared images (B, 1, D, H, W).
+
+        Raises
+        ------
+        CtClipError
+            If an image is not of the one shape the model takes.
+        """
+        if image.ndim != 5 or tuple(image.shape[1:]) != (1, *(self.preprocessing.shape or ())):
+            raise CtClipError(
+                f"model {self.name!r} expected images (B, 1, *{self.preprocessing.shape}), got "
+                f"{tuple(image.shape)}; prepare the scan with model.preprocessing.prepare"
+            )
+        fast = bf16_is_fast(image.device)
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
+            return FeatureMap((self._image_encoder.encode(2.0 * image - 1.0),))
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
+        if torch.is_grad_enabled() or self.training:
+            return self._embed_texts(texts)
+        return self._texts.embed(texts, self._embed_texts)
+
+    def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
+        """Return (B, E, d, h, w), unit norm along E; the same for every anatomy."""
+        sequence, pooling = self._sequence(features), self._image_encoder.pooler.attn
+        width = sequence.shape[2]
+        value = functional.linear(
+            sequence, pooling.in_proj_weight[2 * width :], pooling.in_proj_bias[2 * width :]
+        )
+        dense = functional.normalize(pooling.out_proj(value), dim=2).transpose(1, 2)
+        return dense.reshape(*dense.shape[:2], *features.levels[0].shape[2:])
+
+    def embed_global(self, features: FeatureMap) -> Tensor:
+        """Return (B, E), unit norm: COLIPRI's own pooled embedding."""
+        return functional.normalize(self._image_encoder.pooler(self._sequence(features)), dim=1)
+
+    def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
+        """Return one vector for each of the masks (B, R, D, H, W) bool.
+
+        Ours: COLIPRI's pooling over the tokens of a region alone.
+        """
+        members = masks_to_tokens(masks, self.patch_size).flatten(2)
+        present = members.any(dim=2)
+        B, R, _ = members.shape
+        sequence = self._sequence(features)
+        vectors = sequence.new_zeros((B, R, sequence.shape[2]))
+        for b, r in present.nonzero().tolist():
+            pooled = self._image_encoder.pooler(sequence[b, members[b, r]][None])
+            vectors[b, r] = functional.normalize(pooled[0], dim=0)
+        return RegionEmbeddings(vectors, present)
+
+    def train(self, mode: bool = True) -> Colipri:
+        """Switch between training and inference; weights may change, so texts are forgotten."""
+        self._texts.clear()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Colipri:
+        # .to(device) and .half() come through here: cached texts would stay behind
+        self._texts.clear()
+        moved: Colipri = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return moved
+
+    @property
+    def _image_encoder(self) -> Any:
+        return self.network.image_encoder
+
+    def _sequence(self, features: FeatureMap) -> Tensor:
+        projected: Tensor = self._image_encoder.projector(features.levels[0].float())
+        return projected.flatten(2).transpose(1, 2)
+
+    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
+        ids, real = self._tokens(texts)
+        vectors: Tensor = self.network.encode_text(ids, real)  # type: ignore[operator]
+        return vectors.float()
