@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 
-from benchmarks import cold_start, encoding, prompts, reading, window
+from benchmarks import cold_start, encoding, fvlm_step, prompts, reading, window
 from benchmarks.scan import large_study
 
 
@@ -28,6 +28,7 @@ def main() -> None:
         lambda: encoding.run(study),
         lambda: prompts.run(study),
         lambda: window.run(study),
+        fvlm_step.run,
     )
     for part in parts:
         for name, value in part().items():
