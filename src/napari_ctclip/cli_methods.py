@@ -24,10 +24,13 @@ METHOD_SUMMARIES = {
     "clip": "whole scan against whole report (baseline)",
     "siglip": "the same, each pair judged alone (baseline)",
     "ct_glip": "organs against their names and findings, with a dictionary of negatives",
+    "ct_glip_finetune": "a classification head on organ embeddings, tower frozen or not",
     "lrclr": "words of the report against significant regions",
     "fvlm": "each anatomy against its own description, false negatives calibrated",
     "clip_ild_dapt": "a 2D CLIP adapted on lung montages and reports",
 }
+
+_STOPPED = 130  # what shells give for an interrupt
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run.")]
 Overrides = Annotated[
@@ -89,7 +92,7 @@ def _train(
     # imported here: torch and fabric take seconds, and --help needs neither
     from napari_ctclip.pretraining.building import assemble
     from napari_ctclip.pretraining.launching import launch_fabric
-    from napari_ctclip.pretraining.loop import train_method
+    from napari_ctclip.pretraining.loop import Stopped, train_method
     from napari_ctclip.pretraining.method_recipe import load_method_recipe
     from napari_ctclip.pretraining.run_folder import RunFolder
     from napari_ctclip.pretraining.simulated_dictionary import simulated_abnormalities
@@ -111,15 +114,14 @@ def _train(
         folder.write_recipe(recipe)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.err, transient=True) as bar:
-        train_method(
-            launch,
-            recipe,
-            assembly,
-            source,
-            folder=folder,
-            resume=resume,
-            report=_reporter(bar, method),
-        )
+        report = _reporter(bar, method)
+        try:
+            train_method(
+                launch, recipe, assembly, source, folder=folder, resume=resume, report=report
+            )
+        except Stopped as stopped:
+            terminal.err.print(str(stopped))
+            raise typer.Exit(_STOPPED) from None
     if launch.fabric.is_global_zero:
         terminal.out.print(f"model written to {folder.model}")
 

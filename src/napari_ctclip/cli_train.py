@@ -46,7 +46,7 @@ def _list(
 ) -> None:
     if listed:
         for name, what in _METHODS.items():
-            typer.echo(f"{name:14s} {what}")
+            typer.echo(f"{name:17s} {what}")
         raise typer.Exit
 
 

@@ -10,6 +10,8 @@ import torch
 from torch.nn import functional
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.organ_head import load_organ_head
 from napari_ctclip.pretraining.captions import OrganCaption
 from napari_ctclip.pretraining.companions import MomentumText, TwinModels
 from napari_ctclip.pretraining.objectives.clip_ild_dapt import (
@@ -102,6 +104,38 @@ def test_the_scale_has_a_gradient_where_some_negatives_are_none(ct_glip):
 
 def test_organ_sentence_is_what_a_person_says():
     assert organ_sentence("lung_upper_lobe_left") == "This is the left upper lobe."
+
+
+# --- classification -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_the_head_learns_and_the_tower_moves_only_if_it_may(texts, locked, tmp_path):
+    recipe = tiny_recipe("ct_glip", texts, objective={"tower_locked": locked})
+    assembly = tiny_assembly(recipe.model_copy(update={"method": "ct_glip_finetune"}))
+    batch = tiny_batch(6, cubes=True)
+    sum(assembly.objective(assembly.trained, batch).values()).backward()
+    assert assembly.trained.head.linear.weight.grad.any()
+    tower = [p.grad for p in assembly.trained.model.image_encoder.parameters()]
+    assert any(g is not None and g.any() for g in tower) != locked
+    weights = {f"trained.{n}": t for n, t in assembly.trained.state_dict().items()}
+    assembly.export(weights, tmp_path, {})
+    head, model = load_organ_head(tmp_path), load_model(tmp_path)
+    regions = model.embed_regions(model.encode_image(batch.images), batch.masks)
+    (first, *_) = head.probabilities(regions)
+    assert set(first) == {("lung", "nodule"), ("lung", "effusion"), ("heart", "effusion")}
+    assert all(0 < value < 1 for value in first.values())
+
+
+def test_what_nobody_knows_of_an_organ_teaches_the_head_nothing(texts):
+    recipe = tiny_recipe("ct_glip", texts, objective={"tower_locked": True})
+    assembly = tiny_assembly(recipe.model_copy(update={"method": "ct_glip_finetune"}))
+    batch = tiny_batch(1, cubes=True)
+    normal = OrganCaption("normal", True)
+    batch = replace(batch, captions=((OrganCaption("something", False), normal),))
+    rows = assembly.objective.embed(assembly.trained, batch)
+    assert rows["known"].tolist() == [[False, False, True]]
+    assert not rows["truth"].any()
 
 
 # --- LRCLR --------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ class Assembly:
         save_trained(
             state, self.description, folder, text_folder=self.text_folder, training=training
         )
+        self.objective.write_more(self.trained, weights, folder)
 
 
 def assemble(
@@ -138,7 +139,7 @@ def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
     model = recipe.model
     return {
         "name": model.name,
-        "licence": "of whoever trained it",
+        "licence": "unspecified",
         "embedding_width": model.embedding_width,
         "anatomies": recipe.data.anatomies,
         "suggested_prompts": model.suggested_prompts,
@@ -169,10 +170,18 @@ def _model(recipe: MethodRecipe, description: Mapping[str, Any], text_folder: Pa
     elif recipe.model.text_start == "pretrained":
         start_text_encoder(model.text_encoder, text_folder)
     if recipe.model.text_locked:
-        model.text_encoder.requires_grad_(False)
+        _lock(model.text_encoder)
     if isinstance(model, DualEncoder):
         model.own_autocast = False
     return model
+
+
+def _lock(part: nn.Module) -> None:
+    """Keep a part as it is: no gradient, and no dropout either."""
+    part.requires_grad_(False)
+    for layer in part.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
 
 
 def _open_clip(recipe: MethodRecipe) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,17 +64,13 @@ def train_method(
 ) -> None:
     """Train to the recipe's last step; the model lies in ``folder.model`` then.
 
-    Everything drawn at a step comes from (seed, step, process), and a checkpoint holds the rest, so
-    that a run which was killed and resumed ends with the weights of one that was not, bit by bit.
+    All chance comes from (seed, step, process) and a checkpoint holds the rest: a run that was
+    killed and resumed ends with the weights of one that was not, bit by bit.
 
     Parameters
     ----------
-    launch : Launch
-        Processes, device and precision.
-    recipe : MethodRecipe
-        What to do.
-    assembly : Assembly
-        The recipe's model and objective.
+    launch, recipe, assembly
+        Where to compute, what to do, and with which model and objective.
     source : SampleSource
         Of the samples.
     folder : RunFolder
@@ -102,7 +99,7 @@ def train_method(
         folder.note_start(fabric, step=run.step, studies=len(source))
         log = RunLog(folder.path, first_step=run.step, report=report)
     batches = _batches(run, source)
-    with stop_requests(fabric) as asked_to_stop:
+    with stop_requests(fabric) as asked_to_stop, log or nullcontext():
         while run.step < recipe.optimizer.steps:
             numbers = _take_step(run, batches)
             if log is not None:
@@ -113,8 +110,6 @@ def train_method(
                 _save(run, folder, assembly)
             if stop and not is_last:
                 raise Stopped(f"stopped after step {run.step}; go on with --resume")
-    if log is not None:
-        log.close()
 
 
 def rate_at(step: int, options: OptimizerTable) -> float:

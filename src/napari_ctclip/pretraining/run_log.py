@@ -50,8 +50,10 @@ class RunLog:
         if self._report is not None:
             self._report(step + 1, steps, numbers)
 
-    def close(self) -> None:
-        """Write what is still in memory."""
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._stream.close()
         self._board.close()
 

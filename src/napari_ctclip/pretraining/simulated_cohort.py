@@ -31,7 +31,7 @@ _NORMAL = (
 class _Prepared:
     study_id: str
     image: npt.NDArray[np.float32]
-    masks: npt.NDArray[np.bool_]
+    masks: npt.NDArray[np.uint8]  # (R / 8, D, H, W), one bit an anatomy: a cohort lies in memory
     captions: tuple[OrganCaption, ...]
     report: str
 
@@ -87,7 +87,8 @@ class SimulatedCohort:
             int(rng.integers(0, max(0, n - size) + 1))
             for n, size in zip(study.image.shape[1:], self.crop, strict=True)
         ]
-        image, masks = (_cut(array, start, self.crop) for array in (study.image, study.masks))
+        image, bits = (_cut(array, start, self.crop) for array in (study.image, study.masks))
+        masks = np.unpackbits(bits, axis=0, count=len(self._anatomies)).astype(bool)
         axes = tuple(axis for axis in (1, 2, 3) if rng.random() < self.flip)
         return TrainingSample(
             study_id=study.study_id,
@@ -122,7 +123,7 @@ class SimulatedCohort:
             _caption(simulated, anatomy, vocabulary, rng) for anatomy in self._anatomies
         )
         text = f"{report.findings} {report.impression}".strip()
-        return _Prepared(study.study_id, prepared.image, masks, captions, text)
+        return _Prepared(study.study_id, prepared.image, np.packbits(masks, axis=0), captions, text)
 
 
 def _caption(

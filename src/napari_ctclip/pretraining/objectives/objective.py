@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 from napari_ctclip.pretraining.samples import StudyBatch
 
 __all__ = ["Objective", "Options", "Rows", "Setting", "scale_rows", "wording_numbers"]
+
+_HIGHEST_SCALE = math.log(100.0)
 
 Rows = dict[str, Tensor]
 """Named tensors whose first axis is the sample: what two processes can put together."""
@@ -79,11 +83,25 @@ class Objective(ABC):
         """Return the model to keep when the training is over."""
         return module
 
+    def write_more(  # noqa: B027
+        self, trained: nn.Module, weights: Mapping[str, Tensor], folder: Path
+    ) -> None:
+        """Write what belongs into the model's folder beside the model."""
+
     def start_step(self, module: nn.Module, step: int) -> None:  # noqa: B027
         """Get ready for a step; called before ``embed``."""
 
-    def end_step(self, module: nn.Module) -> None:  # noqa: B027
-        """Take in changed weights; called after the optimiser."""
+    @torch.no_grad()
+    def end_step(self, module: nn.Module) -> None:
+        """Take in changed weights; called after the optimiser. The scale stays at most 100.
+
+        References
+        ----------
+        Radford et al. 2021 (CLIP), section 2.5.
+        """
+        for name, parameter in module.named_parameters():
+            if name.rpartition(".")[2] == "logit_scale":
+                parameter.clamp_(max=_HIGHEST_SCALE)
 
 
 def scale_rows(model: Any, count: int) -> Tensor:
