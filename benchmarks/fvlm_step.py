@@ -34,13 +34,13 @@ def run(*, batch: int = 2) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         model = FVLM(VisionTransformer3d(), _bert(Path(folder))).train()
     torch.nn.init.normal_(model.organ_query.queries)
-    samples = _samples(batch)
+    samples = samples_of(batch)
     lines = {}
-    plain = _seconds(lambda: _plain_loss(model, samples), model)
+    plain = _seconds(lambda: plain_loss(model, samples), model)
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with torch.autocast("cpu", dtype=dtype, enabled=dtype is not torch.float32):
             ours = _seconds(lambda: AnatomyContrast()(model, samples)["anatomy_contrast"], model)
-            same = plain if name == "fp32" else _seconds(lambda: _plain_loss(model, samples), model)
+            same = plain if name == "fp32" else _seconds(lambda: plain_loss(model, samples), model)
         lines[f"fVLM step, batch {batch}, {name}"] = (
             f"{ours:.1f} s; plain {name} {same:.1f} s ({same / ours:.1f} x), "
             f"plain fp32 {plain:.1f} s ({plain / ours:.1f} x)"
@@ -64,12 +64,12 @@ def _bert(folder: Path) -> BertTextEncoder:
     return BertTextEncoder.untrained(folder, max_pieces=_LONGEST)
 
 
-def _samples(batch: int) -> StudyBatch:
+def samples_of(batch: int, *, crop: tuple[int, int, int] = CROP) -> StudyBatch:
     """Return crops with four organs each; every third organ is normal, in one of few wordings."""
     generator = torch.Generator().manual_seed(1)
-    masks = torch.zeros(batch, 4, *CROP, dtype=torch.bool)
+    masks = torch.zeros(batch, 4, *crop, dtype=torch.bool)
     for organ in range(4):
-        masks[:, organ, 20:90, 40 + 20 * organ : 200, 60:280] = True
+        masks[:, organ, 4:-4, crop[1] * (organ + 1) // 6 : -8, 8:-8] = True
     captions = tuple(
         tuple(
             OrganCaption(
@@ -79,7 +79,7 @@ def _samples(batch: int) -> StudyBatch:
         )
         for row in range(batch)
     )
-    return StudyBatch(torch.rand(batch, 1, *CROP, generator=generator), masks, captions)
+    return StudyBatch(torch.rand(batch, 1, *crop, generator=generator), masks, captions)
 
 
 def _description(organ: str, generator: torch.Generator, *, normal: bool) -> str:
@@ -89,7 +89,7 @@ def _description(organ: str, generator: torch.Generator, *, normal: bool) -> str
     return " ".join(_LETTERS[n] for n in drawn) + " ."
 
 
-def _plain_loss(model: FVLM, batch: StudyBatch) -> Tensor:
+def plain_loss(model: FVLM, batch: StudyBatch) -> Tensor:
     """Return the same loss, written plainly: every text at full length, every organ by itself."""
     levels = [level.flatten(2).transpose(1, 2) for level in model.encode_image(batch.images).levels]
     intact = intact_organs(batch.masks)
@@ -108,7 +108,11 @@ def _plain_loss(model: FVLM, batch: StudyBatch) -> Tensor:
             texts.append(batch.captions[patient][organ].text)
             normal.append(batch.captions[patient][organ].normal)
         pieces = encoder.tokenizer(
-            texts, padding="max_length", truncation=True, max_length=_LONGEST, return_tensors="pt"
+            texts,
+            padding="max_length",
+            truncation=True,
+            max_length=encoder.max_pieces,
+            return_tensors="pt",
         )
         states = encoder.bert(**pieces).last_hidden_state[:, 0]
         text = functional.normalize(model.text_projection(states), dim=-1)

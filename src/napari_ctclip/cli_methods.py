@@ -112,8 +112,9 @@ def _train(
         return
     if launch.fabric.is_global_zero:
         folder.write_recipe(recipe)
+    quiet = not launch.fabric.is_global_zero
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True) as bar:
+    with Progress(*columns, console=terminal.err, transient=True, disable=quiet) as bar:
         report = _reporter(bar, method)
         try:
             train_method(

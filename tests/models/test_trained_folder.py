@@ -27,12 +27,13 @@ def written(method, texts, folder):
 def test_folder_opens_with_the_same_answers(method, texts, tmp_path):
     model = written(method, texts, tmp_path / "model").trained.eval()
     loaded = load_model(tmp_path / "model")
+    loaded.own_autocast = False  # of a dual encoder: compare float32 with float32
     images = tiny_batch(2, cubes=method == "ct_glip").images
     with torch.no_grad():
         features = model.encode_image(images)
         assert torch.equal(loaded.embed_text(["small nodule"]), model.embed_text(["small nodule"]))
         assert torch.allclose(
-            loaded.encode_image(images).levels[-1], features.levels[-1], atol=1e-2
+            loaded.encode_image(images).levels[-1], features.levels[-1], atol=1e-5
         )
         assert torch.allclose(loaded.embed_dense(features), model.embed_dense(features), atol=1e-6)
     assert loaded.weights_hash()

@@ -82,7 +82,7 @@ class RegionSelection(nn.Module):
         if self.mode == "hard":
             places = scores.topk(keep, dim=1).indices
             share = keep * probability.gather(1, places)
-            weights = 1.0 + share - share.detach()  # 1 forward, the share's gradient backward
+            weights = 1.0 + (share - share.detach())  # exactly 1; the gradient is the share's
         else:
             places = torch.arange(N, device=scores.device).expand(len(scores), N)
             noised = scores + _gumbel(scores) if self.training else scores

@@ -109,7 +109,8 @@ class RunFolder:
     def require_same_recipe(self, recipe: MethodRecipe) -> None:
         """Pass a recipe that goes on with what the run began.
 
-        Only the number of steps and what the loop table says of the work may differ.
+        Only the number of steps and what the loop table says of the work, the seed excepted, may
+        differ.
 
         Raises
         ------
@@ -119,8 +120,9 @@ class RunFolder:
         import tomllib
 
         began = MethodRecipe.model_validate(tomllib.loads((self.path / _RECIPE).read_text("utf-8")))
-        for table in ("method", "model", "preprocessing", "data", "objective"):
-            if getattr(began, table) != getattr(recipe, table):
+        before, now = _that_must_stay(began), _that_must_stay(recipe)
+        for table in before:
+            if before[table] != now[table]:
                 raise DataError(
                     f"{self.path}: the run began with another {table!r} in its recipe; resume with "
                     f"--recipe {self.path / _RECIPE}, or give another --out"
@@ -151,6 +153,13 @@ class RunFolder:
             }
         )
         _write(file, json.dumps(known, indent=2) + "\n")
+
+
+def _that_must_stay(recipe: MethodRecipe) -> dict[str, Any]:
+    plain = recipe.model_dump()
+    plain["loop"] = {"seed": plain["loop"]["seed"]}
+    del plain["optimizer"]["steps"], plain["data"]["workers"]
+    return plain
 
 
 def _device_name(device: torch.device) -> str:
