@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_studies(tmp_p
 def test_an_exploding_loss_stops_the_training(tmp_path, texts):
     class Growing(Clip):
         def start_step(self, module, step):
-            self.factor = 30.0**step
+            self.factor = 100.0**step
 
         def loss(self, rows):
             return {name: term * self.factor for name, term in super().loss(rows).items()}
