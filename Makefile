@@ -45,7 +45,7 @@ smoke: setup  ## a training of seconds from every recipe
 	  $(BIN)/napari-ctclip-train $$(basename $$(dirname $$recipe)) --recipe $$recipe \
 	    --out runs/smoke/$$(basename $$(dirname $$recipe)) || exit 1; done
 
-bench: setup  ## speed: reading, encoding, prompt to layer, the longest block of the window
+bench: setup  ## speed: reading, encoding, slices, prompt to layer, the longest block of the window
 	$(RUN_GUI) $(BIN)/python -m benchmarks
 
 clean:  ## remove what the commands above made, the environment excepted

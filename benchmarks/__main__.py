@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 
-from benchmarks import cold_start, encoding, fvlm_step, prompts, reading, window
+from benchmarks import cold_start, encoding, fvlm_step, prompts, reading, reports, slices, window
 from benchmarks.scan import large_study
 
 
@@ -24,8 +24,10 @@ def main() -> None:
     console.print(f"scan: {' x '.join(map(str, study.volume.geometry.shape))} voxels")
     parts: tuple[Callable[[], dict[str, str]], ...] = (
         reading.run,
+        reports.run,
         cold_start.run,
         lambda: encoding.run(study),
+        lambda: slices.run(study),
         lambda: prompts.run(study),
         lambda: window.run(study),
         fvlm_step.run,

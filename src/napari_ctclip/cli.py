@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_ctclip import cli_models, terminal
+from napari_ctclip import cli_audit, cli_models, terminal
+from napari_ctclip.cli_scan import (
+    NO_MASKS,
+    QUICK_MASKS,
+    CtArgument,
+    DeviceOption,
+    LegendOption,
+    MasksOption,
+    ModelOption,
+    SeriesOption,
+    SuspiciousOption,
+    quick_masks,
+    read_masks,
+)
 from napari_ctclip.core.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -22,38 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-_QUICK, _NONE = "quick", "none"
-
 app = typer.Typer(
     help="Type a finding, see where it is on a CT. Research use only, not a medical device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli_models.app.command("audit")(cli_audit.audit_scan)
 app.add_typer(cli_models.app, name="models")
-
-
-CtArgument = Annotated[
-    Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
-]
-SeriesOption = Annotated[
-    str | None, typer.Option(help="Series of a DICOM folder: its place in the list, or its number.")
-]
-MasksOption = Annotated[
-    str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")
-]
-LegendOption = Annotated[
-    str | None,
-    typer.Option(
-        help="What the numbers of --masks mean: a JSON or TSV file, 'totalsegmentator-v1' or "
-        "'totalsegmentator-v2'."
-    ),
-]
-SuspiciousOption = Annotated[
-    bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
-]
-ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 
 
 @app.command()
@@ -61,21 +50,21 @@ def view(
     ct: CtArgument,
     prompt: Annotated[list[str] | None, typer.Option(help="Ask this at once; repeatable.")] = None,
     series: SeriesOption = None,
-    masks: MasksOption = _QUICK,
+    masks: MasksOption = QUICK_MASKS,
     model: ModelOption = "starter",
 ) -> None:
     """Open a CT in napari with the CT-CLIP panel."""
     with terminal.data_errors():
         from napari_ctclip.plugin.launch import open_window
 
-        masks_file = None if masks in (_QUICK, _NONE) else Path(masks)
+        masks_file = None if masks in (QUICK_MASKS, NO_MASKS) else Path(masks)
         open_window(
             ct,
             masks=masks_file,
             prompts=tuple(prompt or ()),
             model=model,
             series=series,
-            quick_masks=masks == _QUICK,
+            quick_masks=masks == QUICK_MASKS,
         )
         import napari
 
@@ -92,7 +81,7 @@ def score(
         typer.Option(help="What the prompts are held against, one each or one for all."),
     ] = None,
     series: SeriesOption = None,
-    masks: MasksOption = _QUICK,
+    masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
     accept_suspicious: SuspiciousOption = False,
     model: ModelOption = "starter",
@@ -109,7 +98,7 @@ def score(
         session = Session(device=device)
         read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
         terminal.print_notices(read.notices)
-        organ_masks = _organ_masks(read.volume, masks, legend=legend)
+        organ_masks = read_masks(read.volume, masks, legend=legend)
         session.set_study(Study(read.volume, organ_masks))
         session.load_model(model)
         _encode(session)
@@ -128,13 +117,13 @@ def segment(
     ],
     method: Annotated[
         str, typer.Option(help="quick (from HU, needs nothing) or totalsegmentator (installed).")
-    ] = _QUICK,
+    ] = QUICK_MASKS,
     fast: Annotated[bool, typer.Option(help="TotalSegmentator's 3 mm model.")] = False,
     series: SeriesOption = None,
     accept_suspicious: SuspiciousOption = False,
 ) -> None:
     """Write organ masks of a CT."""
-    if method not in (_QUICK, "totalsegmentator"):
+    if method not in (QUICK_MASKS, "totalsegmentator"):
         raise typer.BadParameter(f"{method!r} is neither 'quick' nor 'totalsegmentator'")
     with terminal.data_errors():
         from napari_ctclip.io import read_volume
@@ -142,7 +131,8 @@ def segment(
 
         read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
         terminal.print_notices(read.notices)
-        masks = _quick(read.volume) if method == _QUICK else _total(read.volume, fast=fast)
+        quick = method == QUICK_MASKS
+        masks = quick_masks(read.volume) if quick else _total(read.volume, fast=fast)
         write_organ_masks(masks, read.volume, out)
     for name, millilitres in masks.volumes_ml().items():
         terminal.out.print(f"{name:28s} {millilitres:9.1f} ml")
@@ -196,24 +186,6 @@ def _paired(positives: Sequence[str], negatives: Sequence[str]) -> list[Prompt]:
     held_against = list(negatives) * (len(positives) if len(negatives) == 1 else 1)
     held_against = held_against or [""] * len(positives)
     return [Prompt(p, n) for p, n in zip(positives, held_against, strict=True)]
-
-
-def _organ_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
-    from napari_ctclip.io import read_organ_masks
-
-    if masks == _NONE:
-        return None
-    if masks == _QUICK:
-        return _quick(volume)
-    read = read_organ_masks(Path(masks), volume, legend=legend)
-    terminal.print_notices(read.notices)
-    return read.masks
-
-
-def _quick(volume: Volume) -> OrganMasks:
-    from napari_ctclip.regions.quick_masks import quick_organ_masks
-
-    return quick_organ_masks(volume)
 
 
 def _total(volume: Volume, *, fast: bool) -> OrganMasks:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from napari_ctclip import cli_methods
+from napari_ctclip import cli_methods, cli_reports
 from napari_ctclip.cli_methods import recipe_file
 from napari_ctclip.core.errors import CtClipError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+cli_reports.register(app)
 
 cli_methods.register(app)
 

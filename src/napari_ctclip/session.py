@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
     from napari_ctclip.scoring.encoding import Progress, StopRequested
+    from napari_ctclip.scoring.study_check import StudyCheck
 
 __all__ = ["PreparedMasks", "Session", "resolved_device"]
 
@@ -178,6 +179,19 @@ class Session:
             progress=progress,
             should_stop=should_stop,
         )
+
+    def compute_check(self) -> StudyCheck:
+        """Return what encoding would do to the open study, and what it would take.
+
+        Raises
+        ------
+        CtClipError
+            If no study is open or no model loaded.
+        """
+        from napari_ctclip.scoring.study_check import check_study
+
+        study, model = self._require_study(), self._require_model()
+        return check_study(model, study, device=resolved_device(self.device))
 
     def set_encoding(self, encoding: EncodedStudy) -> None:
         """Take an encoding; prompts asked before are answered again."""

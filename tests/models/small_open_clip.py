@@ -24,6 +24,7 @@ TOWERS: dict[str, dict[str, Any]] = {
     "timm-vit-mean": _TIMM_VIT | {"timm_pool": "avg"},
     "timm-siglip": _TIMM_VIT | {"timm_pool": "map", "timm_proj": "none"},
     "timm-convnext": _TIMM_VIT | {"timm_model_name": "test_convnext", "timm_pool": ""},
+    "timm-resnet": _TIMM_VIT | {"timm_model_name": "test_resnet", "timm_pool": "avg"},
 }
 
 

@@ -15,11 +15,15 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.interface import assert_implements
-from napari_ctclip.models.open_clip_adapter import load_open_clip, save_open_clip
+from napari_ctclip.models.open_clip_adapter import (
+    load_open_clip,
+    save_open_clip,
+    untrained_open_clip,
+)
 from napari_ctclip.models.slice_model import PLANES, Plane, SliceModel, slice_preprocessing
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
-from tests.models.small_open_clip import small_bert_open_clip, small_open_clip
+from tests.models.small_open_clip import model_cfg, small_bert_open_clip, small_open_clip
 from tests.phantom import BALL_CENTRE, ball_study
 
 TEXTS = ["lung nodule", "no lung nodule"]
@@ -87,6 +91,25 @@ def test_model_with_a_bert_loads_offline_from_its_folder_and_in_open_clip(tmp_pa
     assert not torch.allclose(found[0], found[1])
 
 
+def test_tokenizer_from_hugging_face_with_open_clips_own_text_tower_is_saved_too(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("transformers", reason="Hugging Face tokenizers need transformers")
+    bert = tmp_path / "bert"
+    small_bert_open_clip(bert)
+    text = model_cfg("timm-siglip")["text_cfg"] | {
+        "vocab_size": 64,
+        "hf_tokenizer_name": str(bert),
+        "pool_type": "last",
+    }
+    cfg = model_cfg("timm-siglip") | {"text_cfg": text}
+    model = untrained_open_clip(cfg, folder=bert).requires_grad_(False)
+    save_open_clip(model, tmp_path / "model")
+    found = load_open_clip(str(tmp_path / "model"))
+    assert torch.allclose(found.embed_text(TEXTS), model.embed_text(TEXTS), atol=1e-6)
+    assert found.weights_hash() == model.weights_hash()
+
+
 def test_text_tower_that_is_not_on_this_machine_is_named(tmp_path: Path, folder: Path) -> None:
     pytest.importorskip("transformers", reason="BERT towers need transformers")
     config = _config(folder)
@@ -127,6 +150,14 @@ def test_cached_tag_is_loaded_with_the_activation_it_was_trained_with(
     assert model.name == "open_clip:ViT-B-32/openai"
     assert type(model.clip.visual.transformer.resblocks[0].mlp.gelu).__name__ == "QuickGELU"
     assert model.mean.flatten().tolist() == pytest.approx([0.48145466, 0.4578275, 0.40821073])
+
+
+def test_image_tower_that_would_be_looked_up_online_is_refused(folder: Path) -> None:
+    config = _config(folder)
+    config["model_cfg"]["vision_cfg"] = {"timm_model_name": "hf_hub:some/model", "image_size": 64}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(CheckpointMismatch, match="would be looked up online"):
+        load_open_clip(str(folder))
 
 
 def test_renamed_key_is_named(folder: Path) -> None:
@@ -261,6 +292,8 @@ def test_plane_in_the_name_turns_the_slices(folder: Path) -> None:
     assert load_model(f"{folder}@coronal").preprocessing.orientation == "PIL"
     assert load_model(f"local-dir:{folder}@sagittal").preprocessing.orientation == "LIP"
     assert load_model(folder).preprocessing.orientation == "IPL"
+    with pytest.raises(CheckpointMismatch, match="no open_clip model: only those take @coronal"):
+        load_model("starter@coronal")
 
 
 def test_thin_scan_of_one_slice_is_encoded() -> None:

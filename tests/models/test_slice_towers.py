@@ -7,10 +7,10 @@ from torch import Tensor
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.open_clip_adapter import untrained_open_clip
 from napari_ctclip.models.slice_model import SliceModel
-from napari_ctclip.models.slice_towers import _positions
+from napari_ctclip.models.slice_towers import _positions, slice_tower
 from tests.models.small_open_clip import TOWERS, model_cfg, small_open_clip
 
-CONVOLUTIONS = ("resnet", "timm-convnext")
+CONVOLUTIONS = ("resnet", "timm-convnext", "timm-resnet")
 
 
 def _read(model: SliceModel, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,6 +72,15 @@ def test_places_are_the_last_block_with_each_token_attending_to_itself_only(towe
         only_itself = torch.full((17, 17), float("-inf")).fill_diagonal_(0.0)
         expected = visual.ln_post(last(x, attn_mask=only_itself))[:, 1:] @ visual.proj
     assert torch.allclose(places.flatten(2).transpose(1, 2), expected, atol=1e-5)
+
+
+def test_reading_a_tower_out_leaves_its_weights_and_statistics_alone() -> None:
+    model = small_open_clip("timm-resnet").train()
+    before = {name: tensor.clone() for name, tensor in model.clip.state_dict().items()}
+    slice_tower(model.clip.visual)
+    assert model.clip.visual.trunk.training
+    after = model.clip.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
 def test_places_differ_where_the_picture_does() -> None:

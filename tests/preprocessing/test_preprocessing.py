@@ -76,3 +76,51 @@ def test_single_slice_volume_can_be_prepared() -> None:
         np.zeros((1, 8, 8), np.int16), Geometry.from_spacing((1, 8, 8), (5.0, 1.0, 1.0))
     )
     assert SPECIFICATION.prepare(volume).image.shape == (2, 16, 16, 16)
+
+
+def test_image_of_one_shape_is_cropped_and_padded_about_the_centre_of_the_scan() -> None:
+    study = ball_study()  # 80 x 72 x 96 mm
+    spec = Preprocessing(
+        "IPL", (2.0, 2.0, 2.0), ((-1000.0, 1000.0),), shape=(43, 21, 48), padding="minimum"
+    )
+    prepared = spec.prepare(study.volume)
+    assert prepared.image.shape == (1, 43, 21, 48)
+    assert prepared.inside.sum() == 40 * 21 * 48
+    assert prepared.inside[2:42].all()  # the odd voxel of padding comes first
+    # the lowest of the scan is -900, not the window's -1000
+    assert np.allclose(prepared.image[:, ~prepared.inside], 0.05)
+    bright = np.argwhere(prepared.image[0] > 0.7).mean(axis=0)
+    centre = study.volume.geometry.index_to_world(BALL_CENTRE)
+    assert np.allclose(prepared.geometry.index_to_world(bright), centre, atol=0.5)
+
+
+def test_plain_linear_resampling_takes_two_voxels_an_axis_within_the_field_of_view() -> None:
+    geometry = Geometry.from_spacing((9, 10, 1), (1.0, 1.0, 1.0))
+    spiked = np.zeros(geometry.shape, dtype=np.float32)
+    spiked[4, 5] = 100.0
+    plain, target = resample_volume(spiked, geometry, (3.0, 3.0, 3.0), resampling="linear")
+    assert target.shape == (3, 3, 1)
+    # centres along the second axis are 1.5, 4.5, 7.5: half of the spike, and nothing beside it
+    assert np.allclose(plain[:, :, 0], [[0, 0, 0], [0, 50, 0], [0, 0, 0]])
+    averaged, _ = resample_volume(spiked, geometry, (3.0, 3.0, 3.0))
+    assert averaged.max() < 15
+
+
+def test_specification_of_every_option_survives_its_dictionary_and_a_wrong_choice_is_named() -> (
+    None
+):
+    full = Preprocessing(
+        "RAS",
+        (2.0, 2.0, 2.0),
+        ((-1000.0, 1000.0),),
+        resampling="linear",
+        shape=(64, 64, 64),
+        padding="minimum",
+    )
+    assert Preprocessing.from_dict(full.to_dict()) == full
+    assert full.hash() != Preprocessing("RAS", (2.0, 2.0, 2.0), ((-1000.0, 1000.0),)).hash()
+    assert set(SPECIFICATION.to_dict()) == {
+        *("orientation", "spacing_mm", "windows_hu", "multiple_of"),
+    }
+    with pytest.raises(DataError, match="resampling is 'cubic'; expected one of average, linear"):
+        Preprocessing.from_dict(full.to_dict() | {"resampling": "cubic"})

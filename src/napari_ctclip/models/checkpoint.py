@@ -16,13 +16,15 @@ from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.image_encoders import ResidualPyramid3d
 from napari_ctclip.models.interface import Calibration
-from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
 from napari_ctclip.models.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["SCHEMA_VERSION", "build_model", "load_checkpoint", "replace_weights", "save_checkpoint"]
 
 SCHEMA_VERSION = 1
+_PARTS = ("architecture", "preprocessing", "name", "background_prompts", "suggested_prompts")
+_COPY_AGAIN = "copy or download it again"
 _WEIGHTS, _MODEL, _TOKENIZER = "weights.safetensors", "model.toml", "tokenizer.json"
 
 
@@ -39,6 +41,12 @@ def build_model(description: Mapping[str, Any], tokenizer: Any) -> DualEncoder:
         raise CheckpointMismatch(
             f"expected a model description of schema version {SCHEMA_VERSION}, got {version}; "
             "update napari-ctclip or export the model again"
+        )
+    missing = [part for part in _PARTS if part not in description]
+    if missing:
+        raise CheckpointMismatch(
+            f"the model description has no {', '.join(missing)}, without which nobody knows "
+            "how to use the weights; ask its maker for the whole folder"
         )
     try:
         architecture = description["architecture"]
@@ -80,8 +88,12 @@ def load_checkpoint(folder: Path | str) -> DualEncoder:
         description = tomllib.loads((folder / _MODEL).read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CheckpointMismatch(f"{folder / _MODEL} is not readable TOML: {error}") from error
-    model = build_model(description, load_tokenizer(folder))
-    _load_strictly(model, _read_weights(folder / _WEIGHTS), folder / _WEIGHTS)
+    try:
+        model = build_model(description, load_tokenizer(folder))
+    except CheckpointMismatch as error:
+        raise CheckpointMismatch(f"{folder}: {error}") from error
+    weights = read_safetensors(folder / _WEIGHTS, advice=_COPY_AGAIN)
+    _load_strictly(model, weights, folder / _WEIGHTS)
     model.image_encoder.fold()
     model.content_hash = _hash_of(folder)
     return model.eval().requires_grad_(False)
@@ -143,7 +155,7 @@ def save_checkpoint(
 
 def replace_weights(folder: Path, changed: Mapping[str, Tensor]) -> None:
     """Write some tensors of a model folder anew, as float16; the others stay."""
-    weights = _read_weights(folder / _WEIGHTS)
+    weights = read_safetensors(folder / _WEIGHTS, advice=_COPY_AGAIN)
     weights |= {
         name: t.detach().to("cpu", torch.float16).contiguous() for name, t in changed.items()
     }
@@ -156,18 +168,6 @@ def _write_weights(folder: Path, weights: dict[str, Tensor]) -> None:
     part = folder / f"{_WEIGHTS}.part"
     save_file(weights, part, metadata={"format": "pt"})
     part.replace(folder / _WEIGHTS)
-
-
-def _read_weights(file: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointMismatch(
-            f"{file} is damaged or no safetensors file ({error}); copy or download it again"
-        ) from error
 
 
 def _load_strictly(model: DualEncoder, weights: Mapping[str, Tensor], file: Path) -> None:

@@ -22,7 +22,6 @@ from napari_ctclip.models.bert_text_encoder import (
     cached_text_encoder_folder,
 )
 from napari_ctclip.models.colipri import COLIPRI_PREPROCESSING, Colipri
-from napari_ctclip.models.open_clip_source import cached_file
 from napari_ctclip.models.strict_state import require_same_tensors
 
 __all__ = [
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 COLIPRI = "colipri"
-"""Its name for ``load_model``, and ``architecture.kind`` in ``model.toml``."""
+"""Its name, and ``architecture.kind`` in ``model.toml``."""
 
 COLIPRI_REPOSITORY = "microsoft/colipri"
 """Of the released weights, on the Hugging Face hub; MIT."""
@@ -73,24 +72,23 @@ def is_colipri_folder(folder: Path | str) -> bool:
         return False
 
 
-def load_colipri(folder: Path | str | None = None) -> Colipri:
+def load_colipri(folder: Path | str) -> Colipri:
     """Return COLIPRI, ready for inference.
 
     Parameters
     ----------
-    folder : Path, optional
+    folder : Path
         With ``model.safetensors``, and ``text_encoder/`` with the configuration and vocabulary of
-        its BERT unless the Hugging Face cache holds them. Without it both are looked for in the
-        cache.
+        its BERT unless the Hugging Face cache holds them.
 
     Raises
     ------
     CtClipError
-        If the package or a file is not on this machine, with the command that gets it.
+        If the package or the text encoder is not on this machine, with the command that gets it.
     CheckpointMismatch
         If a file is damaged or the weights do not fit.
     """
-    folder = _cached_weights().parent if folder is None else Path(folder)
+    folder = Path(folder)
     settings = _settings(folder) if (folder / _MODEL).is_file() else {}
     sizes = {k: v for k, v in settings.get("architecture", {}).items() if k != "kind"}
     name = str(settings.get("name", COLIPRI))
@@ -223,17 +221,6 @@ def _overrides(sizes: Mapping[str, Any]) -> list[str]:
             f"{', '.join(_SIZES)}"
         )
     return [f"{_SIZES[name]}={value}" for name, value in sizes.items()]
-
-
-def _cached_weights() -> Path:
-    found = cached_file(COLIPRI_REPOSITORY, (_WEIGHTS,))
-    if found is None:
-        raise CtClipError(
-            "the weights of COLIPRI are not on this machine, and nothing is downloaded unasked; "
-            f"see https://huggingface.co/{COLIPRI_REPOSITORY} (MIT), then get them with: "
-            f"hf download {COLIPRI_REPOSITORY} {_WEIGHTS}"
-        )
-    return found
 
 
 def _text_folder(folder: Path) -> Path:

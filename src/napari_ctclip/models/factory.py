@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import CheckpointMismatch
-from napari_ctclip.models.open_clip_source import is_open_clip
-from napari_ctclip.models.registry import KNOWN_MODELS, known_model
+from napari_ctclip.models.open_clip_source import is_open_clip, split_plane
+from napari_ctclip.models.registry import KNOWN_MODELS, ModelState, how_to_get, known_model
 
 if TYPE_CHECKING:
     import torch
 
     from napari_ctclip.models.interface import VisionLanguageModel
+    from napari_ctclip.models.slice_model import SliceModel
 
 __all__ = ["load_model"]
 
@@ -25,9 +26,9 @@ def load_model(
     Parameters
     ----------
     name_or_folder : str or Path
-        ``"starter"`` (bundled); ``"colipri"``, ``"open_clip:ARCHITECTURE/TAG"``,
-        ``"hf-hub:OWNER/NAME"`` (where their weights are on this machine); or a model folder:
-        trained here, imported, open_clip's or COLIPRI's.
+        ``"starter"`` (bundled); ``"open_clip:ARCHITECTURE/TAG"`` or ``"hf-hub:OWNER/NAME"`` where
+        the weights are on this machine; or a model folder: trained here, imported, open_clip's or
+        COLIPRI's. open_clip's take ``@coronal`` or ``@sagittal`` at the end.
     device : torch.device or str
         Where it computes.
 
@@ -38,24 +39,26 @@ def load_model(
     CtClipError
         If files or a package that it needs are not on this machine.
     """
-    name = str(name_or_folder)
+    name, plane = split_plane(str(name_or_folder))
     if is_open_clip(name):
-        from napari_ctclip.models.open_clip_adapter import load_open_clip
-
-        return load_open_clip(name).to(device)
+        return _open_clip(name, plane).to(device)
     known = known_model(name)
-    if known is None and name == "colipri":
-        from napari_ctclip.models.colipri_checkpoint import load_colipri
-
-        return load_colipri().to(device)
-    folder = Path(name_or_folder) if known is None else known.folder
+    folder = Path(name) if known is None else known.folder
+    if known is not None and known.state not in (ModelState.BUNDLED, ModelState.HERE):
+        raise CheckpointMismatch(
+            f"model {known.name!r} is not on this machine: {how_to_get(known)}"
+        )
     if not folder.is_dir():
         names = ", ".join(model.name for model in KNOWN_MODELS)
         raise CheckpointMismatch(
-            f"no model {name!r}; expected one of: {names}, colipri, open_clip:ARCHITECTURE/TAG, "
+            f"no model {name!r}; expected one of: {names}, open_clip:ARCHITECTURE/TAG, "
             "hf-hub:OWNER/NAME, or a model folder"
         )
-    # imported here: both bring torch, a second
+    if is_open_clip(str(folder)):
+        return _open_clip(str(folder), plane).to(device)
+    if plane:
+        raise CheckpointMismatch(f"{name} is no open_clip model: only those take @{plane}")
+    # imported here: they bring torch, a second
     from napari_ctclip.models.checkpoint import load_checkpoint
     from napari_ctclip.models.colipri_checkpoint import is_colipri_folder, load_colipri
     from napari_ctclip.models.fvlm_checkpoint import is_fvlm_folder, load_fvlm
@@ -68,3 +71,9 @@ def load_model(
     if is_colipri_folder(folder):
         return load_colipri(folder).to(device)
     return load_checkpoint(folder).to(device)
+
+
+def _open_clip(name: str, plane: str) -> SliceModel:
+    from napari_ctclip.models.open_clip_adapter import load_open_clip
+
+    return load_open_clip(f"{name}@{plane}" if plane else name)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.bert_text_encoder import FOLDER_FILES, BertTextEncoder
 from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.interface import Calibration
-from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
 from napari_ctclip.models.vit3d import VisionTransformer3d
 from napari_ctclip.preprocessing.specification import Preprocessing
 
@@ -28,6 +27,7 @@ FVLM_KIND = "fvlm"
 
 _SCHEMA_VERSION = 1
 _WEIGHTS, _MODEL, _TEXT = "weights.safetensors", "model.toml", "text_encoder"
+_CARD = "MODEL_CARD.md"
 _TEXT_FILES = (*FOLDER_FILES, "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -60,12 +60,16 @@ def load_fvlm(folder: Path | str) -> FVLM:
     try:
         description = tomllib.loads((folder / _MODEL).read_text("utf-8"))
         model = _build(description, folder / _TEXT)
-    except (KeyError, TypeError, ValueError, DataError) as error:
+    except KeyError as error:
+        raise CheckpointMismatch(
+            f"{folder / _MODEL} has no {error.args[0]}; import the model again"
+        ) from error
+    except (TypeError, ValueError, DataError) as error:
         raise CheckpointMismatch(
             f"{folder / _MODEL} cannot be used: {type(error).__name__}: {error}; "
             "import the model again"
         ) from error
-    weights = _read_weights(folder / _WEIGHTS)
+    weights = read_safetensors(folder / _WEIGHTS, advice="import the model again")
     require_same_tensors(
         model.state_dict(), weights, source=str(folder / _WEIGHTS), advice="import the model again"
     )
@@ -113,6 +117,24 @@ def save_fvlm(
     (folder / f"{_WEIGHTS}.part").replace(folder / _WEIGHTS)
     description = _description(model) | {"licence": licence, "training": dict(provenance)}
     (folder / _MODEL).write_text(tomli_w.dumps(description), "utf-8")
+    (folder / _CARD).write_text(_card(description), "utf-8")
+
+
+def _card(description: Mapping[str, Any]) -> str:
+    """Return a model card that says what is known of imported weights."""
+    preprocessing = description["preprocessing"]
+    spacing = " x ".join(f"{s:g}" for s in preprocessing["spacing_mm"])
+    windows = ", ".join(f"{low:g}..{high:g}" for low, high in preprocessing["windows_hu"])
+    facts = "".join(f"- {key}: {value}\n" for key, value in description["training"].items())
+    return (
+        f"# {description['name']}\n\n"
+        "fVLM (Shui et al. 2025, arXiv 2501.14548): one embedding an organ of a chest CT, held "
+        "against text about that organ. Research use only; not a medical device.\n\n"
+        f"- licence of the weights: {description['licence']}\n"
+        f"- organs: {', '.join(description['anatomies'])}; organ masks are needed\n"
+        f"- input: axes {preprocessing['orientation']}, {spacing} mm, HU {windows}\n"
+        f"{facts}"
+    )
 
 
 def _description(model: FVLM) -> dict[str, Any]:
@@ -161,18 +183,6 @@ def _build(description: Mapping[str, Any], text_folder: Path) -> FVLM:
         suggested_prompts=tuple(description["suggested_prompts"]),
         calibration=None if calibration is None else Calibration(**calibration),
     )
-
-
-def _read_weights(file: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointMismatch(
-            f"{file} is damaged or no safetensors file ({error}); import the model again"
-        ) from error
 
 
 def _hash_of(folder: Path) -> str:

@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+from napari_ctclip.models.hub_cache import cached_file
 from napari_ctclip.models.open_clip_source import (
     CONFIG_FILE,
     WEIGHT_FILES,
     OpenClipSource,
-    cached_file,
     split_plane,
 )
 from napari_ctclip.models.slice_model import PLANES, Plane, SliceModel
@@ -130,7 +130,9 @@ def save_open_clip(model: SliceModel, folder: Path | str) -> None:
     part.replace(folder / _WEIGHTS)
     if hasattr(model.tokenizer, "save_pretrained"):
         model.tokenizer.save_pretrained(folder)
-        model.clip.text.config.save_pretrained(folder)  # type: ignore[union-attr, operator]
+    text_config: Any = getattr(getattr(model.clip, "text", None), "config", None)
+    if text_config is not None:
+        text_config.save_pretrained(folder)
     ours = {"name": model.name, "preprocessing": model.preprocessing.to_dict()}
     text = json.dumps({**model.config, _OURS: ours}, indent=2)
     (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
@@ -200,6 +202,11 @@ def _build(model_cfg: Mapping[str, Any], source: OpenClipSource) -> nn.Module:
     """Return the untrained model of a configuration; unlike open_clip's factory, never online."""
     cfg = deepcopy(dict(model_cfg))
     cfg["vision_cfg"]["timm_model_pretrained"] = False
+    if ":" in str(cfg["vision_cfg"].get("timm_model_name", "")):
+        raise CheckpointMismatch(
+            f"{source.name}: timm_model_name is {cfg['vision_cfg']['timm_model_name']!r}; expected "
+            "a plain name: one with a prefix would be looked up online"
+        )
     custom_text = cfg.pop("custom_text", False)
     if cfg["text_cfg"].get("hf_model_name"):
         custom_text = True
@@ -229,6 +236,7 @@ def _tokenizer(
         return plain
     folder = source.tokenizer_folder(named)
     options |= {"tokenizer_mode": text_cfg.get("tokenizer_mode"), "local_files_only": True}
+    options["trust_remote_code"] = False
     try:
         found: Callable[[list[str]], Tensor] = HFTokenizer(str(folder), **options)
     except (OSError, ValueError, TypeError, KeyError) as error:

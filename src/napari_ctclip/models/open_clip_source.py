@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError
+from napari_ctclip.models.hub_cache import cached_file
 
-__all__ = ["CONFIG_FILE", "OpenClipSource", "cached_file", "is_open_clip", "split_plane"]
+__all__ = ["CONFIG_FILE", "WEIGHT_FILES", "OpenClipSource", "is_open_clip", "split_plane"]
 
 CONFIG_FILE = "open_clip_config.json"
 
@@ -124,18 +125,3 @@ def split_plane(name: str) -> tuple[str, str]:
     """Return a name without its ``@plane``, and the plane; empty if there is none."""
     bare, _, plane = name.rpartition("@")
     return (bare, plane) if plane in _PLANES else (name, "")
-
-
-def cached_file(repository: str, files: Sequence[str]) -> Path | None:
-    """Return the first of the files that the Hugging Face cache holds; nothing is downloaded."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    for file in files:
-        try:
-            found = try_to_load_from_cache(repository, file)
-        except HFValidationError:  # a path, no repository
-            return None
-        if isinstance(found, str):
-            return Path(found)
-    return None

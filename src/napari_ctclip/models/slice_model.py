@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Literal
@@ -142,7 +143,8 @@ class SliceModel(nn.Module):
     def weights_hash(self) -> str:
         """Return a hash of weights, architecture, mean and standard deviation."""
         if not self._hash:
-            digest = sha256(f"{_READOUT_VERSION} {self.config}".encode())
+            made_of = [_READOUT_VERSION, self.config["model_cfg"], self.config["preprocess_cfg"]]
+            digest = sha256(json.dumps(made_of, sort_keys=True).encode())
             for name, tensor in sorted(self.clip.state_dict().items()):
                 digest.update(name.encode())
                 digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
@@ -200,7 +202,7 @@ class SliceModel(nn.Module):
             patches, self.image_size, mode="bilinear", align_corners=False, antialias=True
         )
         with self._autocast(patches):
-            vectors: Tensor = self.clip.visual((resized - self.mean) / self.std)  # type: ignore[operator]
+            vectors: Tensor = self.clip.encode_image((resized - self.mean) / self.std)  # type: ignore[operator]
         return functional.normalize(vectors.float(), dim=-1)
 
     def train(self, mode: bool = True) -> SliceModel:

@@ -185,9 +185,7 @@ class _TimmConvolutions:
     def __init__(self, visual: Any) -> None:
         height, width = visual.image_size
         trunk = visual.trunk
-        parameter = next(trunk.parameters())
-        with torch.inference_mode():
-            shape = trunk.forward_features(parameter.new_zeros(1, 3, height, width)).shape
+        shape = _shape_of_features(trunk, height, width)
         is_map = len(shape) == 4 and shape[1] == trunk.num_features
         if not is_map or hasattr(visual.head, "pool") or height % shape[2]:
             raise _unsupported(f"timm's {type(trunk).__name__}")
@@ -207,6 +205,16 @@ def _alone(pooling: Callable[[Tensor], Tensor], places: Tensor) -> Tensor:
     """Return ``pooling`` of each of the places (B, N, C) as a sequence of its own."""
     B, N, C = places.shape
     return pooling(places.reshape(B * N, 1, C)).reshape(B, N, -1)
+
+
+def _shape_of_features(trunk: Any, height: int, width: int) -> torch.Size:
+    was_training = trunk.training
+    trunk.eval()  # a batch normalisation in training would learn from this empty picture
+    with torch.inference_mode():
+        empty = next(trunk.parameters()).new_zeros(1, 3, height, width)
+        shape: torch.Size = trunk.forward_features(empty).shape
+    trunk.train(was_training)
+    return shape
 
 
 def _positions(embedding: Tensor, grid: tuple[int, int], wanted: tuple[int, int]) -> Tensor:

@@ -1,16 +1,50 @@
-"""Strict comparison of weights with the model they are meant for; every difference is named."""
+"""Weights read without pickle, and held against the model they are meant for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch
 
-__all__ = ["require_same_tensors"]
+__all__ = ["read_safetensors", "require_same_tensors"]
 
 _LISTED = 5  # names in a message
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""How files of torch.save and pickles begin."""
+
+
+def read_safetensors(file: Path, *, advice: str) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file.
+
+    Parameters
+    ----------
+    advice : str
+        How to mend it, for the message.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If it is cut short, or another kind of file; a pickle is not opened.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(4)
+        if start.startswith(_PICKLES):
+            raise CheckpointMismatch(
+                f"{file} is a PyTorch pickle under another name, expected safetensors; it was not "
+                f"opened, because a pickle can run code; {advice}"
+            )
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointMismatch(
+            f"{file} is damaged (cut short?) or no safetensors file ({error}); {advice}"
+        ) from error
 
 
 def require_same_tensors(

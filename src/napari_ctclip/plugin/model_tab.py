@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -17,7 +18,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctclip.models.registry import KNOWN_MODELS, KnownModel
+from napari_ctclip.models.registry import (
+    KNOWN_MODELS,
+    KnownModel,
+    ModelState,
+    how_to_get,
+    known_model,
+)
+from napari_ctclip.plugin.check_box import CheckBox
 from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ModelTab"]
@@ -48,8 +56,10 @@ class ModelTab(QWidget):
         )
         for model in KNOWN_MODELS:
             self.models.addItem(_title(model), model.name)
+            tip = f"{model.licence}; {model.expected_input}"
+            self.models.setItemData(self.models.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.browse = QPushButton("Browse…")
-        self.browse.setToolTip("A checkpoint folder written by napari-ctclip-train")
+        self.browse.setToolTip("A model folder: trained here, imported, or copied")
         self.device = QComboBox()
         self.device.addItems(_DEVICES)
         self.device.setAccessibleName("Device")
@@ -61,6 +71,7 @@ class ModelTab(QWidget):
         self.card = QTextBrowser()
         self.card.setOpenExternalLinks(True)
         self.card.setAccessibleName("Model card")
+        self.check = CheckBox(self._bench, self._load)
         self.cache = QLabel()
         self.clear = QPushButton("Clear")
         self.clear.setToolTip("Forget stored encodings; scans are encoded anew")
@@ -87,6 +98,7 @@ class ModelTab(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 6, 4, 4)
         layout.addLayout(form)
+        layout.addWidget(self.check)
         layout.addWidget(self.card, 1)
 
     def _connect(self) -> None:
@@ -116,13 +128,20 @@ class ModelTab(QWidget):
         self._show_state()
 
     def _show_card(self, *_: object) -> None:
-        name = self.models.currentData()
-        known = next((m for m in KNOWN_MODELS if m.name == name), None)
-        folder = Path(str(name)) if known is None else known.folder
-        card = folder / "MODEL_CARD.md"
-        about = "" if known is None else f"{known.description}\n\n"
-        missing = about + "*No MODEL_CARD.md here: ask its maker what it was trained on.*"
-        self.card.setMarkdown(card.read_text(encoding="utf-8") if card.is_file() else missing)
+        name = str(self.models.currentData())
+        known = known_model(name)
+        self.load.setEnabled(known is None or _is_here(known))
+        if known is not None and not _is_here(known):
+            self.card.setMarkdown(_about(known))
+            return
+        card = (Path(name) if known is None else known.folder) / "MODEL_CARD.md"
+        if card.is_file():
+            self.card.setMarkdown(card.read_text(encoding="utf-8"))
+            return
+        about = "" if known is None else f"{_about(known)}\n\n"
+        self.card.setMarkdown(
+            f"{about}*No MODEL_CARD.md here: ask its maker what it was trained on.*"
+        )
 
     def _show_state(self, *_: object) -> None:
         session = self._bench.session
@@ -136,5 +155,25 @@ class ModelTab(QWidget):
         self.cache.setToolTip(f"Kept in {session.cache.folder}")
 
 
+def _is_here(model: KnownModel) -> bool:
+    return model.state in (ModelState.BUNDLED, ModelState.HERE)
+
+
 def _title(model: KnownModel) -> str:
-    return f"{model.name}  ({model.licence}, {model.size_mb:.0f} MB)"
+    size = f", {model.size}" if model.size_mb else ""
+    return f"{model.name}  ({model.state}{size})"
+
+
+def _about(model: KnownModel) -> str:
+    """Return what is known of a model, as Markdown."""
+    facts = {
+        "state": str(model.state),
+        "licence": model.licence,
+        "source": model.source,
+        "size": model.size,
+        "intended use": model.intended_use,
+        "expected input": str(model.expected_input),
+        "how": how_to_get(model),
+    }
+    listed = "\n".join(f"- **{name}**: {value}" for name, value in facts.items())
+    return f"### {model.name}\n\n{model.description}\n\n{listed}"

@@ -45,6 +45,13 @@ _WIDE_FINDING_WEIGHT = {
 }
 _WIDE_FROM = 72
 
+# Ours: 30 mm part a nodule from a mass, and no reader measures to the millimetre. A lesion of up to
+# 36 mm is both, one between 26 and 30 or between 36 and 45 mm is left open.
+_ALSO_A_NODULE_MM = 36.0
+_PERHAPS_A_NODULE_MM = 45.0
+_PERHAPS_A_MASS_MM = 26.0
+_OPEN = 1  # voxels of a token: too few to be told yes, too many to be told no
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingCrop:
@@ -134,6 +141,8 @@ class StudyFolder:
         voxels = _cut(hu, start, size, fill=_AIR_HU)
         tokens = [s // 2 for s in start]
         findings = np.stack([_cut(f, tokens, size // 2, fill=0) for f in targets.findings])
+        for lesion in self._entries[seed].lesions:
+            _soften_size(findings, lesion, tokens)
         tissue = _cut(targets.tissue, tokens, size // 2, fill=UNSURE)
         if rng.random() < 0.5:
             voxels, findings, tissue = voxels[..., ::-1], findings[..., ::-1], tissue[..., ::-1]
@@ -186,6 +195,32 @@ def write_studies(folder: Path, seeds: range) -> None:
             json.dumps({"seed": seed, "lesions": lesions}), "utf-8"
         )
         logger.info("simulated training study %d", seed)
+
+
+def _soften_size(findings: npt.NDArray[np.uint8], lesion: dict[str, Any], start: list[int]) -> None:
+    """Let a lesion of about 30 mm be a nodule and a mass; findings (F, d, h, w), in place."""
+    kind, size_mm = lesion["finding"], lesion["diameter_mm"]
+    nodule, mass = FINDINGS.index("lung nodule"), FINDINGS.index("lung mass")
+    if kind == "lung mass" and size_mm < _PERHAPS_A_NODULE_MM:
+        own, other = mass, nodule
+    elif kind == "lung nodule" and size_mm > _PERHAPS_A_MASS_MM:
+        own, other = nodule, mass
+    else:
+        return
+    centre = [c / 2 - s for c, s in zip(lesion["centre"], start, strict=True)]
+    reach = size_mm / 4 * 0.8 + 1  # tokens of 4 mm: the radius and what bulges beyond it
+    low, high = (
+        [
+            int(np.clip(round(c + sign * reach), 0, n))
+            for c, n in zip(centre, findings.shape[1:], strict=True)
+        ]
+        for sign in (-1, 1)
+    )
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    filled = findings[own][box]
+    both = kind == "lung mass" and size_mm < _ALSO_A_NODULE_MM
+    target = findings[other][box]
+    np.maximum(target, filled if both else np.minimum(filled, _OPEN), out=target)
 
 
 def _cut(array: npt.NDArray[Any], start: list[int], size: int, *, fill: int) -> npt.NDArray[Any]:

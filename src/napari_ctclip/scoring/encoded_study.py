@@ -23,6 +23,7 @@ from napari_ctclip.scoring.encoding import (
 )
 from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 from napari_ctclip.scoring.heatmap import TokenIndex
+from napari_ctclip.scoring.memory import SMALLER_WINDOWS
 from napari_ctclip.scoring.organ_crops import OrganEmbeddings
 from napari_ctclip.scoring.readout import (
     calibration_notices,
@@ -110,7 +111,9 @@ def encode_study(
         scan = encode_input(
             model, model_input, device=device, progress=progress, should_stop=should_stop
         )
-        notices += cache.store(key, scan.features)
+        notices += scan.notices
+        if not any(notice.code == SMALLER_WINDOWS for notice in scan.notices):
+            notices += cache.store(key, scan.features)
     scan = scan.within(body_tokens(study.volume, scan.input_geometry, model.patch_size))
     readout = read_out_masks(
         model,
@@ -122,7 +125,9 @@ def encode_study(
         progress=progress,
         should_stop=should_stop,
     )
-    notices += organ_notices(model, None if readout is None else readout.organs)
+    organs = None if readout is None else readout.organs
+    notices += () if organs is None else organs.notices
+    notices += organ_notices(model, () if organs is None else organs.vectors)
     notices += calibration_notices(model)
     return EncodedStudy(scan, token_index(model, scan), readout, notices, features is not None)
 

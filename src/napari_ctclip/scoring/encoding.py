@@ -13,16 +13,18 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.notice import Notice
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 
 __all__ = [
     "EncodedScan",
     "Progress",
     "StopRequested",
-    "count_windows",
     "encode_input",
     "restored_scan",
+    "window_shapes",
 ]
 
 Progress = Callable[[int, int], None]
@@ -47,12 +49,15 @@ class EncodedScan:
     inside : ndarray, shape (d, h, w), bool
         Tokens that can answer: at least half in the scan's field of view, and within the body
         where :meth:`within` was told it.
+    notices : tuple of Notice
+        What the user should know about how it was made.
     """
 
     features: FeatureMap
     input_geometry: Geometry
     token_geometry: Geometry
     inside: npt.NDArray[np.bool_]
+    notices: tuple[Notice, ...] = ()
 
     def within(self, tokens: npt.NDArray[np.bool_]) -> EncodedScan:
         """Return the scan with only ``tokens`` (d, h, w) able to answer."""
@@ -80,25 +85,37 @@ def encode_input(
 ) -> EncodedScan:
     """Return the features of a prepared scan.
 
+    Where memory runs out it starts again with thinner windows, and at last on the CPU; a notice
+    says so.
+
     Raises
     ------
     Cancelled
         If ``should_stop`` answered True between two windows.
+    CtClipError
+        If memory suffices for no window.
     """
     image = model_input.image
-    cuts = list(_windows(_shape3(image.shape[1:]), model.encoding_windows))
-    levels: list[Tensor] = []
-    for done, cut in enumerate(cuts):
-        if should_stop is not None and should_stop():
-            raise Cancelled("encoding was cancelled; nothing was changed")
+    shape = _shape3(image.shape[1:])
+
+    def work(attempt: Attempt) -> list[Tensor]:
+        cuts = list(_windows(shape, attempt.windows))
+        levels: list[Tensor] = []
+        for done, cut in enumerate(cuts):
+            if should_stop is not None and should_stop():
+                raise Cancelled("encoding was cancelled; nothing was changed")
+            if progress is not None:
+                progress(done, len(cuts))
+            block = image[(slice(None), *(slice(s.start, s.stop) for s in cut))]
+            tensor = torch.from_numpy(np.ascontiguousarray(block))[None].to(attempt.device)
+            _place(levels, model.encode_image(tensor), cut, shape)
         if progress is not None:
-            progress(done, len(cuts))
-        block = image[(slice(None), *(slice(s.start, s.stop) for s in cut))]
-        tensor = torch.from_numpy(np.ascontiguousarray(block))[None].to(device)
-        _place(levels, model.encode_image(tensor), cut, _shape3(image.shape[1:]))
-    if progress is not None:
-        progress(len(cuts), len(cuts))
-    return restored_scan(model, model_input, FeatureMap(tuple(levels)), device=device)
+            progress(len(cuts), len(cuts))
+        return levels
+
+    levels, notices = in_memory(model, attempts_at(model, device, depth=shape[0]), work)
+    scan = restored_scan(model, model_input, FeatureMap(tuple(levels)), device=device)
+    return replace(scan, notices=notices)
 
 
 def restored_scan(
@@ -117,9 +134,11 @@ def restored_scan(
     )
 
 
-def count_windows(shape: tuple[int, int, int], windows: EncodingWindows) -> int:
-    """Return how many windows a prepared image (D, H, W) takes."""
-    return len(list(_windows(shape, windows)))
+def window_shapes(
+    shape: tuple[int, int, int], windows: EncodingWindows
+) -> tuple[tuple[int, int, int], ...]:
+    """Return the voxels (z, y, x) of each window that a prepared image (D, H, W) takes."""
+    return tuple(_shape3(tuple(s.stop - s.start for s in cut)) for cut in _windows(shape, windows))
 
 
 def tokens_inside(

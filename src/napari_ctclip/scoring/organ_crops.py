@@ -13,14 +13,26 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.models.crop_protocol import AnatomyModel, CropProtocol
+from napari_ctclip.models.interface import RegionEmbeddings
 from napari_ctclip.models.organ_query import intact_organs
 from napari_ctclip.preprocessing.spatial import resample_labels
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.scoring.encoding import Progress, StopRequested
+from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 
-__all__ = ["OrganEmbeddings", "anatomy_labels", "crop_around", "embed_organs"]
+__all__ = [
+    "OrganCrop",
+    "OrganEmbeddings",
+    "anatomy_labels",
+    "crop_around",
+    "embed_organs",
+    "organ_boxes",
+    "padded_shape",
+    "plan_crops",
+]
 
 Span = tuple[int, int]
 Box = tuple[Span, Span, Span]
@@ -35,9 +47,28 @@ class OrganEmbeddings:
     ----------
     vectors : mapping of str to Tensor (P, E)
         Anatomy -> unit vectors, one a crop that holds it whole; an anatomy without any is absent.
+    notices : tuple of Notice
+        What the user should know about how they were made.
     """
 
     vectors: Mapping[str, Tensor] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class OrganCrop:
+    """One pass of the image encoder, and whom it is for.
+
+    Attributes
+    ----------
+    box : Box
+        Of the crop, before it is padded.
+    organs : tuple of int
+        Numbers of the anatomies that are embedded from it, ascending.
+    """
+
+    box: Box
+    organs: tuple[int, ...]
 
 
 @torch.inference_mode()
@@ -76,29 +107,61 @@ def embed_organs(
     Shui et al. 2025 (arXiv 2501.14548), zero-shot evaluation; protocol of the CT-RATE release.
     """
     labels = anatomy_labels(masks, model_input.geometry, model.anatomies)
-    boxes = _boxes(labels)
+    crops = plan_crops(labels, model.crop_protocol)
     found: dict[int, list[Tensor]] = {}
-    for done, (number, box) in enumerate(boxes.items()):
+    notices: dict[str, Notice] = {}
+    for done, crop in enumerate(crops):
         if should_stop is not None and should_stop():
             raise Cancelled("encoding was cancelled; nothing was changed")
         if progress is not None:
-            progress(done, len(boxes))
-        if number in found:
-            continue
-        view = _view(labels.shape, boxes, model.crop_protocol)
-        crop = crop_around(box, within=view, shape=model.crop_protocol.shape)
-        image, members = _cut(model, model_input.image, labels, crop)
-        _leave_out_cut_organs(members, labels, keep=number, protocol=model.crop_protocol)
-        regions = model.embed_regions(
-            model.encode_image(image.to(device)), _padded(members, image.shape).to(device)
-        )
+            progress(done, len(crops))
+        image = _cut(model, model_input.image, crop.box)
+        members = _padded(_members(labels, crop, organs=len(model.anatomies)), image.shape)
+
+        def work(
+            attempt: Attempt, image: Tensor = image, members: Tensor = members
+        ) -> RegionEmbeddings:
+            features = model.encode_image(image.to(attempt.device))
+            return model.embed_regions(features, members.to(attempt.device))
+
+        # a crop is as large as the model's own protocol makes it: only the device can change
+        regions, told = in_memory(model, attempts_at(model, device), work)
+        notices |= {notice.code: notice for notice in told}
         for organ in torch.nonzero(regions.present[0]).flatten().tolist():
             found.setdefault(organ + 1, []).append(regions.vectors[0, organ].float().cpu())
     if progress is not None:
-        progress(len(boxes), len(boxes))
+        progress(len(crops), len(crops))
     return OrganEmbeddings(
-        {model.anatomies[n - 1]: torch.stack(rows) for n, rows in sorted(found.items())}
+        {model.anatomies[n - 1]: torch.stack(rows) for n, rows in sorted(found.items())},
+        tuple(notices.values()),
     )
+
+
+def plan_crops(labels: npt.NDArray[np.uint8], protocol: CropProtocol) -> tuple[OrganCrop, ...]:
+    """Return the crops that embed every anatomy of (D, H, W) labels, as few as the protocol needs.
+
+    An anatomy that an earlier crop holds whole gets none of its own; its own always counts.
+    """
+    boxes = organ_boxes(labels)
+    planned: list[OrganCrop] = []
+    for number, box in boxes.items():
+        if any(number in crop.organs for crop in planned):
+            continue
+        view = _view(labels.shape, boxes, protocol)
+        around = crop_around(box, within=view, shape=protocol.shape)
+        planned.append(OrganCrop(around, _whole_organs(labels, around, number, protocol)))
+    return tuple(planned)
+
+
+def padded_shape(
+    box: Box, *, protocol: CropProtocol, patch_size: Sequence[int]
+) -> tuple[int, int, int]:
+    """Return the voxels (D, H, W) of a crop as the model gets it, padding at its end included."""
+    z, y, x = (
+        -(-max(stop - start, least) // patch) * patch
+        for (start, stop), least, patch in zip(box, protocol.smallest, patch_size, strict=True)
+    )
+    return z, y, x
 
 
 def anatomy_labels(
@@ -133,7 +196,7 @@ def crop_around(box: Box, *, within: Box, shape: Sequence[int]) -> Box:
     return spans[0], spans[1], spans[2]
 
 
-def _boxes(labels: npt.NDArray[np.uint8]) -> dict[int, Box]:
+def organ_boxes(labels: npt.NDArray[np.uint8]) -> dict[int, Box]:
     boxes: dict[int, Box] = {}
     for number, found in enumerate(ndimage.find_objects(labels), start=1):
         if found is not None:
@@ -154,33 +217,40 @@ def _view(shape: tuple[int, ...], boxes: Mapping[int, Box], protocol: CropProtoc
     return z, y, x
 
 
-def _cut(
-    model: AnatomyModel, image: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], crop: Box
-) -> tuple[Tensor, Tensor]:
-    """Return the padded crop (1, C, D, H, W), and the anatomies' masks (1, R, ...) not padded."""
-    z, y, x = (slice(*span) for span in crop)
-    part = np.ascontiguousarray(image[:, z, y, x])
-    target = [
-        -(-max(n, least) // patch) * patch
-        for n, least, patch in zip(
-            part.shape[1:], model.crop_protocol.smallest, model.patch_size, strict=True
-        )
-    ]
-    numbers = torch.arange(1, len(model.anatomies) + 1, dtype=torch.uint8)
+def _cut(model: AnatomyModel, image: npt.NDArray[np.float32], box: Box) -> Tensor:
+    """Return the padded crop (1, C, D, H, W)."""
+    z, y, x = (slice(*span) for span in box)
+    part = torch.from_numpy(np.ascontiguousarray(image[:, z, y, x]))
+    target = padded_shape(box, protocol=model.crop_protocol, patch_size=model.patch_size)
+    return _padded(part[None], (1, 1, *target))
+
+
+def _members(labels: npt.NDArray[np.uint8], crop: OrganCrop, *, organs: int) -> Tensor:
+    """Return masks (1, R, D, H, W) of the anatomies embedded from a crop; the others' are empty."""
+    z, y, x = (slice(*span) for span in crop.box)
     here = torch.from_numpy(np.ascontiguousarray(labels[z, y, x]))
-    members = here[None] == numbers[:, None, None, None]
-    return _padded(torch.from_numpy(part)[None], (1, 1, *target)), members[None]
+    members = torch.zeros((1, organs, *here.shape), dtype=torch.bool)
+    for number in crop.organs:
+        members[0, number - 1] = here == number
+    return members
 
 
-def _leave_out_cut_organs(
-    members: Tensor, labels: npt.NDArray[np.uint8], *, keep: int, protocol: CropProtocol
-) -> None:
-    """Empty the masks (1, R, D, H, W) of organs that the crop cuts, in place."""
-    whole = np.bincount(labels.ravel(), minlength=members.shape[1] + 1)[1:]
-    share = members[0].flatten(1).sum(dim=1) / torch.from_numpy(whole).clamp_min(1)
-    usable = intact_organs(members, margin=protocol.border)[0] & (share >= protocol.least_inside)
-    usable[keep - 1] = True
-    members[0, ~usable] = False
+def _whole_organs(
+    labels: npt.NDArray[np.uint8], box: Box, own: int, protocol: CropProtocol
+) -> tuple[int, ...]:
+    """Return the anatomies that a crop made for ``own`` does not cut, and ``own``."""
+    z, y, x = (slice(*span) for span in box)
+    here = torch.from_numpy(np.ascontiguousarray(labels[z, y, x]))
+    whole = np.bincount(labels.ravel())
+    numbers = [n for n in torch.unique(here).tolist() if n > 0]
+    members = torch.stack([here == n for n in numbers])
+    intact = intact_organs(members[None], margin=protocol.border)[0].tolist()
+    shares = members.flatten(1).sum(dim=1).tolist()
+    return tuple(
+        number
+        for number, is_intact, voxels in zip(numbers, intact, shares, strict=True)
+        if number == own or (is_intact and voxels / whole[number] >= protocol.least_inside)
+    )
 
 
 def _padded(tensor: Tensor, shape: Sequence[int]) -> Tensor:

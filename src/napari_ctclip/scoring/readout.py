@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 
 from napari_ctclip.core.anatomy import anatomy_label
@@ -24,6 +26,7 @@ from napari_ctclip.scoring.organ_scores import organ_scores
 from napari_ctclip.scoring.region_scores import RegionScore, region_scores
 
 __all__ = [
+    "anatomy_model_of",
     "calibration_notices",
     "embedded_organs",
     "organ_notices",
@@ -34,7 +37,7 @@ __all__ = [
 
 def token_index(model: VisionLanguageModel, scan: EncodedScan) -> TokenIndex:
     """Return the index that prompts are asked of."""
-    anatomy_model = _anatomy_model(model)
+    anatomy_model = anatomy_model_of(model)
     if anatomy_model is None:
         return TokenIndex(model, scan)
     return AnatomyTokenIndex(anatomy_model, scan)
@@ -69,7 +72,7 @@ def embedded_organs(
     Cancelled
         If ``should_stop`` answered True.
     """
-    anatomy_model = _anatomy_model(model)
+    anatomy_model = anatomy_model_of(model)
     if anatomy_model is None or masks is None:
         return None
     key = organ_key(anatomy_model, volume, masks)
@@ -88,13 +91,18 @@ def embedded_organs(
     return organs
 
 
-def organ_notices(model: VisionLanguageModel, organs: OrganEmbeddings | None) -> tuple[Notice, ...]:
-    """Return what the user should know about organs the model cannot answer for."""
-    anatomy_model = _anatomy_model(model)
+def organ_notices(model: VisionLanguageModel, found: Collection[str]) -> tuple[Notice, ...]:
+    """Return what the user should know about organs the model cannot answer for.
+
+    Parameters
+    ----------
+    found : collection of str
+        Anatomies it can answer for, by the organ masks.
+    """
+    anatomy_model = anatomy_model_of(model)
     if anatomy_model is None:
         return ()
     known = ", ".join(anatomy_label(name) for name in anatomy_model.anatomies)
-    found = () if organs is None else tuple(organs.vectors)
     missing = [anatomy_label(n) for n in anatomy_model.anatomies if n not in found]
     if not found:
         return (
@@ -139,7 +147,7 @@ def scores_of(
     organs: OrganEmbeddings | None,
 ) -> tuple[RegionScore, ...]:
     """Return the whole scan's score, then one an organ: its own embedding's where there is one."""
-    anatomy_model = _anatomy_model(model)
+    anatomy_model = anatomy_model_of(model)
     if anatomy_model is not None and organs is not None and organs.vectors and regions is not None:
         return organ_scores(anatomy_model, organs, similarity_map, regions)
     return region_scores(
@@ -151,7 +159,14 @@ def scores_of(
     )
 
 
-def _anatomy_model(model: VisionLanguageModel) -> AnatomyModel | None:
+def anatomy_model_of(model: VisionLanguageModel) -> AnatomyModel | None:
+    """Return the model if it reads out whole anatomies, None if it reads out dense tokens.
+
+    Raises
+    ------
+    CtClipError
+        If it says the former and lacks what that needs.
+    """
     if model.region_readout == "dense":
         return None
     if not hasattr(model, "anatomies") or not hasattr(model, "crop_protocol"):

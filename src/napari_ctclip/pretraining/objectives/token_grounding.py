@@ -35,6 +35,11 @@ class _Labels:
     tissue: Tensor  # (N,)
     crop: Tensor  # (N,) which crop of the batch
 
+    @property
+    def alone(self) -> Tensor:
+        """Tokens (N,) that one finding fills and no other could be said of."""
+        return self.positive.any(dim=0) & ((~self.negative).sum(dim=0) == 1)
+
     def at(self, index: Tensor) -> _Labels:
         return _Labels(
             self.positive[:, index], self.negative[:, index], self.tissue[index], self.crop[index]
@@ -201,7 +206,7 @@ class TokenGrounding:
     def _naming(self, tokens: Tensor, labels: _Labels, scale: Tensor, texts: _Texts) -> Tensor:
         vectors = torch.cat([texts.findings[:, 0], texts.tissues])
         count = len(labels.positive)
-        alone = labels.positive.sum(dim=0) == 1
+        alone = labels.alone
         name = torch.where(alone, labels.positive.int().argmax(dim=0), labels.tissue + count)
         named = torch.nonzero(alone | (labels.tissue != UNSURE)).flatten()
         name = name[named]
@@ -216,7 +221,7 @@ class TokenGrounding:
     ) -> Tensor:
         kinds = self.vocabulary.findings + self.vocabulary.tissues
         tissue = torch.stack([labels.tissue == t for t in range(len(self.vocabulary.tissues))])
-        member = torch.cat([labels.positive, tissue])  # (classes, n)
+        member = torch.cat([labels.positive & labels.alone, tissue])  # (classes, n)
         crops = int(labels.crop.max()) + 1
         rows = member.repeat(crops, 1)  # (crops * classes, n)
         rows &= labels.crop[None] == torch.arange(crops).repeat_interleave(len(member))[:, None]

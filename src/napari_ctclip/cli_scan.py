@@ -1,0 +1,72 @@
+"""How the command lines take a scan: its options, and reading its organ masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_ctclip import terminal
+
+if TYPE_CHECKING:
+    from napari_ctclip.core.organ_masks import OrganMasks
+    from napari_ctclip.core.volume import Volume
+
+__all__ = [
+    "NO_MASKS",
+    "QUICK_MASKS",
+    "CtArgument",
+    "DeviceOption",
+    "LegendOption",
+    "MasksOption",
+    "ModelOption",
+    "SeriesOption",
+    "SuspiciousOption",
+    "quick_masks",
+    "read_masks",
+]
+
+QUICK_MASKS, NO_MASKS = "quick", "none"
+
+CtArgument = Annotated[
+    Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
+]
+SeriesOption = Annotated[
+    str | None, typer.Option(help="Series of a DICOM folder: its place in the list, or its number.")
+]
+MasksOption = Annotated[
+    str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")
+]
+LegendOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What the numbers of --masks mean: a JSON or TSV file, 'totalsegmentator-v1' or "
+        "'totalsegmentator-v2'."
+    ),
+]
+SuspiciousOption = Annotated[
+    bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
+]
+ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+
+
+def read_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
+    """Return the organ masks that ``--masks`` and ``--legend`` mean; their notices are printed."""
+    from napari_ctclip.io import read_organ_masks
+
+    if masks == NO_MASKS:
+        return None
+    if masks == QUICK_MASKS:
+        return quick_masks(volume)
+    read = read_organ_masks(Path(masks), volume, legend=legend)
+    terminal.print_notices(read.notices)
+    return read.masks
+
+
+def quick_masks(volume: Volume) -> OrganMasks:
+    """Return organ masks made from HU alone."""
+    from napari_ctclip.regions.quick_masks import quick_organ_masks
+
+    return quick_organ_masks(volume)
