@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from napari_ctclip import cli_methods, cli_reports
+from napari_ctclip import cli_methods, cli_prepare, cli_reports
 from napari_ctclip.cli_methods import recipe_file
 from napari_ctclip.core.errors import CtClipError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
 )
 cli_reports.register(app)
+app.command()(cli_prepare.prepare)
 
 cli_methods.register(app)
 

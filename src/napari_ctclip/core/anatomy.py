@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from napari_ctclip.core.label_tables import TOTALSEGMENTATOR_V1, TOTALSEGMENTATOR_V2
+from napari_ctclip.core.anatomy_table import read_anatomy_table
+from napari_ctclip.core.label_tables import (
+    EVERY_NAME,
+    TOTALSEGMENTATOR_V1,
+    TOTALSEGMENTATOR_V2,
+)
 
 __all__ = [
     "COARSE_ANATOMIES",
@@ -23,54 +28,18 @@ __all__ = [
 
 Colour = tuple[int, int, int]
 
-_EVERY_NAME = tuple(dict.fromkeys([*TOTALSEGMENTATOR_V1.values(), *TOTALSEGMENTATOR_V2.values()]))
-
 
 def _starting(*prefixes: str) -> tuple[str, ...]:
-    return tuple(name for name in _EVERY_NAME if name.startswith(prefixes))
+    return tuple(name for name in EVERY_NAME if name.startswith(prefixes))
 
 
+_TABLE = read_anatomy_table()
 MAJOR_ANATOMIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "adrenal_gland": _starting("adrenal_gland"),
-        "aorta": ("aorta",),
-        "erector_spinae": _starting("autochthon"),
-        "brain": ("brain",),
-        "clavicle": _starting("clavicula"),
-        "colon": ("colon",),
-        "duodenum": ("duodenum",),
-        "esophagus": ("esophagus",),
-        "face": ("face",),
-        "femur": _starting("femur"),
-        "gallbladder": ("gallbladder",),
-        "gluteus": _starting("gluteus"),
-        "heart": (*_starting("heart"), "atrial_appendage_left"),
-        "hip": _starting("hip"),
-        "humerus": _starting("humerus"),
-        "iliac_artery": _starting("iliac_artery"),
-        "iliac_vein": _starting("iliac_vena"),
-        "iliopsoas": _starting("iliopsoas"),
-        "inferior_vena_cava": ("inferior_vena_cava",),
-        "kidney": _starting("kidney"),
-        "liver": ("liver",),
-        "lung": _starting("lung"),
-        "pancreas": ("pancreas",),
-        "portal_and_splenic_vein": ("portal_vein_and_splenic_vein",),
-        "pulmonary_artery": ("pulmonary_artery",),
-        "rib": _starting("rib_"),
-        "sacrum": ("sacrum", "vertebrae_S1"),
-        "scapula": _starting("scapula"),
-        "small_bowel": ("small_bowel",),
-        "spleen": ("spleen",),
-        "stomach": ("stomach",),
-        "trachea": ("trachea",),
-        "urinary_bladder": ("urinary_bladder",),
-        "vertebrae_cervical": _starting("vertebrae_C"),
-        "vertebrae_lumbar": _starting("vertebrae_L"),
-        "vertebrae_thoracic": _starting("vertebrae_T"),
-    }
+    {anatomy: _TABLE.members_of(anatomy, EVERY_NAME) for anatomy in _TABLE.parts}
 )
 """The 36 major anatomies of fVLM, each with the TotalSegmentator names (v1 and v2) it joins.
+
+Read from ``major_anatomies.toml``.
 
 References
 ----------

@@ -6,6 +6,8 @@
     ├── DataError                a file or array that cannot be used
     │   ├── UnreadableFile       cut short, damaged, or not the format it claims
     │   ├── NotHounsfield        voxels that are not CT numbers
+    │   │   ├── RescaledTwice        HU to which the rescale was applied again
+    │   │   └── RescaleUndecidable   HU both before and after a rescale that a table asks for
     │   ├── SeriesChoiceNeeded   several series where one is meant (lists them)
     │   ├── GeometryMismatch     two grids that should coincide and do not
     │   └── UnknownLabelScheme   a label map whose numbers nobody explained
@@ -22,6 +24,8 @@ __all__ = [
     "DataError",
     "GeometryMismatch",
     "NotHounsfield",
+    "RescaleUndecidable",
+    "RescaledTwice",
     "SeriesChoiceNeeded",
     "UnknownLabelScheme",
     "UnreadableFile",
@@ -42,6 +46,14 @@ class UnreadableFile(DataError):
 
 class NotHounsfield(DataError):
     """Voxels that are not CT numbers in Hounsfield units."""
+
+
+class RescaledTwice(NotHounsfield):
+    """HU to which slope and intercept were applied once more."""
+
+
+class RescaleUndecidable(NotHounsfield):
+    """Voxels that pass for HU both before and after the rescale an archive's table gives."""
 
 
 class SeriesChoiceNeeded(DataError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["TOTALSEGMENTATOR_V1", "TOTALSEGMENTATOR_V2"]
+__all__ = ["EVERY_NAME", "TOTALSEGMENTATOR_V1", "TOTALSEGMENTATOR_V2"]
 
 _SPINE = tuple(
     [f"vertebrae_L{n}" for n in range(5, 0, -1)]
@@ -72,3 +72,8 @@ TOTALSEGMENTATOR_V2: Mapping[int, str] = _numbered(
     "sternum", "costal_cartilages",
 )  # fmt: skip
 """Label -> name of TotalSegmentator 2 (task ``total``, 117 anatomies)."""
+
+EVERY_NAME: tuple[str, ...] = tuple(
+    dict.fromkeys([*TOTALSEGMENTATOR_V1.values(), *TOTALSEGMENTATOR_V2.values()])
+)
+"""Names of both versions."""

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ctclip.core.errors import NotHounsfield
+from napari_ctclip.core.errors import NotHounsfield, RescaledTwice
 from napari_ctclip.core.notice import Notice, Severity
 
-__all__ = ["AIR_HU", "Conversion", "check_hounsfield", "replace_padding"]
+__all__ = [
+    "AIR_HU",
+    "Conversion",
+    "check_hounsfield",
+    "hounsfield_fault",
+    "refusal",
+    "replace_padding",
+]
 
 AIR_HU = -1024
 """What stands outside the scan: the lowest number of a 12-bit CT."""
@@ -126,14 +133,14 @@ def check_hounsfield(
 
     Raises
     ------
-    NotHounsfield
+    RescaledTwice, NotHounsfield
         If the numbers cannot be HU: unsigned raw values, rescaled twice, inverted, normalised.
     """
     sample = _sample(voxels)
     reason = _reason_to_refuse(sample)
     if reason:
         if not accept_suspicious:
-            raise NotHounsfield(f"{path}: {reason}")
+            raise refusal(voxels, f"{path}: {reason}")
         return (_warning("not-hounsfield", f"Read on your word although {reason}.", path),)
     if not ((sample > _AIR[0]) & (sample < _AIR[1])).any():
         message = (
@@ -161,6 +168,17 @@ def replace_padding(voxels: npt.NDArray[np.int16], path: str) -> tuple[Notice, .
     return (Notice(Severity.INFO, "padding", message, path),)
 
 
+def hounsfield_fault(voxels: npt.NDArray[np.int16]) -> str:
+    """Return why the numbers cannot be HU; an empty text if they can."""
+    return _reason_to_refuse(_sample(voxels))
+
+
+def refusal(voxels: npt.NDArray[np.int16], message: str) -> NotHounsfield:
+    """Return the error for numbers that cannot be HU: :class:`RescaledTwice` where that is why."""
+    kind = RescaledTwice if _is_rescaled_twice(_sample(voxels)) else NotHounsfield
+    return kind(message)
+
+
 def _reason_to_refuse(sample: npt.NDArray[np.int16]) -> str:
     low, high = int(sample.min()), int(sample.max())
     seen = f"the values run from {low} to {high}"
@@ -172,10 +190,8 @@ def _reason_to_refuse(sample: npt.NDArray[np.int16]) -> str:
             "or a label map; give the CT itself"
         )
     inside = sample[sample >= _LOWEST_REAL_HU]
-    padding = 1.0 - inside.size / sample.size
-    tissue = _share(inside, *_SOFT_TISSUE)
-    air = _share(inside, *_AIR)
-    if padding > 0.02 and tissue < 0.02:
+    tissue, air = _share(inside, *_SOFT_TISSUE), _share(inside, *_AIR)
+    if _is_rescaled_twice(sample):
         return (
             f"{seen} and soft tissue lies near -1000: HU rescaled twice (the intercept of -1024 "
             "was applied to numbers that already were HU); set the file's slope to 1 and "
@@ -197,6 +213,13 @@ def _reason_to_refuse(sample: npt.NDArray[np.int16]) -> str:
             f"{_SOFT_TISSUE[1]} HU); rescale the file to Hounsfield units"
         )
     return ""
+
+
+def _is_rescaled_twice(sample: npt.NDArray[np.int16]) -> bool:
+    """Return whether air lies below what air can be and soft tissue is missing."""
+    inside = sample[sample >= _LOWEST_REAL_HU]
+    padding = 1.0 - inside.size / sample.size
+    return inside.size > 0 and padding > 0.02 and _share(inside, *_SOFT_TISSUE) < 0.02
 
 
 def _share(sample: npt.NDArray[np.int16], low: int, high: int) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_ctclip.core.errors import UnreadableFile
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.io.archive_metadata import ArchiveMetadata, with_archive_metadata
 from napari_ctclip.io.deoblique import shear_degrees, without_shear
 from napari_ctclip.io.file_format import FileFormat, file_format, holds_dicom
 from napari_ctclip.io.hounsfield import check_hounsfield, replace_padding
@@ -46,7 +47,11 @@ def can_read(path: Path | str) -> bool:
 
 
 def read_volume(
-    path: Path | str, *, series: int | str | None = None, accept_suspicious: bool = False
+    path: Path | str,
+    *,
+    series: int | str | None = None,
+    accept_suspicious: bool = False,
+    metadata: ArchiveMetadata | None = None,
 ) -> ReadVolume:
     """Return the CT in a NIfTI, NRRD or MetaImage file, or in a DICOM folder or file.
 
@@ -58,6 +63,8 @@ def read_volume(
         Which series of a DICOM folder: its place in ``list_series``, from 1, or its key.
     accept_suspicious : bool
         Read numbers that do not look like HU, with a warning, instead of refusing them.
+    metadata : ArchiveMetadata, optional
+        Rescale and grid from a table beside the files; used where the file shows the need.
 
     Returns
     -------
@@ -77,6 +84,8 @@ def read_volume(
     """
     path = Path(path)
     scan = _read(path, series)
+    if metadata is not None:
+        scan = with_archive_metadata(scan, metadata, path=str(path))
     notices = scan.notices
     notices += check_hounsfield(scan.voxels, str(path), accept_suspicious=accept_suspicious)
     notices += replace_padding(scan.voxels, str(path))

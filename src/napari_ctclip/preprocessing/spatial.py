@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.volume import Volume
 
-__all__ = ["Resampling", "resample_labels", "resample_volume"]
+__all__ = ["Resampling", "on_model_grid", "resample_labels", "resample_volume"]
 
 Resampling = Literal["average", "linear"]
 """How a volume gets another spacing. ``average``: linear where the grid gets finer, a triangle as
@@ -19,6 +20,22 @@ an axis at any spacing, on the largest grid that fits inside the field of view a
 what TorchIO's ``Resample`` does, for models whose training used it."""
 
 _SLICES_AT_ONCE = 16  # keeps the float32 working set of a 512 x 512 scan under 20 MB
+
+
+def on_model_grid(
+    volume: Volume,
+    orientation: str,
+    spacing_mm: Sequence[float],
+    *,
+    resampling: Resampling = "average",
+) -> tuple[npt.NDArray[np.float32], Geometry]:
+    """Return HU (D, H, W) turned to an axis code and resampled: the first half of preprocessing.
+
+    The store of a training set keeps this, rounded to whole HU; windows follow when it is read.
+    """
+    turn = volume.geometry.transform_to(orientation)
+    turned, geometry = turn.apply(volume.voxels), volume.geometry.reoriented(turn)
+    return resample_volume(turned, geometry, spacing_mm, resampling=resampling)
 
 
 def resample_volume(

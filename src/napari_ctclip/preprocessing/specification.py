@@ -15,7 +15,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.preprocessing.intensity import window_channels
-from napari_ctclip.preprocessing.spatial import Resampling, resample_volume
+from napari_ctclip.preprocessing.spatial import Resampling, on_model_grid
 
 __all__ = ["ModelInput", "Padding", "Preprocessing"]
 
@@ -77,12 +77,8 @@ class Preprocessing:
 
     def prepare(self, volume: Volume) -> ModelInput:
         """Return the scan as the model sees it."""
-        transform = volume.geometry.transform_to(self.orientation)
-        resampled, geometry = resample_volume(
-            transform.apply(volume.voxels),
-            volume.geometry.reoriented(transform),
-            self.spacing_mm,
-            resampling=self.resampling,
+        resampled, geometry = on_model_grid(
+            volume, self.orientation, self.spacing_mm, resampling=self.resampling
         )
         hounsfield, inside, geometry = self._fit(resampled, geometry)
         return ModelInput(window_channels(hounsfield, self.windows_hu), geometry, inside)

@@ -1,0 +1,1 @@
+"""Archives of different layout to manifest entries; each file knows one layout."""
