@@ -39,7 +39,8 @@ format: setup  ## put the code into the house format
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix-only src tests benchmarks
 
-smoke: setup  ## two steps of every training recipe
+smoke: setup  ## a training of seconds from every recipe
+	@rm -rf runs/smoke
 	@for recipe in training/*/smoke.toml; do \
 	  $(BIN)/napari-ctclip-train $$(basename $$(dirname $$recipe)) --recipe $$recipe \
 	    --out runs/smoke/$$(basename $$(dirname $$recipe)) || exit 1; done

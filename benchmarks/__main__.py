@@ -9,7 +9,17 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 
-from benchmarks import cold_start, encoding, prompts, random_crops, reading, reports, slices, window
+from benchmarks import (
+    cold_start,
+    encoding,
+    fvlm_step,
+    prompts,
+    random_crops,
+    reading,
+    reports,
+    slices,
+    window,
+)
 from benchmarks.scan import large_study
 
 
@@ -31,6 +41,7 @@ def main() -> None:
         lambda: random_crops.run(study),
         lambda: prompts.run(study),
         lambda: window.run(study),
+        fvlm_step.run,
     )
     for part in parts:
         for name, value in part().items():

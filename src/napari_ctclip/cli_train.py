@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from napari_ctclip import cli_prepare, cli_reports
+from napari_ctclip import cli_methods, cli_prepare, cli_reports
+from napari_ctclip.cli_methods import recipe_file
 from napari_ctclip.core.errors import CtClipError
 
 __all__ = ["app", "main"]
@@ -23,7 +24,12 @@ app = typer.Typer(
 cli_reports.register(app)
 app.command()(cli_prepare.prepare)
 
-_METHODS = {"starter": "the bundled 3D model, trained on simulated chest CT"}
+cli_methods.register(app)
+
+_METHODS = {
+    "starter": "the bundled 3D model, trained on simulated chest CT",
+    **cli_methods.METHOD_SUMMARIES,
+}
 
 _STARTER_TOKEN_ML = 0.064  # a cube of 4 mm
 
@@ -42,7 +48,7 @@ def _list(
 ) -> None:
     if listed:
         for name, what in _METHODS.items():
-            typer.echo(f"{name}  {what}")
+            typer.echo(f"{name:17s} {what}")
         raise typer.Exit
 
 
@@ -101,15 +107,6 @@ def calibrate_starter(
     seeds = range(VALIDATION_SEED, VALIDATION_SEED + studies)
     calibration = calibrate_checkpoint(folder, seeds, cache=out, tokens=_readout_tokens())
     typer.echo(f"slope {calibration.slope:.3f}, intercept {calibration.intercept:.3f}")
-
-
-def recipe_file(method: str) -> Path:
-    """Return the shipped recipe of a method: beside the package, or in the source tree."""
-    package = Path(__file__).parent
-    for folder in (package / "recipes", package.parents[1] / "training"):
-        if (folder / method / "recipe.toml").is_file():
-            return folder / method / "recipe.toml"
-    raise CtClipError(f"the recipe of {method!r} is not installed; pass one with --recipe")
 
 
 def _readout_tokens() -> int:

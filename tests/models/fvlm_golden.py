@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.vit3d import VisionTransformer3d
-from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyBatch
+from napari_ctclip.pretraining.captions import read_caption
+from napari_ctclip.pretraining.samples import StudyBatch
 
 DATA = Path(__file__).parents[1] / "data"
 PATCH = (16, 16, 32)
@@ -46,7 +47,7 @@ class GoldenCase:
     """One golden file: the model with its weights, the batch, and the numbers to meet."""
 
     model: GivenFeatures
-    batch: AnatomyBatch
+    batch: StudyBatch
     arrays: dict[str, Any]
 
 
@@ -72,8 +73,11 @@ def golden_case(number: int) -> GoldenCase:
     levels = torch.from_numpy(arrays["levels"]).transpose(2, 3).unflatten(3, grid)
     model.features = FeatureMap(tuple(levels))
     masks = torch.stack([seg == label for label in range(1, 5)], dim=1)
-    captions = arrays["captions"].T.tolist()  # patients x organs
-    return GoldenCase(model, AnatomyBatch(torch.zeros(6, 1, 1, 1, 1), masks, captions), arrays)
+    captions = tuple(
+        tuple(read_caption(text, organ) for text, organ in zip(row, FVLM_ANATOMIES, strict=True))
+        for row in arrays["captions"].T.tolist()  # patients x organs
+    )
+    return GoldenCase(model, StudyBatch(torch.zeros(6, 1, 1, 1, 1), masks, captions), arrays)
 
 
 def _load(model: FVLM, arrays: dict[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_ctclip.pretraining.losses import contrastive_loss
+from napari_ctclip.pretraining.losses import contrastive_loss, sigmoid_loss
 
 
 @pytest.fixture
@@ -25,6 +25,23 @@ def test_identity_targets_give_the_loss_of_open_clip():
     expected = ClipLoss()(image, text, torch.tensor(14.3))
     ours = contrastive_loss(image @ text.T, torch.eye(7), 14.3)
     assert torch.allclose(ours, expected, rtol=1e-6)
+
+
+def test_sigmoid_loss_is_that_of_open_clip():
+    from open_clip.loss import SigLipLoss
+
+    image, text = (functional.normalize(torch.randn(7, 16), dim=-1) for _ in range(2))
+    scale, bias = torch.tensor(9.0), torch.tensor(-10.0)
+    expected = SigLipLoss()(image, text, scale, bias)
+    ours = sigmoid_loss(image @ text.T, torch.eye(7), scale, bias=bias)
+    assert torch.allclose(ours, expected, rtol=1e-6)
+
+
+def test_a_negative_that_is_none_leaves_the_scale_a_finite_gradient(similarity):
+    scale = torch.tensor(5.0, requires_grad=True)
+    negatives = torch.tensor([[0.1, -torch.inf]] * 6)
+    contrastive_loss(similarity, torch.eye(6), scale, negatives=negatives).backward()
+    assert torch.isfinite(scale.grad)
 
 
 def test_rows_compete_only_inside_their_group(similarity):

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+from napari_ctclip.models.text_buckets import in_length_buckets, padded
 
 __all__ = ["CXR_BERT", "BertTextEncoder", "cached_text_encoder_folder"]
 
@@ -97,17 +99,20 @@ class BertTextEncoder(nn.Module):
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return (T, embedding_width): the last hidden state of each text's first piece.
 
+        Texts of similar length are encoded together, so that little is computed on padding.
+
         Raises
         ------
         DataError
             If a text is empty.
         """
-        ids, real = self.tokenize(texts)
-        device = next(self.bert.parameters()).device
-        states: Tensor = self.bert(
-            input_ids=ids.to(device), attention_mask=real.to(device)
-        ).last_hidden_state
-        return states[:, 0]
+        rows = self._pieces(texts)
+        return in_length_buckets(rows, lambda ids, real: self._states(ids, real)[:, 0])
+
+    def encode_words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return a vector for each piece (T, L, embedding_width), and which are real (T, L)."""
+        ids, real = padded(self._pieces(texts))
+        return self._states(ids, real), real.to(next(self.bert.parameters()).device)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return piece numbers (T, L), and 1 where there is a piece and not padding (T, L).
@@ -117,16 +122,22 @@ class BertTextEncoder(nn.Module):
         DataError
             If a text is empty.
         """
+        ids, real = padded(self._pieces(texts))
+        return ids, real.to(torch.long)
+
+    def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
         if any(not text.strip() for text in texts):
             raise DataError("a text to embed is empty; expected at least one word")
-        pieces = self.tokenizer(
-            list(texts),
-            padding=True,
-            truncation=True,
-            max_length=self.max_pieces,
-            return_tensors="pt",
-        )
-        return pieces["input_ids"], pieces["attention_mask"]
+        pieces = self.tokenizer(list(texts), truncation=True, max_length=self.max_pieces)
+        rows: list[list[int]] = pieces["input_ids"]
+        return rows
+
+    def _states(self, ids: Tensor, real: Tensor) -> Tensor:
+        device = next(self.bert.parameters()).device
+        # without padding there is nothing to mask, and attention takes its fastest path
+        mask = None if bool(real.all()) else real.to(device, torch.long)
+        states: Tensor = self.bert(input_ids=ids.to(device), attention_mask=mask).last_hidden_state
+        return states
 
 
 def cached_text_encoder_folder(name: str = CXR_BERT) -> Path | None:

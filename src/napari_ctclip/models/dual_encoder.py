@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.image_encoders import ResidualPyramid3d
 from napari_ctclip.models.interface import (
     Calibration,
     EncodingWindows,
@@ -20,7 +19,6 @@ from napari_ctclip.models.interface import (
 )
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.models.precision import bf16_is_fast
-from napari_ctclip.models.text_encoders import WordPieceTransformer
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["DualEncoder"]
@@ -33,10 +31,10 @@ class DualEncoder(nn.Module):
 
     Parameters
     ----------
-    image_encoder : ResidualPyramid3d
-        Image (B, C, D, H, W) to token features.
-    text_encoder : WordPieceTransformer
-        Texts to vectors.
+    image_encoder : nn.Module
+        Image (B, C, D, H, W) to token features: a ``ResidualPyramid3d`` or a ``TokenVit3d``.
+    text_encoder : nn.Module
+        Texts to vectors: a ``WordPieceTransformer`` or a ``BertTextEncoder``.
     name : str
         What the user calls it.
     preprocessing : Preprocessing
@@ -49,6 +47,11 @@ class DualEncoder(nn.Module):
         Findings the model was trained to know.
     calibration : Calibration or None
         From region scores to probabilities.
+    unit_tokens : bool
+        Whether tokens have unit norm before they are averaged into a region or the whole. False is
+        CT-GLIP's average of features, whose long tokens count for more.
+    logit_bias : float or None
+        Where a sigmoid loss starts its bias; None for a model without one.
     """
 
     region_readout: Literal["dense", "regions"] = "dense"
@@ -57,8 +60,8 @@ class DualEncoder(nn.Module):
 
     def __init__(
         self,
-        image_encoder: ResidualPyramid3d,
-        text_encoder: WordPieceTransformer,
+        image_encoder: Any,
+        text_encoder: Any,
         *,
         name: str,
         preprocessing: Preprocessing,
@@ -66,6 +69,8 @@ class DualEncoder(nn.Module):
         background_prompts: Sequence[str] = (),
         suggested_prompts: Sequence[str] = (),
         calibration: Calibration | None = None,
+        unit_tokens: bool = True,
+        logit_bias: float | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
@@ -73,6 +78,10 @@ class DualEncoder(nn.Module):
         self.image_projection = nn.Conv3d(image_encoder.token_width, embedding_width, 1)
         self.text_projection = nn.Linear(text_encoder.embedding_width, embedding_width, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(2.7))  # exp(2.7) = 15
+        self.logit_bias = None if logit_bias is None else nn.Parameter(torch.tensor(logit_bias))
+        self.unit_tokens = unit_tokens
+        # a training that brings its own autocast switches this one off
+        self.own_autocast = True
         self.name = name
         self.preprocessing = preprocessing
         self.embedding_width = embedding_width
@@ -85,8 +94,8 @@ class DualEncoder(nn.Module):
     @property
     def patch_size(self) -> tuple[int, int, int]:
         """Voxels (z, y, x) behind one token."""
-        stride = self.image_encoder.stride
-        return stride, stride, stride
+        z, y, x = self.image_encoder.patch_size
+        return z, y, x
 
     def weights_hash(self) -> str:
         """Return the hash of the folder the model was loaded from.
@@ -113,19 +122,21 @@ class DualEncoder(nn.Module):
         """
         multiple, channels = self.image_encoder.multiple_of, len(self.preprocessing.windows_hu)
         fits = image.ndim == 5 and image.shape[1] == channels
-        if not fits or any(n % multiple for n in image.shape[2:]):
+        if not fits or any(n % m for n, m in zip(image.shape[2:], multiple, strict=True)):
             raise CtClipError(
                 f"model {self.name!r} expected an image (B, {channels}, D, H, W) with D, H, W "
                 f"divisible by {multiple}, got {tuple(image.shape)}; "
                 "prepare the scan with model.preprocessing.prepare"
             )
+        if not self.own_autocast:
+            return FeatureMap((self.image_encoder(image),))
         fast = bf16_is_fast(image.device)
         with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
             return FeatureMap((self.image_encoder(image),))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
-        if torch.is_grad_enabled() and self.training:
+        if self.training:
             return self.project_text(self.text_encoder.encode(texts))
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
         if new:
@@ -148,22 +159,31 @@ class DualEncoder(nn.Module):
 
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
         """Return (B, E, d, h, w), unit norm along E; the same for every anatomy."""
-        tokens = features.levels[-1]
-        with torch.autocast(tokens.device.type, enabled=False):
-            return functional.normalize(
-                self.image_projection(functional.relu(tokens.float())), dim=1
-            )
+        return functional.normalize(self._projected(features), dim=1)
 
     def embed_global(self, features: FeatureMap) -> Tensor:
         """Return (B, E), unit norm: the mean of all tokens."""
-        return functional.normalize(self.embed_dense(features).flatten(2).mean(dim=2), dim=-1)
+        return functional.normalize(self._pooled(features).flatten(2).mean(dim=2), dim=-1)
 
     def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
         """Return the mean token of each of the masks (B, R, D, H, W) bool."""
         regions = masks_to_tokens(masks, self.patch_size)
-        return RegionEmbeddings(*masked_mean(self.embed_dense(features), regions))
+        return RegionEmbeddings(*masked_mean(self._pooled(features), regions))
 
     def train(self, mode: bool = True) -> DualEncoder:
         """Switch between training and inference; weights may change, so texts are forgotten."""
         self._texts.clear()
         return super().train(mode)
+
+    def _pooled(self, features: FeatureMap) -> Tensor:
+        """Return the tokens (B, E, d, h, w) that are averaged."""
+        return self.embed_dense(features) if self.unit_tokens else self._projected(features)
+
+    def _projected(self, features: FeatureMap) -> Tensor:
+        tokens = features.levels[-1]
+        with torch.autocast(tokens.device.type, enabled=False):
+            tokens = tokens.float()
+            if self.image_encoder.final_activation:
+                tokens = functional.relu(tokens)
+            projected: Tensor = self.image_projection(tokens)
+            return projected

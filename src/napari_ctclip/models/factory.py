@@ -62,7 +62,10 @@ def load_model(
     from napari_ctclip.models.checkpoint import load_checkpoint
     from napari_ctclip.models.colipri_checkpoint import is_colipri_folder, load_colipri
     from napari_ctclip.models.fvlm_checkpoint import is_fvlm_folder, load_fvlm
+    from napari_ctclip.models.trained_folder import is_trained_folder, load_trained
 
+    if is_trained_folder(folder):
+        return load_trained(folder).to(device)
     if is_fvlm_folder(folder):
         return load_fvlm(folder).to(device)
     if is_colipri_folder(folder):

@@ -83,8 +83,9 @@ class ResidualPyramid3d(nn.Module):
     He et al. 2016 (pre-activation residual blocks); Lin et al. 2017 (feature pyramid), section 3.
     """
 
-    stride = 2
-    multiple_of = 16
+    patch_size = (2, 2, 2)
+    multiple_of = (16, 16, 16)
+    final_activation = True  # pre-activation: whatever reads the tokens rectifies them first
 
     def __init__(
         self,

@@ -79,10 +79,8 @@ class WordPieceTransformer(nn.Module):
     def forward(self, ids: Tensor, real: Tensor) -> Tensor:
         """Return (T, embedding_width), not normalised, of tokenised texts."""
         words = self.words(ids)
-        x = self.widen(words) + self.positions[: ids.shape[1]]
-        for block in self.blocks:
-            x = block(x, real)
-        mean = _masked_mean(self.norm(x), real, torch.ones_like(real, dtype=x.dtype))
+        x = self._contextual(words, real)
+        mean = _masked_mean(x, real, torch.ones_like(real, dtype=x.dtype))
         bag = _masked_mean(words, real, self.word_weight(ids).squeeze(-1).exp())
         out: Tensor = self.out(mean) + self.bag(bag)
         return out
@@ -93,6 +91,19 @@ class WordPieceTransformer(nn.Module):
         device = self.positions.device
         out: Tensor = self(ids.to(device), real.to(device))
         return out
+
+    def encode_words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return a vector for each piece (T, L, embedding_width), and which are real (T, L)."""
+        ids, real = (t.to(self.positions.device) for t in self.tokenize(texts))
+        words = self.words(ids)
+        return self.out(self._contextual(words, real)) + self.bag(words), real
+
+    def _contextual(self, words: Tensor, real: Tensor) -> Tensor:
+        x = self.widen(words) + self.positions[: words.shape[1]]
+        for block in self.blocks:
+            x = block(x, real)
+        normed: Tensor = self.norm(x)
+        return normed
 
 
 def load_tokenizer(path: Path | str) -> Any:

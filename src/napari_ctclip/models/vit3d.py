@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
 
-__all__ = ["VisionTransformer3d"]
+__all__ = ["TokenVit3d", "TransformerBlock", "VisionTransformer3d"]
 
 
 class VisionTransformer3d(nn.Module):
@@ -57,7 +57,9 @@ class VisionTransformer3d(nn.Module):
         self.depth, self.heads, self.mlp_width = depth, heads, mlp_width
         self.position_grid, self.level_blocks = position_grid, tuple(level_blocks)
         self.patch_embedding = _PatchEmbedding(in_channels, width, patch_size, position_grid)
-        self.blocks = nn.ModuleList(_Block(width, heads, mlp_width, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            TransformerBlock(width, heads, mlp_width, dropout) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
@@ -69,14 +71,7 @@ class VisionTransformer3d(nn.Module):
         CtClipError
             If the channels differ or an axis is no multiple of the patch.
         """
-        sizes = image.shape[2:]
-        fits = image.ndim == 5 and image.shape[1] == self.in_channels
-        if not fits or any(n % p for n, p in zip(sizes, self.patch_size, strict=True)):
-            raise CtClipError(
-                f"expected an image (B, {self.in_channels}, D, H, W) with D, H, W multiples of "
-                f"{self.patch_size}, got {tuple(image.shape)}; prepare the scan with "
-                "model.preprocessing.prepare"
-            )
+        self._check(image)
         x, grid = self.patch_embedding(image)
         x = self.dropout(x)
         levels = []
@@ -85,6 +80,60 @@ class VisionTransformer3d(nn.Module):
             if number in self.level_blocks:
                 levels.append(_as_map(x, grid))
         return (*levels, _as_map(self.norm(x), grid))
+
+    def _check(self, image: Tensor) -> None:
+        sizes = image.shape[2:]
+        fits = image.ndim == 5 and image.shape[1] == self.in_channels
+        if not fits or any(n % p for n, p in zip(sizes, self.patch_size, strict=True)):
+            raise CtClipError(
+                f"expected an image (B, {self.in_channels}, D, H, W) with D, H, W multiples of "
+                f"{self.patch_size}, got {tuple(image.shape)}; prepare the scan with "
+                "model.preprocessing.prepare"
+            )
+
+
+class TokenVit3d(VisionTransformer3d):
+    """The same transformer, giving its last token map only: the image encoder of a dual encoder."""
+
+    final_activation = False
+
+    @property
+    def token_width(self) -> int:
+        """Channels of a token."""
+        return self.width
+
+    @property
+    def multiple_of(self) -> tuple[int, int, int]:
+        """What the axes of an image must be multiples of."""
+        return self.patch_size
+
+    def forward(self, image: Tensor) -> Tensor:  # type: ignore[override]
+        """Return tokens (B, width, d, h, w) of an image (B, C, D, H, W)."""
+        tokens: Tensor = super().forward(image)[-1]
+        return tokens
+
+    def attended(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, width, d, h, w) and how much each is attended to (B, 1, d, h, w).
+
+        Attention rolled out through the blocks, ``prod_l (A_l + I) / 2``, heads averaged. Ours: the
+        transformer has no class token, so the mean over all tokens takes its row.
+
+        References
+        ----------
+        Abnar and Zuidema 2020 (attention rollout, arXiv 2005.00928), section 3.
+        """
+        self._check(image)
+        x, grid = self.patch_embedding(image)
+        x = self.dropout(x)
+        flow = x.new_full((x.shape[0], 1, x.shape[1]), 1.0 / x.shape[1])
+        maps = []
+        for block in self.blocks:
+            assert isinstance(block, TransformerBlock)
+            maps.append(block.attn.weights(block.norm1(x)).mean(dim=1))
+            x = block(x)
+        for attention in reversed(maps):  # from the output back to the patches
+            flow = (flow @ attention + flow) / 2
+        return _as_map(self.norm(x), grid), _as_map(flow.transpose(1, 2), grid)
 
 
 class _PatchEmbedding(nn.Module):
@@ -116,7 +165,7 @@ class _PatchEmbedding(nn.Module):
         return resized.flatten(2).transpose(1, 2)
 
 
-class _Block(nn.Module):
+class TransformerBlock(nn.Module):
     """x + attention(norm(x)), then x + perceptron(norm(x))."""
 
     def __init__(self, width: int, heads: int, mlp_width: int, dropout: float) -> None:
@@ -142,13 +191,23 @@ class _SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, L, width) of tokens (B, L, width)."""
-        B, L, width = x.shape
-        qkv = self.qkv(x).view(B, L, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k, v = self._split(x)
         drop = self.dropout.p if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(q, k, v, dropout_p=drop)
         out: Tensor = self.dropout(self.out_proj(mixed.transpose(1, 2).flatten(2)))
         return out
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Return who looks at whom (B, heads, L, L); rows sum to 1."""
+        q, k, _ = self._split(x)
+        weights: Tensor = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
+        return weights
+
+    def _split(self, x: Tensor) -> Tensor:
+        """Return queries, keys, values (3, B, heads, L, width / heads)."""
+        B, L, width = x.shape
+        qkv: Tensor = self.qkv(x).view(B, L, 3, self.heads, width // self.heads)
+        return qkv.permute(2, 0, 3, 1, 4)
 
 
 class _Perceptron(nn.Module):

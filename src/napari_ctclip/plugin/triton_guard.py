@@ -12,12 +12,12 @@ _MESA = ("libLLVM", "libgallium", "swrast_dri")
 
 
 def keep_triton_out() -> None:
-    """Make Triton look uninstalled where Mesa draws the window (software OpenGL, most open drivers).
+    """Make Triton look uninstalled where Mesa draws the window, as in software OpenGL.
 
-    PyTorch imports Triton as soon as it is asked for its compiler, and torchvision, hence open_clip,
-    asks. Its LLVM beside Mesa's ends the process (segmentation fault while the module is loaded;
-    Triton 3, Mesa 22.3). Inference here compiles nothing, so nothing is lost. Where Triton is loaded
-    already, or OpenGL comes from elsewhere, nothing is changed.
+    PyTorch imports Triton once its compiler is asked for, and torchvision, hence open_clip, asks.
+    Its LLVM beside Mesa's ends the process: a segmentation fault while the module is loaded
+    (Triton 3, Mesa 22.3). Inference here compiles nothing, so nothing is lost. Where Triton is
+    loaded already, or OpenGL comes from elsewhere, nothing is changed.
     """
     if "triton" in sys.modules or not _MAPS.exists():
         return

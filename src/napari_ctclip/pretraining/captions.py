@@ -19,10 +19,14 @@ class OrganCaption:
         What the text encoder sees.
     normal : bool
         Whether the report's impression leaves the anatomy out.
+    abnormalities : frozenset of str
+        Names of the abnormalities it tells of, where they are known: no text about one of them is
+        a negative of this one.
     """
 
     text: str
     normal: bool
+    abnormalities: frozenset[str] = frozenset()
 
 
 def organ_caption(anatomy: str, *, findings: str = "", impression: str = "") -> str:

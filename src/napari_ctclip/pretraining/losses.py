@@ -1,4 +1,4 @@
-"""The one contrastive loss: soft targets, groups and extra negatives in a single expression."""
+"""The one contrastive loss: soft targets, groups and extra negatives; and its sigmoid sister."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["Reduction", "contrastive_loss"]
+__all__ = ["Reduction", "contrastive_loss", "sigmoid_loss"]
 
 Reduction = Literal["mean", "group_sum"]
 
@@ -65,13 +66,43 @@ def contrastive_loss(
     same = group[:, None] == group[None, :]
     logits = (scale * similarity).masked_fill(~same, -torch.inf)
     targets = targets * same
-    extra = None if negatives is None else scale * negatives
+    extra = None if negatives is None else _scaled(negatives, scale)
     rows = _soft_cross_entropy(logits, targets, extra) + _soft_cross_entropy(logits.T, targets.T)
     rows = rows / 2
     if reduction == "mean":
         return rows.mean()
     members = same.sum(dim=1).to(rows.dtype)
     return (rows / members).sum()
+
+
+def sigmoid_loss(
+    similarity: Tensor, targets: Tensor, scale: Tensor | float, *, bias: Tensor | float
+) -> Tensor:
+    """Return the mean over images of the summed binary cross-entropy of their texts.
+
+    Parameters
+    ----------
+    similarity : Tensor (N, N)
+        Cosines of image i and text j.
+    targets : Tensor (N, N)
+        1 for a pair that belongs together, 0 for one that does not.
+    scale, bias : Tensor or float
+        The logit of a pair is ``scale * similarity + bias``.
+
+    References
+    ----------
+    Zhai et al. 2023 (SigLIP), section 3.2, algorithm 1.
+    """
+    logits = scale * similarity + bias
+    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(
+        similarity
+    )
+
+
+def _scaled(negatives: Tensor, scale: Tensor | float) -> Tensor:
+    """Return the product, -inf staying: plainly, the scale's gradient there would be 0 * -inf."""
+    none = negatives == -torch.inf
+    return (scale * negatives.masked_fill(none, 0.0)).masked_fill(none, -torch.inf)
 
 
 def _soft_cross_entropy(logits: Tensor, targets: Tensor, extra: Tensor | None = None) -> Tensor:

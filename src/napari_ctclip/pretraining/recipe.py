@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_ctclip.core.errors import DataError
 
-__all__ = ["Recipe", "load_recipe"]
+__all__ = ["Recipe", "Table", "load_recipe", "read_recipe", "told_mistakes"]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of a recipe: no other keys, no changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelTable(_Table):
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+class ModelTable(Table):
     """Architecture and what the model sees."""
 
     embedding_width: int = 64
@@ -27,14 +33,14 @@ class ModelTable(_Table):
     text: dict[str, Any] = Field(default_factory=dict)
 
 
-class TextTable(_Table):
+class TextTable(Table):
     """Distillation of the text encoder."""
 
     corpus: int = 40_000
     steps: int = 1500
 
 
-class DataTable(_Table):
+class DataTable(Table):
     """Simulated studies and crops."""
 
     studies: int = 150
@@ -45,7 +51,7 @@ class DataTable(_Table):
     wide_every: int = 3  # every so many steps sees wide crops; 0 for none
 
 
-class TrainingTable(_Table):
+class TrainingTable(Table):
     """Optimisation."""
 
     steps: int = 2400
@@ -58,7 +64,7 @@ class TrainingTable(_Table):
     seed: int = 0
 
 
-class ObjectiveTable(_Table):
+class ObjectiveTable(Table):
     """Arguments of the token-grounding objective."""
 
     wordings: int = 2
@@ -67,7 +73,7 @@ class ObjectiveTable(_Table):
     region_weight: float = 0.4
 
 
-class Recipe(_Table):
+class Recipe(Table):
     """A whole training."""
 
     model: ModelTable
@@ -78,27 +84,64 @@ class Recipe(_Table):
 
 
 def load_recipe(file: Path, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe of the bundled model; see :func:`read_recipe`."""
+    return read_recipe(file, Recipe, overrides=overrides)
+
+
+def read_recipe(file: Path, kind: type[_Kind], *, overrides: Sequence[str] = ()) -> _Kind:
     """Return the recipe of a TOML file.
 
     Parameters
     ----------
     file : Path
         The recipe.
+    kind : type
+        What it describes.
     overrides : sequence of str
         ``table.key=value`` each, the value as TOML writes it: ``training.steps=200``.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or a key is unknown or of the wrong kind.
+        If the file cannot be read, or a key is unknown (the nearest right one is named) or of the
+        wrong kind.
     """
     try:
         table = tomllib.loads(file.read_text("utf-8"))
-        for override in overrides:
-            _override(table, override)
-        return Recipe.model_validate(table)
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise DataError(f"{file}: the recipe cannot be used: {error}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{file}: the recipe cannot be read: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        raise DataError(f"{file}: {told_mistakes(error, kind)}") from error
+
+
+def told_mistakes(error: ValidationError, kind: type[BaseModel], *, prefix: str = "") -> str:
+    """Return what is wrong with a recipe, key by key, on one line."""
+    told = []
+    for mistake in error.errors():
+        path = [str(part) for part in mistake["loc"]]
+        key = ".".join([*([prefix] if prefix else []), *path])
+        if mistake["type"] == "extra_forbidden":
+            known = list(_table_at(kind, path[:-1]).model_fields)
+            near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+            told.append(f"unknown key {key!r}; {hint}")
+        elif mistake["type"] == "missing":
+            told.append(f"{key!r} is missing")
+        else:
+            told.append(f"{key!r}: {mistake['msg'].lower()}, got {mistake['input']!r}")
+    return "; ".join(told)
+
+
+def _table_at(kind: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    for part in path:
+        annotation = kind.model_fields[part].annotation
+        assert isinstance(annotation, type)
+        kind = annotation
+    return kind
 
 
 def _override(table: dict[str, Any], text: str) -> None:
@@ -108,6 +151,8 @@ def _override(table: dict[str, Any], text: str) -> None:
     *parents, last = key.strip().split(".")
     for parent in parents:
         table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise DataError(f"{key.strip()!r}: {parent!r} is a value, not a table of the recipe")
     try:
         table[last] = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -156,8 +156,8 @@ def _log(
     scale: Tensor,
     seconds: float,
 ) -> None:
-    row = {"step": step, **{name: round(float(term), 4) for name, term in terms.items()}}
-    row |= {"gradient_norm": round(float(norm), 3), "scale": round(float(scale.exp()), 2)}
+    row = {"step": step, **{name: round(float(term.detach()), 4) for name, term in terms.items()}}
+    row |= {"gradient_norm": round(float(norm), 3), "scale": round(float(scale.detach().exp()), 2)}
     row["seconds"] = round(seconds, 1)
     file = out / "metrics.csv"
     new = not file.exists()

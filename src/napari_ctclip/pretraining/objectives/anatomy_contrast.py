@@ -2,139 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
 
-from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.organ_query import intact_organs
-from napari_ctclip.pretraining.captions import OrganCaption, read_caption
+from napari_ctclip.pretraining.companions import MomentumText, TwinModels
 from napari_ctclip.pretraining.losses import contrastive_loss
-from napari_ctclip.pretraining.targets import PairCalibration, anatomy_targets
+from napari_ctclip.pretraining.objectives.objective import (
+    Objective,
+    Options,
+    Rows,
+    Setting,
+    scale_rows,
+)
+from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
+from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.pretraining.targets import (
+    PairCalibration,
+    anatomy_targets,
+    momentum_targets,
+    partner_targets,
+)
 
-__all__ = ["AnatomyBatch", "AnatomyContrast", "anatomy_loss"]
+__all__ = ["AnatomyContrast", "AnatomyContrastOptions"]
+
+Calibration = Literal["none", "normal-pairs", "co-teaching", "momentum-text"]
+"""How false negatives are mended; each one after ``none`` adds to ``normal-pairs``."""
 
 
-@dataclass(frozen=True)
-class AnatomyBatch:
-    """Crops with their anatomies and what is said of each.
+class AnatomyContrastOptions(Options):
+    """The ``[objective]`` table of fVLM.
 
     Attributes
     ----------
-    images : Tensor (B, C, D, H, W) float32
-        Prepared crops.
-    masks : Tensor (B, R, D, H, W) bool
-        One mask an anatomy, in the model's order.
-    captions : sequence of sequence of str, B x R
-        As ``captions.organ_caption`` makes them.
+    calibration : {"none", "normal-pairs", "co-teaching", "momentum-text"}
+        ``normal-pairs`` is what fVLM released, ``co-teaching`` what its paper adds,
+        ``momentum-text`` what its successor has instead.
+    partner_share : float
+        Of the partner's opinion in co-teaching.
+    warm_up : int
+        Steps with ``normal-pairs`` before the other two begin. Ours.
+    interval : int
+        Steps until the two models of co-teaching change roles. Ours.
+    momentum : float
+        Of the slow text encoder.
     """
 
-    images: Tensor
-    masks: Tensor
-    captions: Sequence[Sequence[str]]
+    calibration: Calibration = "normal-pairs"
+    partner_share: float = Field(default=0.5, ge=0, le=1)
+    warm_up: int = Field(default=0, ge=0)
+    interval: int = Field(default=1, ge=1)
+    momentum: float = Field(default=0.995, ge=0, lt=1)
 
 
-class AnatomyContrast:
-    """Objective of fVLM, as its release trains it.
+class AnatomyContrast(Objective):
+    """Objective of fVLM.
 
     Anatomies cut by the crop are left out; the rest compete with the same anatomy of the other
-    patients only. Equal texts are encoded once (ours: the release encodes each).
-
-    Parameters
-    ----------
-    calibration : {"normal-pairs", "none"}
-        How false negatives are mended, see ``targets.anatomy_targets``.
+    patients only. An anatomy adds nothing if none of its samples is abnormal, or if all of them are
+    each other's positives: there is nothing to tell apart. Equal texts are encoded once (ours: the
+    release encodes each).
 
     References
     ----------
     Shui et al. 2025 (arXiv 2501.14548), section 3.
     """
 
-    def __init__(self, *, calibration: PairCalibration = "normal-pairs") -> None:
-        self.calibration = calibration
+    options_type = AnatomyContrastOptions
 
-    def __call__(self, model: FVLM, batch: AnatomyBatch) -> dict[str, Tensor]:
-        """Return the named terms; their sum is the loss.
+    def __init__(
+        self,
+        options: AnatomyContrastOptions | None = None,
+        setting: Setting | None = None,
+    ) -> None:
+        super().__init__(options or AnatomyContrastOptions(), setting or Setting(()))
+        self._soft = False
+
+    # --- companions -------------------------------------------------------------------------------
+
+    def module(self, model: nn.Module, make_another: Callable[[], nn.Module]) -> nn.Module:
+        """Return the model, with its partner or its slow text encoder where it has one."""
+        if self.options.calibration == "co-teaching":
+            return TwinModels(model, make_another(), interval=self.options.interval)
+        if self.options.calibration == "momentum-text":
+            return MomentumText(model, momentum=self.options.momentum)
+        return model
+
+    def model_of(self, module: nn.Module) -> nn.Module:
+        """Return the model to keep; of two that taught each other the first (ours)."""
+        if isinstance(module, TwinModels):
+            return module.first
+        return module.model if isinstance(module, MomentumText) else module
+
+    def start_step(self, module: nn.Module, step: int) -> None:
+        """Give out roles; soft targets begin after the warm-up."""
+        self._soft = step >= self.options.warm_up
+        if isinstance(module, TwinModels):
+            module.take_turns(step)
+
+    def end_step(self, module: nn.Module) -> None:
+        """Let the slow text encoder follow."""
+        if isinstance(module, MomentumText):
+            module.follow()
+
+    # --- the two halves ---------------------------------------------------------------------------
+
+    def embed(self, model: Any, batch: StudyBatch) -> Rows:
+        """Return image and text vectors of each anatomy (B, R, E), and what is known of it.
 
         Raises
         ------
         DataError
             If there is not one caption an anatomy and crop.
         """
-        B, R = batch.masks.shape[:2]
-        if len(batch.captions) != B or any(len(row) != R for row in batch.captions):
-            raise DataError(
-                f"expected {B} x {R} captions, one a crop and anatomy, got "
-                f"{len(batch.captions)} x {sorted({len(row) for row in batch.captions})}"
-            )
-        regions = model.embed_regions(model.encode_image(batch.images), batch.masks)
-        usable = intact_organs(batch.masks) & regions.present
-        crop, anatomy = usable.nonzero(as_tuple=True)
-        captions = [
-            read_caption(batch.captions[b][r], model.anatomies[r])
-            for b, r in zip(crop.tolist(), anatomy.tolist(), strict=True)
-        ]
-        if not captions:
-            return {"anatomy_contrast": regions.vectors.sum() * 0.0}
-        loss = anatomy_loss(
-            regions.vectors[crop, anatomy],
-            _embed_once(model, [caption.text for caption in captions]),
-            model.logit_scale.exp(),
-            anatomy=anatomy,
-            captions=captions,
-            calibration=self.calibration,
+        learner: Any = model.learner if isinstance(model, TwinModels) else self.model_of(model)
+        rows = organ_wordings(batch)
+        regions = learner.embed_regions(learner.encode_image(batch.images), batch.masks)
+        rows["usable"] &= intact_organs(batch.masks) & regions.present
+        rows["image"] = regions.vectors
+        rows["text"] = embed_once(learner.embed_text, batch, rows["usable"])
+        rows["scale"] = scale_rows(learner, len(batch))
+        if self._soft and not isinstance(model, type(learner)):
+            rows |= _opinions(model, batch, rows["usable"])
+        return rows
+
+    def loss(self, rows: Rows) -> dict[str, Tensor]:
+        """Return the sum over anatomies of the contrast between images and texts."""
+        usable, R = rows["usable"], rows["usable"].shape[1]
+        anatomy = torch.arange(R, device=usable.device).expand_as(usable)[usable]
+        normal, scale = rows["normal"][usable], rows["scale"].mean()
+        images, texts = rows["image"][usable], rows["text"][usable]
+        known: PairCalibration = "none" if self.options.calibration == "none" else "normal-pairs"
+        targets = anatomy_targets(
+            rows["wording"][usable], normal, anatomy=anatomy, calibration=known
         )
-        return {"anatomy_contrast": loss}
+        keep = _tells_apart(targets, normal, anatomy)
+        if not keep.any():
+            return {"anatomy_contrast": (rows["image"].sum() + rows["text"].sum()) * 0.0}
+        if "partner_image" in rows:
+            logits = scale.detach() * rows["partner_image"][usable] @ rows["partner_text"][usable].T
+            targets = partner_targets(
+                targets,
+                logits,
+                normal=normal,
+                anatomy=anatomy,
+                partner_share=self.options.partner_share,
+            )
+        if "slow_text" in rows:
+            slow = rows["slow_text"][usable]
+            logits = scale.detach() * slow @ slow.T
+            targets = momentum_targets(targets, logits, normal=normal, anatomy=anatomy)
+        return {
+            "anatomy_contrast": contrastive_loss(
+                images[keep] @ texts[keep].T,
+                targets[keep][:, keep],
+                scale,
+                group=anatomy[keep],
+                reduction="group_sum",
+            )
+        }
 
 
-def anatomy_loss(
-    images: Tensor,
-    texts: Tensor,
-    scale: Tensor,
-    *,
-    anatomy: Tensor,
-    captions: Sequence[OrganCaption],
-    calibration: PairCalibration = "normal-pairs",
-) -> Tensor:
-    """Return the sum over anatomies of the contrast between their samples' images and texts.
+@torch.no_grad()
+def _opinions(model: Any, batch: StudyBatch, usable: Tensor) -> Rows:
+    """Return what the partner, or the slow text encoder, makes of the batch."""
+    if isinstance(model, MomentumText):
 
-    An anatomy adds nothing if none of its samples is abnormal, or if all of them are each other's
-    positives: there is nothing to tell apart.
+        def slow(texts: list[str]) -> Tensor:
+            return functional.normalize(
+                model.slow_projection(model.slow_encoder.encode(texts)), dim=-1
+            )
 
-    Parameters
-    ----------
-    images, texts : Tensor (N, E)
-        Unit norm; row n of both is one anatomy of one patient.
-    scale : Tensor ()
-        Factor on a cosine.
-    anatomy : Tensor (N,) int
-        Which anatomy each row is.
-    captions : sequence of OrganCaption, N of them
-        What is said of each row.
-    calibration : {"normal-pairs", "none"}
-        See ``targets.anatomy_targets``.
-
-    References
-    ----------
-    Shui et al. 2025 (arXiv 2501.14548), section 3, on fine-grained contrast and false negatives.
-    """
-    normal = torch.tensor([caption.normal for caption in captions], device=images.device)
-    targets = anatomy_targets(
-        [caption.text for caption in captions], normal, anatomy=anatomy, calibration=calibration
-    )
-    keep = _tells_apart(targets, normal, anatomy)
-    if not keep.any():
-        return (images.sum() + texts.sum()) * 0.0
-    return contrastive_loss(
-        images[keep] @ texts[keep].T,
-        targets[keep][:, keep],
-        scale,
-        group=anatomy[keep],
-        reduction="group_sum",
-    )
+        return {"slow_text": embed_once(slow, batch, usable)}
+    teacher = model.teacher
+    regions = teacher.embed_regions(teacher.encode_image(batch.images), batch.masks)
+    return {
+        "partner_image": regions.vectors,
+        "partner_text": embed_once(teacher.embed_text, batch, usable),
+    }
 
 
 def _tells_apart(targets: Tensor, normal: Tensor, anatomy: Tensor) -> Tensor:
@@ -142,9 +192,3 @@ def _tells_apart(targets: Tensor, normal: Tensor, anatomy: Tensor) -> Tensor:
     same = anatomy[:, None] == anatomy[None, :]
     has_negative = targets.sum(dim=1) < same.sum(dim=1)
     return (same & has_negative[None, :]).any(dim=1) & (same & ~normal[None, :]).any(dim=1)
-
-
-def _embed_once(model: FVLM, texts: Sequence[str]) -> Tensor:
-    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    vectors = model.embed_text(list(places))
-    return vectors[[places[text] for text in texts]]

@@ -1,0 +1,159 @@
+"""One command a method of ``napari-ctclip-train``: clip, siglip, ct_glip, lrclr, fvlm, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_ctclip import terminal
+from napari_ctclip.core.errors import CtClipError
+
+if TYPE_CHECKING:
+    from napari_ctclip.pretraining.cost import Cost
+    from napari_ctclip.pretraining.method_recipe import MethodRecipe
+    from napari_ctclip.pretraining.run_folder import RunFolder
+    from napari_ctclip.pretraining.run_log import StepReport
+
+__all__ = ["METHOD_SUMMARIES", "recipe_file", "register"]
+
+METHOD_SUMMARIES = {
+    "clip": "whole scan against whole report (baseline)",
+    "siglip": "the same, each pair judged alone (baseline)",
+    "ct_glip": "organs against their names and findings, with a dictionary of negatives",
+    "ct_glip_finetune": "a classification head on organ embeddings, tower frozen or not",
+    "lrclr": "words of the report against significant regions",
+    "fvlm": "each anatomy against its own description, false negatives calibrated",
+    "clip_ild_dapt": "a 2D CLIP adapted on lung montages and reports",
+}
+
+_STOPPED = 130  # what shells give for an interrupt
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override, e.g. optimizer.steps=500.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recipe file.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Measure one step and tell what the training will take.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add a command for every method."""
+    for name, what in METHOD_SUMMARIES.items():
+        app.command(name, help=f"Train {name}: {what}.")(_command(name))
+
+
+def recipe_file(method: str) -> Path:
+    """Return the shipped recipe of a method: beside the package, or in the source tree.
+
+    Raises
+    ------
+    CtClipError
+        If it is not installed.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "recipes", package.parents[1] / "training"):
+        if (folder / method / "recipe.toml").is_file():
+            return folder / method / "recipe.toml"
+    raise CtClipError(f"the recipe of {method!r} is not installed; pass one with --recipe")
+
+
+def _command(method: str) -> Callable[..., None]:
+    def command(
+        out: Out = None,
+        overrides: Overrides = None,
+        resume: Resume = False,
+        recipe: RecipeFile = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        if out is None and not dry_run:
+            raise typer.BadParameter("give the folder of the run with --out, or --dry-run")
+        _train(
+            method,
+            recipe or recipe_file(method),
+            out=None if dry_run else out,
+            overrides=overrides or (),
+            resume=resume,
+        )
+
+    return command
+
+
+def _train(
+    method: str, file: Path, *, out: Path | None, overrides: Sequence[str], resume: bool
+) -> None:
+    """Train, or without a folder measure what training would take."""
+    # imported here: torch and fabric take seconds, and --help needs neither
+    from napari_ctclip.pretraining.building import assemble
+    from napari_ctclip.pretraining.launching import launch_fabric
+    from napari_ctclip.pretraining.loop import Stopped, train_method
+    from napari_ctclip.pretraining.method_recipe import load_method_recipe
+    from napari_ctclip.pretraining.run_folder import RunFolder
+    from napari_ctclip.pretraining.simulated_dictionary import simulated_abnormalities
+    from napari_ctclip.pretraining.sources import simulated_source
+
+    recipe = load_method_recipe(file, overrides=overrides)
+    if recipe.method != method:
+        raise CtClipError(f"{file} is a recipe of {recipe.method!r}, not of {method!r}")
+    folder = None if out is None else _run_folder(RunFolder(out), recipe, resume=resume)
+    assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
+    source = simulated_source(recipe)
+    launch = launch_fabric(recipe, assembly.trained)
+    if folder is None:
+        from napari_ctclip.pretraining.cost import measure_cost
+
+        _print_cost(measure_cost(launch, recipe, assembly, source), recipe)
+        return
+    if launch.fabric.is_global_zero:
+        folder.write_recipe(recipe)
+    quiet = not launch.fabric.is_global_zero
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.err, transient=True, disable=quiet) as bar:
+        report = _reporter(bar, method)
+        try:
+            train_method(
+                launch, recipe, assembly, source, folder=folder, resume=resume, report=report
+            )
+        except Stopped as stopped:
+            terminal.err.print(str(stopped))
+            raise typer.Exit(_STOPPED) from None
+    if launch.fabric.is_global_zero:
+        terminal.out.print(f"model written to {folder.model}")
+
+
+def _run_folder(folder: RunFolder, recipe: MethodRecipe, *, resume: bool) -> RunFolder:
+    if not resume:
+        folder.require_fresh()
+    elif folder.has_state:
+        folder.require_same_recipe(recipe)
+    return folder
+
+
+def _reporter(bar: Progress, method: str) -> StepReport:
+    task = bar.add_task(method, total=None)
+
+    def report(done: int, total: int, numbers: Mapping[str, float]) -> None:
+        told = f"{method}  step {done}/{total}  loss {numbers['loss']:.3f}"
+        bar.update(task, completed=done, total=total, description=told)
+
+    return report
+
+
+def _print_cost(cost: Cost, recipe: MethodRecipe) -> None:
+    whole, trained = cost.parameters / 1e6, cost.trained_parameters / 1e6
+    lines = {
+        "parameters": f"{whole:.1f} M, {trained:.1f} M trained",
+        "samples": f"{cost.studies} studies, each seen {cost.epochs:.1f} times",
+        "memory": f"{cost.peak_gb:.1f} GB at batch {recipe.optimizer.batch}",
+        "FLOPs": f"{cost.tflops:.3f} TFLOP a step",
+        "time": f"{cost.step_seconds:.2f} s a step ({cost.data_seconds:.2f} s for its data, "
+        f"made meanwhile), {cost.total_hours:.2f} h for {recipe.optimizer.steps} steps",
+    }
+    for name, value in lines.items():
+        terminal.out.print(f"{name:12s} {value}", markup=False)

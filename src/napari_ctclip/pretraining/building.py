@@ -1,0 +1,218 @@
+"""Building: from a recipe to what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.models.architecture import (
+    build_architecture,
+    resolved_text_folder,
+    start_text_encoder,
+    text_table_of,
+)
+from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.open_clip_adapter import (
+    load_open_clip,
+    save_open_clip,
+    untrained_open_clip,
+)
+from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.trained_folder import save_trained
+from napari_ctclip.models.vit3d import TransformerBlock
+from napari_ctclip.preprocessing.specification import Preprocessing
+from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.methods import METHODS
+from napari_ctclip.pretraining.objectives.objective import Objective, Setting
+from napari_ctclip.pretraining.recipe import told_mistakes
+
+__all__ = ["Assembly", "assemble"]
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """What a recipe trains.
+
+    Attributes
+    ----------
+    trained : nn.Module
+        The model, or the model with a companion.
+    objective : Objective
+        What is optimised.
+    description : mapping
+        Of the model, as its folder holds it.
+    text_folder : Path
+        Where the text encoder's tokenizer or vocabulary lies.
+    """
+
+    trained: nn.Module
+    objective: Objective
+    description: Mapping[str, Any]
+    text_folder: Path
+
+    def export(
+        self, weights: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]
+    ) -> None:
+        """Write the model's folder, from the weights of a module that holds ``trained``."""
+        kept = self.objective.model_of(self.trained)
+        inside = next(name for name, part in self.trained.named_modules() if part is kept)
+        prefix = ".".join(["trained", *([inside] if inside else [])]) + "."
+        state = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in weights.items()
+            if name.startswith(prefix)
+        }
+        if isinstance(kept, SliceModel):
+            kept.load_state_dict(state)
+            save_open_clip(kept, folder)
+            return
+        save_trained(
+            state, self.description, folder, text_folder=self.text_folder, training=training
+        )
+        self.objective.write_more(self.trained, weights, folder)
+
+
+def assemble(
+    recipe: MethodRecipe,
+    *,
+    abnormalities: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> Assembly:
+    """Return model and objective of a recipe.
+
+    Parameters
+    ----------
+    recipe : MethodRecipe
+        What to train.
+    abnormalities : mapping of str to sequence of (name, text), optional
+        The dictionary of negatives, see ``objectives.objective.Setting``.
+
+    Raises
+    ------
+    DataError
+        If the method or a key of its objective is unknown.
+    CheckpointMismatch
+        If a part cannot be built, or does not fit what it starts from.
+    """
+    objective = _objective(recipe, abnormalities)
+    text_folder = resolved_text_folder(recipe.model.text_folder)
+    description = _description(recipe, text_folder)
+
+    def make(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return _model(recipe, description, text_folder)
+
+    trained = objective.module(make(recipe.loop.seed), lambda: make(recipe.loop.seed + 1))
+    if recipe.loop.activation_checkpointing:
+        _recompute_blocks(trained)
+    if recipe.loop.compile:
+        _compile_image_encoders(trained)
+    return Assembly(trained, objective, description, text_folder)
+
+
+def _objective(
+    recipe: MethodRecipe, abnormalities: Mapping[str, Sequence[tuple[str, str]]] | None
+) -> Objective:
+    if recipe.method not in METHODS:
+        raise DataError(f"unknown method {recipe.method!r}; expected one of {', '.join(METHODS)}")
+    kind = METHODS[recipe.method]
+    try:
+        options = kind.options_type.model_validate(recipe.objective)
+    except ValidationError as error:
+        told = told_mistakes(error, kind.options_type, prefix="objective")
+        raise DataError(f"recipe of {recipe.method}: {told}") from error
+    return kind(options, Setting(recipe.data.anatomies, recipe.loop.seed, abnormalities))
+
+
+def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
+    model = recipe.model
+    return {
+        "name": model.name,
+        "licence": "unspecified",
+        "embedding_width": model.embedding_width,
+        "anatomies": recipe.data.anatomies,
+        "suggested_prompts": model.suggested_prompts,
+        "background_prompts": model.background_prompts,
+        "preprocessing": recipe.preprocessing.model_dump(),
+        "architecture": {
+            "kind": model.kind,
+            "image": model.image,
+            "text": text_table_of(text_folder),
+            "head": model.head,
+        },
+    }
+
+
+def _model(recipe: MethodRecipe, description: Mapping[str, Any], text_folder: Path) -> nn.Module:
+    if recipe.model.kind == "open_clip":
+        return _open_clip(recipe)
+    model = build_architecture(description, text_folder=text_folder)
+    if recipe.model.start:
+        start: Any = load_model(recipe.model.start)
+        require_same_tensors(
+            model.state_dict(),
+            start.state_dict(),
+            source=recipe.model.start,
+            advice="the [model] table must describe the model that model.start names",
+        )
+        model.load_state_dict(start.state_dict())
+    elif recipe.model.text_start == "pretrained":
+        start_text_encoder(model.text_encoder, text_folder)
+    if recipe.model.text_locked:
+        _lock(model.text_encoder)
+    if isinstance(model, DualEncoder):
+        model.own_autocast = False
+    return model
+
+
+def _lock(part: nn.Module) -> None:
+    """Keep a part as it is: no gradient, and no dropout either."""
+    part.requires_grad_(False)
+    for layer in part.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+
+
+def _open_clip(recipe: MethodRecipe) -> nn.Module:
+    """Return a 2D CLIP: one that lies on this machine, or an architecture with random weights."""
+    model = recipe.model
+    if model.start:
+        clip = load_open_clip(model.start).requires_grad_(True)
+    elif model.image:
+        own = {"embed_dim": model.embedding_width, "vision_cfg": model.image, **model.head}
+        clip = untrained_open_clip(own, seed=recipe.loop.seed)
+    else:
+        clip = untrained_open_clip(model.name, seed=recipe.loop.seed)
+    clip.name = model.name
+    clip.preprocessing = Preprocessing.from_dict(recipe.preprocessing.model_dump())
+    return clip
+
+
+def _recompute_blocks(module: nn.Module) -> None:
+    """Keep no activation inside transformer blocks; compute them again in the backward pass."""
+    for part in module.modules():
+        if isinstance(part, TransformerBlock):
+            part.forward = partial(  # type: ignore[method-assign]
+                checkpoint, part.forward, use_reentrant=False
+            )
+        elif isinstance(part, BertTextEncoder):
+            bert: Any = part.bert
+            bert.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def _compile_image_encoders(module: nn.Module) -> None:
+    for part in list(module.modules()):
+        encoder = getattr(part, "image_encoder", None)
+        if isinstance(encoder, nn.Module):
+            encoder.compile()
