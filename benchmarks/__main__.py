@@ -13,6 +13,7 @@ from benchmarks import (
     cold_start,
     encoding,
     fvlm_step,
+    patches,
     prompts,
     random_crops,
     reading,
@@ -40,6 +41,7 @@ def main() -> None:
         lambda: slices.run(study),
         lambda: random_crops.run(study),
         lambda: prompts.run(study),
+        patches.run,
         lambda: window.run(study),
         fvlm_step.run,
     )

@@ -15,7 +15,7 @@ from napari_ctclip.io.figures import write_prompt_figure
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session import Session
 
-__all__ = ["SCORE_COLUMNS", "write_answers"]
+__all__ = ["SCORE_COLUMNS", "replacing", "write_answers"]
 
 SCORE_COLUMNS = (
     "prompt",
@@ -59,13 +59,13 @@ def write_answers(session: Session, folder: Path) -> list[Path]:
             probability_means=means,
         )
         files += [heatmap, figure]
-    with _replacing(folder / "provenance.json") as partial:
+    with replacing(folder / "provenance.json") as partial:
         partial.write_text(json.dumps(_provenance(session), indent=2) + "\n", encoding="utf-8")
     return [*files, folder / "provenance.json"]
 
 
 def _write_scores(answers: Sequence[Answer], path: Path) -> Path:
-    with _replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(SCORE_COLUMNS)
         for answer in answers:
@@ -105,7 +105,7 @@ def _slugs(answers: Sequence[Answer]) -> list[str]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Give a partial file to write and put it in place of ``path`` once it is whole."""
     partial = path.with_name(f".{path.name}.part")
     try:

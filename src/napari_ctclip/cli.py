@@ -1,4 +1,4 @@
-"""``napari-ctclip``: view, score, segment, demo, models, evaluate, compare.
+"""``napari-ctclip``: view, score, patches, segment, demo, models, evaluate, compare.
 
 Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_ctclip import cli_audit, cli_evaluate, cli_models, terminal
+from napari_ctclip import cli_audit, cli_evaluate, cli_models, cli_patches, terminal
 from napari_ctclip.cli_scan import (
     NO_MASKS,
     QUICK_MASKS,
@@ -43,6 +43,7 @@ app = typer.Typer(
 )
 cli_models.app.command("audit")(cli_audit.audit_scan)
 app.add_typer(cli_models.app, name="models")
+app.command()(cli_patches.patches)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 

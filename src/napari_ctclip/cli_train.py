@@ -28,6 +28,7 @@ cli_methods.register(app)
 
 _METHODS = {
     "starter": "the bundled 3D model, trained on simulated chest CT",
+    "starter-2d": "the bundled 2D model for patches and montages, trained on simulated slices",
     **cli_methods.METHOD_SUMMARIES,
 }
 
@@ -71,6 +72,22 @@ def starter(
     typer.echo(f"model written to {folder}")
 
 
+@app.command("starter-2d")
+def starter_2d(
+    out: Out,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    recipe: RecipeFile = None,
+) -> None:
+    """Train the bundled 2D model from nothing: simulated slices, patches, montages."""
+    from napari_ctclip.pretraining.recipe import read_recipe
+    from napari_ctclip.pretraining.starter_2d import Starter2dRecipe, pretrain_starter_2d
+
+    file = recipe_file("starter_2d") if recipe is None else recipe
+    chosen = read_recipe(file, Starter2dRecipe, overrides=overrides or ())
+    typer.echo(f"model written to {pretrain_starter_2d(chosen, out, resume=resume)}")
+
+
 @app.command()
 def evaluate_starter(
     out: Out,
@@ -92,6 +109,22 @@ def evaluate_starter(
     table = markdown_table(finding_rows(results, unseen, tokens=_readout_tokens()))
     (out / "table.md").write_text(table + "\n", "utf-8")
     typer.echo(table)
+
+
+@app.command("evaluate-starter-2d")
+def evaluate_starter_2d(
+    model: Annotated[str, typer.Option(help="Name or folder.")] = "starter-2d",
+    patches: Annotated[int, typer.Option(help="How many simulated patches.")] = 1200,
+) -> None:
+    """Examine a 2D model on simulated patches: AUROC, seen and unseen wordings."""
+    from napari_ctclip.models.factory import load_model
+    from napari_ctclip.models.slice_model import SliceModel
+    from napari_ctclip.pretraining.examine_patches import examine_patches, markdown_rows
+
+    loaded = load_model(model)
+    if not isinstance(loaded, SliceModel):
+        raise CtClipError(f"{model!r} embeds no patches; choose starter-2d or an open_clip model")
+    typer.echo(markdown_rows(examine_patches(loaded, patches=patches)))
 
 
 @app.command()

@@ -100,4 +100,4 @@ def test_info_shows_licence_source_and_input(model: KnownModel) -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     result = runner.invoke(cli.app, ["models", "info", "gpt"])
     assert result.exit_code == 3
-    assert "expected one of: starter, colipri" in result.stderr
+    assert "expected one of: starter, starter-2d, colipri" in result.stderr

@@ -17,12 +17,19 @@ from napari_ctclip.core.volume import WINDOWS, Volume
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["write_prompt_figure"]
+__all__ = ["write_gray_picture", "write_prompt_figure"]
 
 _PLANES = (("axial", 0, "R", "L"), ("coronal", 1, "R", "L"), ("sagittal", 2, "A", "P"))
 _MOST_BARS = 10
 _LUNG_HU = -500  # a peak among air-filled voxels is read in the lung window
 _HEAT_FLOOR = 0.35  # of the shown range: below it the CT stays bare
+
+
+def write_gray_picture(gray: npt.NDArray[np.uint8], path: Path) -> None:
+    """Write gray values (H, W) as a PNG, pixel by pixel."""
+    from matplotlib.image import imsave
+
+    imsave(path, gray, cmap="gray", vmin=0, vmax=255, format="png")
 
 
 def write_prompt_figure(

@@ -26,9 +26,10 @@ def load_model(
     Parameters
     ----------
     name_or_folder : str or Path
-        ``"starter"`` (bundled); ``"open_clip:ARCHITECTURE/TAG"`` or ``"hf-hub:OWNER/NAME"`` where
-        the weights are on this machine; or a model folder: trained here, imported, open_clip's or
-        COLIPRI's. open_clip's take ``@coronal`` or ``@sagittal`` at the end.
+        ``"starter"``, ``"starter-2d"`` (bundled); ``"open_clip:ARCHITECTURE/TAG"`` or
+        ``"hf-hub:OWNER/NAME"`` where the weights are on this machine; or a model folder: trained
+        here, imported, open_clip's or COLIPRI's. open_clip's take ``@coronal`` or ``@sagittal`` at
+        the end.
     device : torch.device or str
         Where it computes.
 

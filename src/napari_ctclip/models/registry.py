@@ -152,7 +152,7 @@ class KnownModel:
     def folder(self) -> Path:
         """Where its checkpoint lies, or would lie after download or import."""
         if self.access == Access.BUNDLED:
-            return Path(__file__).parent / self.name
+            return Path(__file__).parent / self.name.replace("-", "_")
         return models_folder() / self.name
 
     @property

@@ -1,4 +1,4 @@
-"""Study widget: the dock panel: Explore, Data and Model over a status strip."""
+"""Study widget: the dock panel: Explore, Data, Model and Montage over a status strip."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from napari_ctclip.plugin.data_tab import DataTab
 from napari_ctclip.plugin.explore_tab import ExploreTab
 from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
+from napari_ctclip.plugin.montage_tab import MontageTab
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.workbench import workbench_of
 
@@ -41,7 +42,14 @@ class StudyWidget(QWidget):
         self.explore = ExploreTab(self.workbench)
         self.data = DataTab(self.workbench)
         self.model = ModelTab(self.workbench)
-        for title, tab in (("Explore", self.explore), ("Data", self.data), ("Model", self.model)):
+        self.montage = MontageTab(self.workbench)
+        tabs = (
+            ("Explore", self.explore),
+            ("Data", self.data),
+            ("Model", self.model),
+            ("Montage", self.montage),
+        )
+        for title, tab in tabs:
             area = QScrollArea()
             area.setWidgetResizable(True)
             area.setFrameShape(QScrollArea.Shape.NoFrame)

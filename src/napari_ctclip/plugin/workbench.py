@@ -13,6 +13,7 @@ from napari_ctclip.plugin._compat import main_window, plain_viewer
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.exporting import export_job
 from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.plugin.montage_flow import MontageFlow
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.study_flow import StudyFlow
@@ -56,6 +57,7 @@ class Workbench(QObject):
         parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.studies.study_opened.connect(self.prompts.study_changed)
         self._probing = True
         self._probed: tuple[int, int, int] | None = None

@@ -1,0 +1,260 @@
+"""Montage session: the open study's patches, ranked by prompts. No Qt; GUI and CLI are its callers.
+
+Slow work comes in pairs as in :mod:`session`: ``compute_*`` may run on any thread, ``set_*`` takes
+its result on the caller's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.montage import Montage
+from napari_ctclip.core.study import Study
+from napari_ctclip.regions.ranking import Spread, TileOrder, best_patches, build_montage
+from napari_ctclip.scoring.provenance import provenance
+from napari_ctclip.session import Session, resolved_device
+
+if TYPE_CHECKING:
+    from napari_ctclip.models.interface import VisionLanguageModel
+    from napari_ctclip.regions.patches import PatchPlan
+    from napari_ctclip.scoring.encoded_patches import EncodedPatches
+    from napari_ctclip.scoring.encoding import Progress, StopRequested
+    from napari_ctclip.scoring.patch_scores import PatchPrompts
+
+__all__ = ["MontageLayout", "MontageSession", "PreparedPatches", "RankedPatches"]
+
+
+@dataclass(frozen=True)
+class MontageLayout:
+    """How many patches are shown, and how.
+
+    Attributes
+    ----------
+    count : int
+        Patches at most.
+    columns : int
+        Tiles in a row; there are as many rows as the patches need.
+    tile_pixels : int
+        Side of a tile.
+    order : {"score", "z"}
+        Reading order.
+    spread : Spread
+        How different the patches must be.
+
+    Raises
+    ------
+    DataError
+        If a number is not positive.
+    """
+
+    count: int = 16
+    columns: int = 4
+    tile_pixels: int = 56
+    order: TileOrder = "score"
+    spread: Spread = field(default_factory=Spread)
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.columns, self.tile_pixels) < 1:
+            raise DataError(
+                f"a montage of {self.count} patches in {self.columns} columns of "
+                f"{self.tile_pixels} pixels cannot be made; expected at least 1 of each"
+            )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return -(-self.count // self.columns), self.columns
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPatches:
+    """Patches encoded by a model, for one study."""
+
+    study: Study
+    model: VisionLanguageModel
+    patches: EncodedPatches
+
+
+@dataclass(frozen=True, eq=False)
+class RankedPatches:
+    """Scores (N,) of prepared patches for prompts."""
+
+    prepared: PreparedPatches
+    prompts: PatchPrompts
+    scores: npt.NDArray[np.float32]
+
+
+class MontageSession:
+    """What is known of the open study's patches.
+
+    Parameters
+    ----------
+    session : Session
+        Whose study it is; its model is used where it is one of pictures.
+    model_name : str
+        The model that is loaded otherwise.
+    """
+
+    patches_changed = Signal(object)
+    """Other patches are encoded, or None."""
+    montage_changed = Signal(object)
+    """Another montage, or None."""
+
+    def __init__(self, session: Session, *, model_name: str = "starter-2d") -> None:
+        self.session = session
+        self.model_name = model_name
+        self.layout = MontageLayout()
+        self.montage: Montage | None = None
+        self.prepared: PreparedPatches | None = None
+        self.ranked: RankedPatches | None = None
+        self._model: tuple[str, VisionLanguageModel] | None = None
+        session.study_changed.connect(self.forget)
+        session.masks_changed.connect(self.forget)
+
+    # --- encode once ----------------------------------------------------------------------------
+
+    def compute_patches(
+        self,
+        plan: PatchPlan,
+        *,
+        progress: Progress | None = None,
+        should_stop: StopRequested | None = None,
+    ) -> PreparedPatches:
+        """Return the open study's patches encoded, from the cache if they are there.
+
+        Raises
+        ------
+        CtClipError
+            If no study is open, or the model embeds no pictures.
+        Cancelled
+            If ``should_stop`` answered True.
+        """
+        from napari_ctclip.scoring.encoded_patches import encode_study_patches
+
+        study = self.session.study
+        if study is None:
+            raise CtClipError("no CT is open; open a NIfTI file or a DICOM folder first")
+        model = self._loaded()
+        patches = encode_study_patches(
+            model,
+            study,
+            plan,
+            cache=self.session.cache,
+            device=resolved_device(self.session.device),
+            progress=progress,
+            should_stop=should_stop,
+        )
+        return PreparedPatches(study, model, patches)
+
+    def set_patches(self, prepared: PreparedPatches) -> None:
+        """Take encoded patches; a ranking of others goes."""
+        self.prepared = prepared
+        if self.ranked is not None and self.ranked.prepared is not prepared:
+            self.ranked = None
+        self.patches_changed.emit(prepared.patches)
+
+    # --- ask often ------------------------------------------------------------------------------
+
+    def compute_ranking(
+        self, prompts: PatchPrompts, *, of: PreparedPatches | None = None
+    ) -> RankedPatches:
+        """Return the scores of encoded patches, the session's own if none are given.
+
+        Raises
+        ------
+        CtClipError
+            If no patches are encoded yet.
+        """
+        prepared = of or self.prepared
+        if prepared is None:
+            raise CtClipError("no patches are encoded yet; press Find patches")
+        return RankedPatches(prepared, prompts, prepared.patches.scores(prepared.model, prompts))
+
+    def set_ranking(self, ranked: RankedPatches) -> None:
+        """Take scores and show the montage of the best."""
+        self.ranked = ranked
+        self._show()
+
+    def set_layout(self, layout: MontageLayout) -> None:
+        """Show the same patches in another number or grid; nothing is encoded or scored anew."""
+        self.layout = layout
+        if self.ranked is not None:
+            self._show()
+
+    def forget(self, *_: Any) -> None:
+        """Drop patches and montage: the scan or its organs are others."""
+        had = self.prepared is not None
+        self.prepared = self.ranked = self.montage = None
+        if had:
+            self.patches_changed.emit(None)
+            self.montage_changed.emit(None)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the montage depends on.
+
+        Raises
+        ------
+        CtClipError
+            If there is no montage.
+        """
+        if self.ranked is None or self.montage is None:
+            raise CtClipError("there is no montage yet; find patches first")
+        prepared, prompts = self.ranked.prepared, self.ranked.prompts
+        plan, layout = prepared.patches.grid.plan, self.layout
+        device = resolved_device(self.session.device)
+        return provenance(prepared.study, prepared.model, device=device) | {
+            "prompts": {
+                "targets": list(prompts.targets),
+                "controls": list(prompts.controls),
+                "mode": prompts.mode,
+                "pooling": prompts.pooling,
+            },
+            "patches": {
+                "candidates": len(prepared.patches.grid),
+                "size_mm": plan.size_mm,
+                "stride_mm": plan.stride_mm or plan.size_mm / 2,
+                "organ": plan.organ,
+                "least_share": plan.least_share,
+            },
+            "montage": {
+                "shown": len(self.montage.patches),
+                "grid": list(self.montage.grid),
+                "tile_pixels": layout.tile_pixels,
+                "order": layout.order,
+                "overlap": layout.spread.overlap,
+                "apart_mm": layout.spread.apart_mm,
+            },
+        }
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        assert self.ranked is not None, "only a ranking is shown"
+        grid, study = self.ranked.prepared.patches.grid, self.ranked.prepared.study
+        layout = self.layout
+        best = best_patches(grid, self.ranked.scores, count=layout.count, spread=layout.spread)
+        self.montage = build_montage(
+            study.volume,
+            best,
+            grid=layout.grid,
+            tile_pixels=layout.tile_pixels,
+            order=layout.order,
+        )
+        self.montage_changed.emit(self.montage)
+
+    def _loaded(self) -> VisionLanguageModel:
+        """Return the session's model where it embeds pictures, else the named one."""
+        from napari_ctclip.scoring.encoded_patches import embeds_patches
+
+        own = self.session.model
+        if own is not None and embeds_patches(own):
+            return own
+        if self._model is None or self._model[0] != self.model_name:
+            self._model = self.model_name, self.session.compute_model(self.model_name)
+        return self._model[1]

@@ -1,0 +1,76 @@
+"""Patch files: a montage as files that other programs read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from napari_ctclip.answer_files import replacing
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.montage import Montage
+from napari_ctclip.core.volume import WINDOWS, Window
+from napari_ctclip.io.figures import write_gray_picture
+from napari_ctclip.montage_session import MontageSession
+
+__all__ = ["PATCH_COLUMNS", "write_patches"]
+
+PATCH_COLUMNS = (
+    "rank", "score", "organ_share", "x_mm", "y_mm", "z_mm", "slice", "y_first", "y_last", "x_first",
+    "x_last", "tile_row", "tile_column",
+)  # fmt: skip
+"""Columns of ``patches.csv``: the middle in the file's RAS world; slice and box in voxels of the
+scan as this package holds it (axes I, P, L, counted from 0); the tile counted from 0."""
+
+
+def write_patches(
+    session: MontageSession, folder: Path, *, window: Window | None = None
+) -> list[Path]:
+    """Write ``montage.png``, ``patches.csv`` and ``provenance.json``; return the files.
+
+    Parameters
+    ----------
+    session : MontageSession
+        With a montage.
+    folder : Path
+        Made if it does not exist. Files of the same name are replaced, each whole or not at all.
+    window : Window, optional
+        Of the picture; the lung window if None.
+
+    Raises
+    ------
+    CtClipError
+        If there is no montage.
+    """
+    montage = session.montage
+    if montage is None:
+        raise CtClipError("there is no montage yet; find patches first")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / name for name in ("montage.png", "patches.csv", "provenance.json")]
+    with replacing(files[0]) as partial:
+        write_gray_picture(montage.picture(window or WINDOWS["Lung"]), partial)
+    with replacing(files[1]) as partial:
+        _write_table(montage, partial)
+    with replacing(files[2]) as partial:
+        partial.write_text(json.dumps(session.provenance(), indent=2) + "\n", encoding="utf-8")
+    return files
+
+
+def _write_table(montage: Montage, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(PATCH_COLUMNS)
+        for rank, number in enumerate(montage.best_first(), start=1):
+            patch = montage.patches[number]
+            box = patch.box(montage.geometry)
+            writer.writerow(
+                (
+                    rank,
+                    f"{patch.score:.6f}",
+                    f"{patch.organ_share:.3f}",
+                    *(f"{mm:.2f}" for mm in patch.centre_mm),
+                    box.z,
+                    *(f"{edge:.1f}" for edge in (*box.y, *box.x)),
+                    *divmod(number, montage.grid[1]),
+                )
+            )

@@ -1,0 +1,278 @@
+"""The 2D starter model, from nothing: a small CLIP of patches in open_clip's format."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import time
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.models.open_clip_adapter import save_open_clip, untrained_open_clip
+from napari_ctclip.models.slice_model import SliceModel, slice_preprocessing
+from napari_ctclip.pretraining.losses import contrastive_loss
+from napari_ctclip.pretraining.patch_batches import PatchBatch, PatchSampler
+from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
+from napari_ctclip.pretraining.recipe import Table
+from napari_ctclip.pretraining.sentences import TextClass, Vocabulary, load_vocabulary
+from napari_ctclip.pretraining.token_targets import TISSUES
+from napari_ctclip.pretraining.train import MovingAverage, learning_rate
+from napari_ctclip.pretraining.word_table import sentence_encoder_words
+
+__all__ = ["Starter2dRecipe", "build", "pretrain_starter_2d"]
+
+logger = logging.getLogger(__name__)
+
+_STATE = "training_state.pt"
+_HIGHEST_SCALE = math.log(40.0)
+_OUT_OF_REACH = -1e3  # of a cosine: nothing competes there
+_NEGATED = 0.25
+
+
+class Starter2dModel(Table):
+    """Architecture and what the model sees."""
+
+    embedding_width: int
+    windows_hu: tuple[tuple[float, float], ...]
+    pixel_mm: float
+    image: dict[str, Any]
+    text: dict[str, Any]
+
+
+class Starter2dData(Table):
+    """The pool of simulated squares."""
+
+    slices: int
+    chests: int
+    per_chest: int
+    seed: int = 0
+
+
+class Starter2dTraining(Table):
+    """Optimisation."""
+
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    warm_up: int
+    ema: float
+    save_every: int
+    seed: int = 0
+
+
+class Starter2dRecipe(Table):
+    """A whole training."""
+
+    model: Starter2dModel
+    data: Starter2dData
+    training: Starter2dTraining
+
+
+def pretrain_starter_2d(recipe: Starter2dRecipe, out: Path, *, resume: bool = False) -> Path:
+    """Make the pool if it is not there, train, and return the folder of the averaged model.
+
+    Parameters
+    ----------
+    recipe : Starter2dRecipe
+        What to do.
+    out : Path
+        Of the run; holds ``pool.npz``, ``metrics.csv``, ``model/``.
+    resume : bool
+        Go on where an earlier run of the same folder stopped.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    pool_file = out / "pool.npz"
+    if not pool_file.exists():
+        make_pool(**recipe.data.model_dump()).save(pool_file)
+    model = build(recipe)
+    sampler = PatchSampler(
+        PatchPool.load(pool_file),
+        windows_hu=recipe.model.windows_hu,
+        image_size=recipe.model.image["image_size"],
+    )
+    return _train(model, recipe, sampler=sampler, out=out, resume=resume)
+
+
+def build(recipe: Starter2dRecipe) -> SliceModel:
+    """Return the untrained model: random weights, and words placed by a sentence encoder.
+
+    Raises
+    ------
+    DataError
+        If the sentence encoder is not installed.
+    """
+    described = recipe.model
+    architecture = {
+        "embed_dim": described.embedding_width,
+        "vision_cfg": described.image,
+        "text_cfg": described.text,
+    }
+    model = untrained_open_clip(architecture, seed=recipe.training.seed)
+    stride = model.patch_size[1]
+    plain = slice_preprocessing(stride)
+    pixel = described.pixel_mm
+    model.preprocessing = type(plain).from_dict(
+        plain.to_dict()
+        | {
+            "windows_hu": described.windows_hu,
+            "spacing_mm": [plain.spacing_mm[0], pixel, pixel],
+        }
+    )
+    model.name = "starter-2d"
+    words: nn.Embedding = model.clip.token_embedding  # type: ignore[assignment]
+    try:
+        table = sentence_encoder_words(words.num_embeddings, words.embedding_dim)
+    except ImportError as error:
+        raise DataError(
+            f"placing the words needs a sentence encoder ({error}); "
+            'install it with: pip install "napari-ctclip[distil]"'
+        ) from error
+    with torch.no_grad():
+        words.weight.copy_(table * 0.05)
+    # kept: a word that no sentence of the training has stays beside those that mean alike
+    words.weight.requires_grad_(False)
+    return model
+
+
+def _train(
+    model: SliceModel,
+    recipe: Starter2dRecipe,
+    *,
+    sampler: PatchSampler,
+    out: Path,
+    resume: bool,
+) -> Path:
+    options = recipe.training
+    torch.manual_seed(options.seed)
+    optimiser = _optimiser(model, options.weight_decay)
+    average = MovingAverage(model.clip, options.ema)
+    first = _restore(out, model, optimiser, average) if resume else 0
+    model.train()
+    model.clip.visual.to(memory_format=torch.channels_last)  # a third faster in bf16
+    scale: Tensor = model.clip.logit_scale  # type: ignore[assignment]
+    vocabulary, started = load_vocabulary(), time.monotonic()
+    for step in range(first, options.steps):
+        rng = np.random.default_rng([options.seed, 1, step])  # a resumed run draws the same
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(
+                step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
+            )
+        loss = _loss(model, sampler.draw(options.batch, rng), vocabulary, rng)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        with torch.no_grad():
+            scale.clamp_(max=_HIGHEST_SCALE)
+        average.update(model.clip, step)
+        _log(
+            out,
+            step,
+            float(loss.detach()),
+            scale=float(scale.detach().exp()),
+            seconds=time.monotonic() - started,
+        )
+        if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
+            _save(out, step + 1, model, optimiser, average)
+    return out / "model"
+
+
+def _loss(
+    model: SliceModel, batch: PatchBatch, vocabulary: Vocabulary, rng: np.random.Generator
+) -> Tensor:
+    """Return the contrastive loss of N patches and N texts, every class among them."""
+    classes = _classes(vocabulary)
+    N = len(batch.image)
+    order = np.concatenate([rng.permutation(len(classes)) for _ in range(-(-N // len(classes)))])
+    chosen = order[:N]
+    texts = [_wording(classes[int(k)], vocabulary, rng) for k in chosen]
+    seen = batch.seen[:, torch.from_numpy(chosen)]
+    pictures = batch.image.contiguous(memory_format=torch.channels_last)
+    similarity = model.embed_patches(pictures) @ model.embed_text(texts).T
+    similarity = similarity.masked_fill(seen < 0, _OUT_OF_REACH)
+    scale: Tensor = model.clip.logit_scale  # type: ignore[assignment]
+    return contrastive_loss(similarity, (seen == 1).float(), scale.exp())
+
+
+def _classes(vocabulary: Vocabulary) -> tuple[TextClass, ...]:
+    """Return findings, then tissues, in the order of ``PatchBatch.seen``."""
+    findings = {finding.name: finding for finding in vocabulary.findings}
+    tissues = {tissue.name: tissue for tissue in vocabulary.tissues}
+    return (*(findings[name] for name in PATCH_FINDINGS), *(tissues[name] for name in TISSUES))
+
+
+def _wording(kind: TextClass, vocabulary: Vocabulary, rng: np.random.Generator) -> str:
+    """Return one wording; of a tissue at times the absence of what would be found in it."""
+    absent = [f for f in vocabulary.findings if f.tissue == kind.name and f.name in PATCH_FINDINGS]
+    if absent and rng.random() < _NEGATED:
+        return vocabulary.draw_negated(absent[int(rng.integers(len(absent)))], rng)
+    return vocabulary.draw(kind, rng)
+
+
+def _optimiser(model: SliceModel, weight_decay: float) -> torch.optim.AdamW:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=1e-3,
+        betas=(0.9, 0.98),
+    )
+
+
+def _log(out: Path, step: int, loss: float, *, scale: float, seconds: float) -> None:
+    row = {"step": step, "loss": round(loss, 4), "scale": round(scale, 2)}
+    row["seconds"] = round(seconds, 1)
+    file = out / "metrics.csv"
+    new = not file.exists()
+    with file.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    if step % 20 == 0:
+        logger.info(" ".join(f"{name}={value}" for name, value in row.items()))
+
+
+def _save(
+    out: Path,
+    step: int,
+    model: SliceModel,
+    optimiser: torch.optim.Optimizer,
+    average: MovingAverage,
+) -> None:
+    state = {
+        "step": step,
+        "model": model.clip.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average.state,
+    }
+    part = out / f"{_STATE}.part"
+    torch.save(state, part)
+    part.replace(out / _STATE)  # a run killed here leaves the old state whole
+    averaged = deepcopy(model)
+    averaged.clip.load_state_dict(average.state)
+    save_open_clip(averaged.half(), out / "model")
+
+
+def _restore(
+    out: Path, model: SliceModel, optimiser: torch.optim.Optimizer, average: MovingAverage
+) -> int:
+    file = out / _STATE
+    if not file.exists():
+        return 0
+    state = torch.load(file, weights_only=True)
+    model.clip.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    average.state = state["average"]
+    logger.info("resuming at step %d", state["step"])
+    return int(state["step"])

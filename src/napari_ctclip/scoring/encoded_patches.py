@@ -1,0 +1,113 @@
+"""Encoded patches: a scan's patches embedded once; every prompt ranks them anew in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.notice import Notice
+from napari_ctclip.core.study import Study
+from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
+from napari_ctclip.regions.patches import PatchGrid, PatchPlan, lay_patches
+from napari_ctclip.scoring.encoding import Progress, StopRequested
+from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
+from napari_ctclip.scoring.patch_encoding import PatchModel, encode_patches
+from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
+
+__all__ = ["EncodedPatches", "embeds_patches", "encode_study_patches"]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPatches:
+    """Patches of a scan as a model sees them.
+
+    Attributes
+    ----------
+    grid : PatchGrid
+        Where they lie, N of them.
+    vectors : Tensor (N, E)
+        Unit norm.
+    notices : tuple of Notice
+        What the user should know.
+    from_cache : bool
+        Whether they were kept from an earlier time.
+    """
+
+    grid: PatchGrid
+    vectors: Tensor
+    notices: tuple[Notice, ...] = ()
+    from_cache: bool = False
+
+    @torch.inference_mode()
+    def scores(self, model: VisionLanguageModel, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
+        """Return what prompts rank the patches by (N,)."""
+        texts = [*prompts.targets, *prompts.controls]
+        embedded = model.embed_text(texts).float().cpu()
+        scores = patch_scores(
+            self.vectors,
+            embedded[: len(prompts.targets)],
+            embedded[len(prompts.targets) :],
+            scale=float(model.logit_scale.exp()),
+            prompts=prompts,
+        )
+        return scores.numpy()
+
+
+def embeds_patches(model: VisionLanguageModel) -> bool:
+    """Return whether a model takes pictures, as patches are."""
+    return hasattr(model, "embed_patches")
+
+
+def encode_study_patches(
+    model: VisionLanguageModel,
+    study: Study,
+    plan: PatchPlan,
+    *,
+    cache: FeatureCache,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    should_stop: StopRequested | None = None,
+) -> EncodedPatches:
+    """Return the patches of a study embedded, from the cache where they are there.
+
+    Raises
+    ------
+    CtClipError
+        If the model is one of volumes: it embeds no picture, and the mean of its tokens over a
+        patch would hide whatever is smaller than the patch.
+    DataError
+        If no patches can be laid.
+    Cancelled
+        If ``should_stop`` answered True.
+    """
+    if not embeds_patches(model):
+        raise CtClipError(
+            f"{model.name!r} is a model of volumes and embeds no patches; choose a model of "
+            "pictures: starter-2d, or one of open_clip"
+        )
+    model_input = model.preprocessing.prepare(study.volume)
+    grid = lay_patches(model_input.geometry, study.organ_masks, plan, inside=model_input.inside)
+    how = f"{model.preprocessing.hash()} patches {grid.hash()}"
+    key = cache_key(study.volume.content_hash(), model.weights_hash(), how)
+    features, notices = cache.load(key)
+    if features is not None and len(features.levels[0]) == len(grid):
+        # kept as float16: a unit vector again
+        vectors = functional.normalize(features.levels[0], dim=1)
+        return EncodedPatches(grid, vectors, notices, from_cache=True)
+    vectors = encode_patches(
+        cast("PatchModel", model),
+        model_input,
+        centres=grid.centres,
+        size_mm=plan.size_mm,
+        device=device,
+        progress=progress,
+        should_stop=should_stop,
+    )
+    return EncodedPatches(grid, vectors, notices + cache.store(key, FeatureMap((vectors,))))
