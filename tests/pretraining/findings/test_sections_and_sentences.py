@@ -98,3 +98,13 @@ def test_a_text_says_what_each_anatomy_is_said_to_be():
 def test_an_anatomy_beside_an_abnormal_one_stays_normal():
     report = decompose("There is a pericardial effusion and no nodule in the lung.")
     assert report.normal_flags == {"lung": True, "heart": False}
+
+
+def test_a_report_that_begins_with_its_comparison_is_read_from_the_next_sentence() -> None:
+    report = decompose("Comparison: none available. There is a nodule in the right upper lobe.")
+    assert [s.section for s in report.sentences] == [Section.COMPARISON, Section.FINDINGS]
+    assert "lung_nodule" in {name.replace(" ", "_") for name in report.present_findings}
+
+
+def test_a_report_of_a_history_alone_has_no_findings() -> None:
+    assert not decompose("History: nodule seen elsewhere.").present_findings

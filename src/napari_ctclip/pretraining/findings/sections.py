@@ -14,6 +14,7 @@ __all__ = ["SectionSpan", "joined_text", "sections_of"]
 _HEADER = re.compile(
     r"(?:^|(?<=[\n.!?;]))[\s\"“”•*#]{0,8}([A-Za-z][A-Za-z /]{2,40}?)\s{0,3}(?::|\n)"
 )
+_FIRST_SENTENCE = re.compile(r"\S.*?(?:[.!?](?=\s)|\n)(?=\s*\S)", re.DOTALL)
 _BULLETS = re.compile(r"(?<=[.!?])[\s,.]{0,8}[\"“”•](?=\s{0,8}\S)")
 _NUMBERED = re.compile(r"(?<=[.!?])\s+1[.)]\s+(?=[A-Z])(?=.*\s2[.)]\s)", re.DOTALL)
 
@@ -55,7 +56,23 @@ def sections_of(report: Report | str, lexicon: Lexicon) -> list[SectionSpan]:
         spans = _headed(text, 0, len(text), Section.FINDINGS, lexicon)
         if not any(span.section is Section.IMPRESSION for span in spans):
             spans = [part for span in spans for part in _with_listed_impression(text, span)]
-    return [span for span in spans if span.end > span.start]
+    spans = [span for span in spans if text[span.start : span.end].strip()]
+    return _with_findings(text, spans)
+
+
+def _with_findings(text: str, spans: list[SectionSpan]) -> list[SectionSpan]:
+    """Let the last section end after its first sentence where findings have no header of their own.
+
+    "Comparison: none. The lungs are clear." would otherwise be a comparison alone.
+    """
+    if not spans or any(s.section in (Section.FINDINGS, Section.IMPRESSION) for s in spans):
+        return spans
+    *before, last = spans
+    sentence = _FIRST_SENTENCE.search(text, last.start, last.end)
+    if sentence is None:
+        return spans
+    cut = sentence.end()
+    return [*before, last._replace(end=cut), SectionSpan(Section.FINDINGS, cut, last.end)]
 
 
 def _headed(text: str, start: int, end: int, first: Section, lexicon: Lexicon) -> list[SectionSpan]:
