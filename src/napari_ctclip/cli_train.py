@@ -28,7 +28,7 @@ cli_methods.register(app)
 
 _METHODS = {
     "starter": "the bundled 3D model, trained on simulated chest CT",
-    "starter-2d": "the bundled 2D model for patches and montages, trained on simulated slices",
+    "starter_2d": "the bundled 2D model for patches and montages, trained on simulated slices",
     **cli_methods.METHOD_SUMMARIES,
 }
 
@@ -72,7 +72,7 @@ def starter(
     typer.echo(f"model written to {folder}")
 
 
-@app.command("starter-2d")
+@app.command("starter_2d")
 def starter_2d(
     out: Out,
     overrides: Overrides = None,
