@@ -23,10 +23,11 @@ pytestmark = pytest.mark.model
 
 SEEN_WORDINGS = ("lung nodule", "pulmonary nodule", "spiculated nodule")
 UNSEEN_WORDINGS = (
-    "There is a solid nodule in the superior segment of the left lower lobe.",
     "a solitary rounded pulmonary density",
+    "tiny round spot in the right lung",
 )
-LEAST_MARGIN = 0.02  # similarity; the runner-up is one crossing of vessels and a fissure
+LEAST_MARGIN = 0.03  # similarity; two other unseen wordings have less, see the model card
+NEAR = 0.06  # next to nothing else in the lungs comes as close to the peak
 
 
 def _session(scan: Path) -> Session:
@@ -78,7 +79,7 @@ def test_peak_in_the_lungs_lies_at_the_nodule_with_a_margin(
     values = answer.similarity_map.values.ravel()[tokens]
     elsewhere = values[_distance(places, distance_to_nodule_mm) > 20.0]
     assert lung.peak.value > np.nanmax(elsewhere) + LEAST_MARGIN
-    assert np.mean(elsewhere > lung.peak.value - 3 * LEAST_MARGIN) < 1e-4
+    assert np.mean(elsewhere > lung.peak.value - NEAR) < 1e-4
 
 
 def test_lungs_answer_to_nodule_more_than_to_effusion_and_pneumothorax(lidc: Session) -> None:
