@@ -11,7 +11,7 @@ def test_findings_are_drawn_at_their_prevalence() -> None:
     normal = np.mean([not findings for findings in drawn])
     assert 0.13 < normal < 0.21
     for finding in FINDINGS:
-        assert 0.17 < np.mean([finding in findings for findings in drawn]) < 0.36
+        assert 0.13 < np.mean([finding in findings for findings in drawn]) < 0.36
 
 
 def test_nodules_are_of_4_to_30_mm_and_masses_of_30_to_90_mm() -> None:

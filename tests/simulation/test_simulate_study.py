@@ -100,7 +100,10 @@ def test_pericardial_fluid_surrounds_the_heart_and_counts_as_heart() -> None:
     masks = simulated.study.organ_masks
     assert masks is not None
     fluid = simulated.finding_mask("pericardial effusion")
-    assert masks.mask("heart")[fluid].mean() > 0.95
+    named = {masks.name_at(tuple(voxel)) for voxel in np.argwhere(fluid)}
+    assert masks.mask("heart")[fluid].mean() > 0.85
+    # the rest is what runs through the sac: vessels at the base, painted after it
+    assert named <= {"heart", "aorta", "body", "esophagus", "trachea_and_airways"}
     heart = np.argwhere(masks.mask("heart"))
     inner = np.abs(heart - heart.mean(axis=0)).max(axis=1) < 4
     assert not fluid[tuple(heart[inner].T)].any()
