@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from math import prod
 
@@ -37,6 +38,20 @@ class _Convolution(TinyModel, nn.Module):
         return FeatureMap((self.layer(image),))
 
 
+class _OneShape(_Convolution):
+    """Takes 8 x 16 x 16 voxels, as models with a position for every place do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preprocessing = replace(self.preprocessing, shape=(8, 16, 16))
+        self.passes = 0
+
+    def encode_image(self, image: Tensor) -> FeatureMap:
+        assert image.shape[2:] == (8, 16, 16)
+        self.passes += 1
+        return super().encode_image(image)
+
+
 def _slab(spacing_mm: tuple[float, float, float], shape: tuple[int, int, int]) -> Study:
     voxels = np.full(shape, 40, dtype=np.int16)
     geometry = Geometry.from_spacing(shape, spacing_mm, codes="SPL")
@@ -49,6 +64,15 @@ def test_operations_of_a_convolution_are_two_a_multiply_add() -> None:
     image, tokens = 4 * 8 * 16 * 32, 4 * 4 * 4 * 8 * 16
     assert found.memory_bytes == image + tokens
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_model_of_one_shape_is_counted_and_timed_in_one_whole_pass() -> None:
+    model = _OneShape()
+    found = estimate_cost(model, audit(_slab((2.0, 2.0, 2.0), (20, 30, 12)), model))
+    assert model.passes == 1
+    assert found.timed_shape == (8, 16, 16)
+    assert found.flop == count_pass(model, torch.zeros(1, 1, 8, 16, 16)).flop
+    assert found.seconds > 0
 
 
 def test_fvlm_of_the_release_takes_140_billion_multiply_adds_a_crop() -> None:

@@ -83,11 +83,16 @@ def estimate_cost(
     """Return the cost of encoding the study that an audit was made of.
 
     Operations and memory are counted in two thin passes over the scan and carried on to the
-    windows and crops; the time is that of a thicker pass, scaled by operations.
+    windows and crops; the time is that of a thicker pass, scaled by operations. A model that takes
+    one shape only is counted and timed in one whole pass.
     """
     shapes = [*audit.window_shapes, *(crop.shape for crop in audit.crops)]
-    growth = _counted(model, audit, device)
-    trial, seconds = _timed_trial(model, audit, device)
+    if _step(model) >= audit.window_shapes[0][0]:  # a model of one shape: nothing is thinner
+        trial = audit.window_shapes[0]
+        growth, seconds = _counted_whole(model, _middle(audit, trial, device))
+    else:
+        growth = _counted(model, audit, device)
+        trial, seconds = _timed_trial(model, audit, device)
     work = sum(growth.flop(shape) for shape in shapes)
     # a model without a single product that counts: voxels are the measure
     scale = work / growth.flop(trial) if work else sum(map(prod, shapes)) / prod(trial)
@@ -105,6 +110,15 @@ def estimate_cost(
     )
 
 
+def _counted_whole(model: VisionLanguageModel, image: Tensor) -> tuple[_Growth, float]:
+    """Return the cost of one whole pass, and its seconds."""
+    start = perf_counter()
+    count = count_pass(model, image)
+    seconds = perf_counter() - start
+    v = float(prod(image.shape[2:]))
+    return _Growth(count.flop / v, 0.0, count.memory_bytes / v), seconds
+
+
 def _counted(
     model: VisionLanguageModel, audit: PreprocessingAudit, device: torch.device | str
 ) -> _Growth:
@@ -113,8 +127,6 @@ def _counted(
     thick = min(2 * thin, depth)
     first = count_pass(model, _middle(audit, (thin, height, width), device))
     v = float(thin * height * width)
-    if thick == thin:
-        return _Growth(first.flop / v, 0.0, first.memory_bytes / v)
     second = count_pass(model, _middle(audit, (thick, height, width), device))
     w = float(thick * height * width)
     square = (second.flop / w - first.flop / v) / (w - v)
@@ -159,7 +171,8 @@ def _middle(
 
 def _step(model: VisionLanguageModel) -> int:
     """Return the fewest slices a model takes."""
-    return max(model.preprocessing.multiple_of[0], model.patch_size[0])
+    fixed = model.preprocessing.shape
+    return fixed[0] if fixed else max(model.preprocessing.multiple_of[0], model.patch_size[0])
 
 
 def _free_bytes(device: torch.device | str) -> int:
