@@ -80,11 +80,11 @@ def _preprocessing_rows(audit: PreprocessingAudit) -> list[CheckRow]:
     rows = [
         CheckRow("orientation", audit.orientation_found + turned, audit.orientation_wanted),
         CheckRow(
-            "spacing (z y x)",
+            "spacing, by axis",
             _millimetres(audit.spacing_found_mm),
             f"{_millimetres(audit.spacing_wanted_mm)}; voxels x {factors}",
         ),
-        CheckRow("voxels (z y x)", _by(audit.shape_found), _by(audit.shape_prepared)),
+        CheckRow("voxels, by axis", _by(audit.shape_found), _by(audit.shape_prepared)),
         CheckRow("cropped away", "", f"{audit.cropped:.1%} of the scan"),
         CheckRow("padding", "", f"{audit.padding:.1%} of the image"),
     ]
@@ -107,7 +107,7 @@ def _preprocessing_rows(audit: PreprocessingAudit) -> list[CheckRow]:
         )
     count = len(audit.window_shapes)
     rows.append(CheckRow("windows", "", f"{count} of {_by(audit.window_shapes[0])} voxels"))
-    rows.append(CheckRow("tokens (z y x)", "", f"{_by(audit.token_shape)} in the heatmap"))
+    rows.append(CheckRow("tokens, by axis", "", f"{_by(audit.token_shape)} in the heatmap"))
     if audit.crops:
         rows.append(CheckRow("in no organ crop", "", f"{audit.outside_crops:.1%} of the scan"))
     return rows
