@@ -60,14 +60,20 @@ def starter(
     overrides: Overrides = None,
     resume: Resume = False,
     recipe: RecipeFile = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
 ) -> None:
     """Train the bundled model from nothing: text student, simulated studies, image encoder."""
     from napari_ctclip.pretraining.recipe import load_recipe
     from napari_ctclip.pretraining.starter import pretrain_starter
+    from napari_ctclip.session import resolved_device
 
     file = recipe_file("starter") if recipe is None else recipe
     folder = pretrain_starter(
-        load_recipe(file, overrides=overrides or ()), out, data=data, resume=resume
+        load_recipe(file, overrides=overrides or ()),
+        out,
+        data=data,
+        resume=resume,
+        device=resolved_device(device),
     )
     typer.echo(f"model written to {folder}")
 

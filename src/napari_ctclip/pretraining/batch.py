@@ -32,6 +32,10 @@ class TokenBatch:
     findings: Tensor
     tissue: Tensor
 
+    def to(self, device: torch.device | str) -> TokenBatch:
+        """Return the batch on a device."""
+        return TokenBatch(self.images.to(device), self.findings.to(device), self.tissue.to(device))
+
 
 def collate(crops: Sequence[TrainingCrop]) -> TokenBatch:
     """Return crops of one shape as a batch."""

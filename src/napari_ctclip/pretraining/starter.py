@@ -30,7 +30,12 @@ _REFIT_STREAM = 2
 
 
 def pretrain_starter(
-    recipe: Recipe, out: Path, *, data: Path | None = None, resume: bool = False
+    recipe: Recipe,
+    out: Path,
+    *,
+    data: Path | None = None,
+    resume: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Run every step that is not done yet; return the folder of the model.
 
@@ -44,6 +49,8 @@ def pretrain_starter(
         Folder of simulated studies; ``out/studies`` is filled when not given.
     resume : bool
         Go on where an earlier run of the same folder stopped.
+    device : str
+        Where the image encoder learns, e.g. ``"cuda"``.
     """
     text = out / "text"
     if not (resume and (text / _STUDENT).exists()):
@@ -59,7 +66,13 @@ def pretrain_starter(
         lesion_share=recipe.data.lesion_share,
     )
     folder = train(
-        model, recipe, studies=studies, out=out, architecture=architecture_of(recipe), resume=resume
+        model,
+        recipe,
+        studies=studies,
+        out=out,
+        architecture=architecture_of(recipe),
+        resume=resume,
+        device=device,
     )
     seed = [recipe.training.seed, _REFIT_STREAM]
     refit_checkpoint(folder, load_vocabulary(), np.random.default_rng(seed))

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,28 @@ def train(
     out: Path,
     architecture: Mapping[str, Any],
     resume: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Train the image encoder and both projections; return the folder of the averaged model."""
-    options = recipe.training
     out.mkdir(parents=True, exist_ok=True)
+    model.to(device)
+    # the objective makes many small tensors: they are made where the model is
+    place = nullcontext() if device == "cpu" else torch.device(device)
+    with place:
+        _loop(model, recipe, studies=studies, out=out, architecture=architecture, resume=resume)
+    return out / "model"
+
+
+def _loop(
+    model: DualEncoder,
+    recipe: Recipe,
+    *,
+    studies: StudyFolder,
+    out: Path,
+    architecture: Mapping[str, Any],
+    resume: bool,
+) -> None:
+    options = recipe.training
     torch.manual_seed(options.seed)
     model.text_encoder.requires_grad_(False)
     optimiser = _optimiser(model, options.weight_decay)
@@ -95,7 +114,7 @@ def train(
             group["lr"] = group["factor"] * learning_rate(
                 step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
             )
-        terms = objective(model, batch)
+        terms = objective(model, batch.to(model.logit_scale.device))
         loss = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -121,7 +140,6 @@ def train(
                 },
                 state=average.state,
             )
-    return out / "model"
 
 
 def _optimiser(model: DualEncoder, weight_decay: float) -> torch.optim.AdamW:
@@ -185,13 +203,13 @@ def _save_state(
 
 
 def _restore(
-    out: Path, model: nn.Module, optimiser: torch.optim.Optimizer, average: MovingAverage
+    out: Path, model: DualEncoder, optimiser: torch.optim.Optimizer, average: MovingAverage
 ) -> int:
     """Load the last saved state of a run; return the step it goes on with, 0 without one."""
     file = out / _STATE
     if not file.exists():
         return 0
-    state = torch.load(file, weights_only=True)
+    state = torch.load(file, weights_only=True, map_location=model.logit_scale.device)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     average.state = state["average"]
