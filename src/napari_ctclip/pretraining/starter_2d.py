@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
@@ -23,7 +22,7 @@ from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, PatchPool, make
 from napari_ctclip.pretraining.recipe import Table
 from napari_ctclip.pretraining.sentences import TextClass, Vocabulary, load_vocabulary
 from napari_ctclip.pretraining.token_targets import TISSUES
-from napari_ctclip.pretraining.train import MovingAverage, learning_rate
+from napari_ctclip.pretraining.train import MovingAverage, append_metrics, learning_rate
 from napari_ctclip.pretraining.word_table import sentence_encoder_words
 
 __all__ = ["Starter2dRecipe", "build", "pretrain_starter_2d"]
@@ -173,13 +172,12 @@ def _train(
         with torch.no_grad():
             scale.clamp_(max=_HIGHEST_SCALE)
         average.update(model.clip, step)
-        _log(
-            out,
-            step,
-            float(loss.detach()),
-            scale=float(scale.detach().exp()),
-            seconds=time.monotonic() - started,
-        )
+        row = {"step": step, "loss": round(float(loss.detach()), 4)}
+        row |= {
+            "scale": round(float(scale.detach().exp()), 2),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        append_metrics(out, row)
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
             _save(out, step + 1, model, optimiser, average)
     return out / "model"
@@ -227,20 +225,6 @@ def _optimiser(model: SliceModel, weight_decay: float) -> torch.optim.AdamW:
         lr=1e-3,
         betas=(0.9, 0.98),
     )
-
-
-def _log(out: Path, step: int, loss: float, *, scale: float, seconds: float) -> None:
-    row = {"step": step, "loss": round(loss, 4), "scale": round(scale, 2)}
-    row["seconds"] = round(seconds, 1)
-    file = out / "metrics.csv"
-    new = not file.exists()
-    with file.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    if step % 20 == 0:
-        logger.info(" ".join(f"{name}={value}" for name, value in row.items()))
 
 
 def _save(

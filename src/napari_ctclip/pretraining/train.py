@@ -23,7 +23,7 @@ from napari_ctclip.pretraining.objectives.token_grounding import TokenGrounding
 from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.sentences import load_vocabulary
 
-__all__ = ["MovingAverage", "learning_rate", "train"]
+__all__ = ["MovingAverage", "append_metrics", "learning_rate", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +177,11 @@ def _log(
     row = {"step": step, **{name: round(float(term.detach()), 4) for name, term in terms.items()}}
     row |= {"gradient_norm": round(float(norm), 3), "scale": round(float(scale.detach().exp()), 2)}
     row["seconds"] = round(seconds, 1)
+    append_metrics(out, row)
+
+
+def append_metrics(out: Path, row: Mapping[str, float]) -> None:
+    """Add a step's numbers to ``metrics.csv`` of a run; every twentieth is logged too."""
     file = out / "metrics.csv"
     new = not file.exists()
     with file.open("a", newline="") as stream:
@@ -184,7 +189,7 @@ def _log(
         if new:
             writer.writeheader()
         writer.writerow(row)
-    if step % 20 == 0:
+    if row["step"] % 20 == 0:
         logger.info(" ".join(f"{name}={value}" for name, value in row.items()))
 
 
