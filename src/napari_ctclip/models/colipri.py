@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.interface import (
     Calibration,
     EncodingWindows,
@@ -36,7 +37,7 @@ COLIPRI_PREPROCESSING = Preprocessing(
 central 384 mm of a scan; what lies further out is not seen. The model maps 0..1 to -1..1 itself."""
 
 
-class Colipri(nn.Module):
+class Colipri(FolderWeights, nn.Module):
     """COLIPRI as ``VisionLanguageModel``.
 
     The places of the last layer are kept; its attention pooling turns them into a vector of the
@@ -59,6 +60,8 @@ class Colipri(nn.Module):
     Wald et al. 2026, "Comprehensive language-image pre-training for 3D medical image
     understanding", arXiv 2510.15042. Zhou et al. 2022 (MaskCLIP, arXiv 2112.01071), section 3.
     """
+
+    how_to_save = "save it with save_colipri and load the folder"
 
     region_readout: Literal["dense", "regions"] = "dense"
     background_prompts: tuple[str, ...] = ()
@@ -96,21 +99,6 @@ class Colipri(nn.Module):
         """Logarithm of the factor on a cosine: COLIPRI divides by a temperature instead."""
         temperature: Tensor = self.network.softmax_temperature  # type: ignore[assignment]
         return -temperature.float().log()
-
-    def weights_hash(self) -> str:
-        """Return the hash of the folder the model was loaded from.
-
-        Raises
-        ------
-        CtClipError
-            If the model was built in memory and never saved.
-        """
-        if not self.content_hash:
-            raise CtClipError(
-                f"model {self.name!r} was built in memory and has no hash yet; "
-                "save it with save_colipri and load the folder"
-            )
-        return self.content_hash
 
     def encode_image(self, image: Tensor) -> FeatureMap:
         """Return the last layer's tokens (B, C, d, h, w) of prepared images (B, 1, D, H, W).

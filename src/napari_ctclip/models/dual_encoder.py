@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.interface import (
     Calibration,
     EncodingWindows,
@@ -26,7 +27,7 @@ __all__ = ["DualEncoder"]
 _CACHED_TEXTS = 4096
 
 
-class DualEncoder(nn.Module):
+class DualEncoder(FolderWeights, nn.Module):
     """A vision-language model with a dense token grid; keeps ``VisionLanguageModel``.
 
     Parameters
@@ -53,6 +54,8 @@ class DualEncoder(nn.Module):
     logit_bias : float or None
         Where a sigmoid loss starts its bias; None for a model without one.
     """
+
+    how_to_save = "save it with save_checkpoint and load the folder"
 
     region_readout: Literal["dense", "regions"] = "dense"
     # most chests at 2 mm are one window, which takes 1.3 GB at its largest
@@ -96,21 +99,6 @@ class DualEncoder(nn.Module):
         """Voxels (z, y, x) behind one token."""
         z, y, x = self.image_encoder.patch_size
         return z, y, x
-
-    def weights_hash(self) -> str:
-        """Return the hash of the folder the model was loaded from.
-
-        Raises
-        ------
-        CtClipError
-            If the model was built in memory and never saved.
-        """
-        if not self.content_hash:
-            raise CtClipError(
-                f"model {self.name!r} was built in memory and has no hash yet; "
-                "save it with save_checkpoint and load the folder"
-            )
-        return self.content_hash
 
     def encode_image(self, image: Tensor) -> FeatureMap:
         """Return token features of prepared images (B, C, D, H, W).

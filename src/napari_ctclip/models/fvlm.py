@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.crop_protocol import CropProtocol
+from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.interface import (
     Calibration,
     EncodingWindows,
@@ -51,7 +52,7 @@ class TextEncoder(Protocol):
         ...
 
 
-class FVLM(nn.Module):
+class FVLM(FolderWeights, nn.Module):
     """fVLM: ViT tokens, one query an anatomy, anatomy-level text; keeps ``VisionLanguageModel``.
 
     Regions are anatomies here: ``embed_regions`` takes one mask for each of ``anatomies``, in their
@@ -81,6 +82,8 @@ class FVLM(nn.Module):
     Shui et al. 2025, "Large-scale and fine-grained vision-language pre-training for enhanced CT
     image understanding", arXiv 2501.14548, section 3.
     """
+
+    how_to_save = "save it as a checkpoint folder and load that"
 
     region_readout: Literal["dense", "regions"] = "regions"
     encoding_windows = _WINDOWS
@@ -125,21 +128,6 @@ class FVLM(nn.Module):
     def logit_scale(self) -> Tensor:
         """Logarithm of the factor on a cosine: fVLM divides by a temperature instead."""
         return -self.temperature.clamp(_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE).log()
-
-    def weights_hash(self) -> str:
-        """Return the hash of the folder the model was loaded from.
-
-        Raises
-        ------
-        CtClipError
-            If the model was built in memory and never saved.
-        """
-        if not self.content_hash:
-            raise CtClipError(
-                f"model {self.name!r} was built in memory and has no hash yet; "
-                "save it as a checkpoint folder and load that"
-            )
-        return self.content_hash
 
     def encode_image(self, image: Tensor) -> FeatureMap:
         """Return token maps (B, C, d, h, w) of blocks 3, 6, 9 and the last, of (B, 1, D, H, W).

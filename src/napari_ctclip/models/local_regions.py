@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.interaction import word_attention
 from napari_ctclip.models.interface import (
     Calibration,
@@ -29,7 +29,7 @@ SelectionScore = Literal["gate", "attention"]
 """What makes a token significant: a learned gate, or the attention it gets in the encoder."""
 
 
-class LocalRegions(nn.Module):
+class LocalRegions(FolderWeights, nn.Module):
     """Global and word-level similarity in one space; keeps ``VisionLanguageModel``.
 
     A text is two unit vectors, of the whole and of its words' mean; so is an image, of the whole
@@ -66,6 +66,8 @@ class LocalRegions(nn.Module):
     Rizvi et al. 2023 (LRCLR, arXiv 2303.14153); Huang et al. 2021 (GLoRIA), section 3.2. LRCLR's
     code was never published: layers and constants are ours.
     """
+
+    how_to_save = "save it as a folder"
 
     region_readout: Literal["dense", "regions"] = "dense"
     encoding_windows = EncodingWindows(shape=(192, 256, 256), overlap=(32, 32, 32))
@@ -107,20 +109,6 @@ class LocalRegions(nn.Module):
     def patch_size(self) -> tuple[int, int, int]:
         """Voxels (z, y, x) behind one token."""
         return self.image_encoder.patch_size
-
-    def weights_hash(self) -> str:
-        """Return the hash of the folder the model was loaded from.
-
-        Raises
-        ------
-        CtClipError
-            If the model was built in memory and never saved.
-        """
-        if not self.content_hash:
-            raise CtClipError(
-                f"model {self.name!r} was built in memory and has no hash yet; save it as a folder"
-            )
-        return self.content_hash
 
     # --- parts, for training ----------------------------------------------------------------------
 
