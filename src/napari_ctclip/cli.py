@@ -24,7 +24,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     quick_masks,
-    read_masks,
+    read_study,
 )
 from napari_ctclip.core.prompt import Prompt
 
@@ -94,15 +94,13 @@ def score(
     prompts = _paired(prompt, negative or [])
     with terminal.data_errors():
         from napari_ctclip.answer_files import write_answers
-        from napari_ctclip.core.study import Study
-        from napari_ctclip.io import read_volume
         from napari_ctclip.session import Session
 
         session = Session(device=device)
-        read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
-        terminal.print_notices(read.notices)
-        organ_masks = read_masks(read.volume, masks, legend=legend)
-        session.set_study(Study(read.volume, organ_masks))
+        study = read_study(
+            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        )
+        session.set_study(study)
         session.load_model(model)
         _encode(session)
         for question in prompts:

@@ -18,7 +18,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    read_masks,
+    read_study,
 )
 
 if TYPE_CHECKING:
@@ -41,15 +41,13 @@ def audit_scan(
 ) -> None:
     """Show what a model will see of a scan and what encoding takes, without encoding it."""
     with terminal.data_errors():
-        from napari_ctclip.core.study import Study
-        from napari_ctclip.io import read_volume
         from napari_ctclip.session import Session
 
         session = Session(device=device)
-        read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
-        terminal.print_notices(read.notices)
-        organ_masks = read_masks(read.volume, masks, legend=legend)
-        session.set_study(Study(read.volume, organ_masks))
+        study = read_study(
+            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        )
+        session.set_study(study)
         session.load_model(model)
         with terminal.err.status("auditing ..."):
             check = session.compute_check()

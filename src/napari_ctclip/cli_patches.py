@@ -9,11 +9,20 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
+from napari_ctclip.cli_scan import (
+    NO_MASKS,
+    QUICK_MASKS,
+    CtArgument,
+    DeviceOption,
+    LegendOption,
+    MasksOption,
+    SeriesOption,
+    SuspiciousOption,
+    read_study,
+)
 from napari_ctclip.core.volume import WINDOWS
 
 if TYPE_CHECKING:
-    from napari_ctclip.core.organ_masks import OrganMasks
-    from napari_ctclip.core.volume import Volume
     from napari_ctclip.montage_session import MontageSession
     from napari_ctclip.regions.patches import PatchPlan
     from napari_ctclip.regions.ranking import TileOrder
@@ -23,9 +32,7 @@ __all__ = ["patches"]
 
 
 def patches(
-    ct: Annotated[
-        Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
-    ],
+    ct: CtArgument,
     target: Annotated[list[str], typer.Option(help="What is looked for; repeat for wordings.")],
     out: Annotated[Path, typer.Option(help="Folder for montage, table and provenance.")],
     control: Annotated[
@@ -34,12 +41,8 @@ def patches(
     ] = None,
     mode: Annotated[str, typer.Option(help="contrast, cosine or softmax.")] = "contrast",
     pooling: Annotated[str, typer.Option(help="Of several targets: lse or max.")] = "lse",
-    masks: Annotated[
-        str, typer.Option(help="Organ masks: a label map file, 'quick' or 'none' (whole scan).")
-    ] = "quick",
-    legend: Annotated[
-        str | None, typer.Option(help="What the numbers of --masks mean, as for score.")
-    ] = None,
+    masks: MasksOption = QUICK_MASKS,
+    legend: LegendOption = None,
     organ: Annotated[str, typer.Option(help="Where to look; '' is the whole scan.")] = "lung",
     model: Annotated[str, typer.Option(help="A model of pictures.")] = "starter-2d",
     k: Annotated[int | None, typer.Option(help="Patches at most; default: the grid's.")] = None,
@@ -49,11 +52,9 @@ def patches(
     window: Annotated[str, typer.Option(help="Of the picture: Lung, Mediastinum ...")] = "Lung",
     size_mm: Annotated[float, typer.Option(help="Side of a patch.")] = 64.0,
     stride_mm: Annotated[float, typer.Option(help="From one to the next; 0: half.")] = 0.0,
-    series: Annotated[str | None, typer.Option(help="Series of a DICOM folder.")] = None,
-    accept_suspicious: Annotated[
-        bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    series: SeriesOption = None,
+    accept_suspicious: SuspiciousOption = False,
+    device: DeviceOption = "auto",
 ) -> None:
     """Find the patches of a CT that look like the prompts: montage.png, patches.csv."""
     rows, columns = _grid(grid)
@@ -65,8 +66,6 @@ def patches(
     if window not in WINDOWS:
         raise typer.BadParameter(f"no window {window!r}; expected one of {', '.join(WINDOWS)}")
     with terminal.data_errors():
-        from napari_ctclip.core.study import Study
-        from napari_ctclip.io import read_volume
         from napari_ctclip.montage_session import MontageLayout, MontageSession
         from napari_ctclip.patch_files import write_patches
         from napari_ctclip.regions.patches import PatchPlan
@@ -79,12 +78,13 @@ def patches(
             cast("ScoreMode", mode),
             cast("Pooling", pooling),
         )
-        plan = PatchPlan(size_mm, stride_mm, "" if masks == "none" else organ)
+        plan = PatchPlan(size_mm, stride_mm, "" if masks == NO_MASKS else organ)
         layout = MontageLayout(count, columns, tile, cast("TileOrder", order))
         session = Session(device=device)
-        read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
-        terminal.print_notices(read.notices)
-        session.set_study(Study(read.volume, _masks(read.volume, masks, legend=legend)))
+        study = read_study(
+            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        )
+        session.set_study(study)
         montages = MontageSession(session, model_name=model)
         montages.set_layout(layout)
         _encode(montages, plan)
@@ -99,19 +99,6 @@ def _grid(text: str) -> tuple[int, int]:
     if not (cross and rows.isdecimal() and columns.isdecimal() and int(rows) * int(columns)):
         raise typer.BadParameter(f"--grid {text!r} is not rows x columns, e.g. 4x4")
     return int(rows), int(columns)
-
-
-def _masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
-    from napari_ctclip.io import read_organ_masks
-    from napari_ctclip.regions.quick_masks import quick_organ_masks
-
-    if masks == "none":
-        return None
-    if masks == "quick":
-        return quick_organ_masks(volume)
-    read = read_organ_masks(Path(masks), volume, legend=legend)
-    terminal.print_notices(read.notices)
-    return read.masks
 
 
 def _encode(montages: MontageSession, plan: PatchPlan) -> None:

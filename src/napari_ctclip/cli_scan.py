@@ -1,4 +1,4 @@
-"""How the command lines take a scan: its options, and reading its organ masks."""
+"""How the command lines take a scan: its options, and reading it with its organ masks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from napari_ctclip import terminal
 
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
+    from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Volume
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
     "SeriesOption",
     "SuspiciousOption",
     "quick_masks",
-    "read_masks",
+    "read_study",
 ]
 
 QUICK_MASKS, NO_MASKS = "quick", "none"
@@ -52,7 +53,19 @@ ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder."
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 
 
-def read_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
+def read_study(
+    ct: Path, *, series: str | None, accept_suspicious: bool, masks: str, legend: str | None
+) -> Study:
+    """Return the scan with its organ masks that the options mean; all notices are printed."""
+    from napari_ctclip.core.study import Study
+    from napari_ctclip.io import read_volume
+
+    read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
+    terminal.print_notices(read.notices)
+    return Study(read.volume, _read_masks(read.volume, masks, legend=legend))
+
+
+def _read_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
     """Return the organ masks that ``--masks`` and ``--legend`` mean; their notices are printed."""
     from napari_ctclip.io import read_organ_masks
 
