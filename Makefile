@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 XVFB   := xvfb-run -a -s "-screen 0 1920x1200x24"
 RUN_GUI := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(XVFB))
 
-.PHONY: help setup system demo test check format smoke bench evaluate clean
+.PHONY: help setup system demo test check format smoke bench docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -48,5 +48,8 @@ smoke: setup  ## a training of seconds from every recipe
 bench: setup  ## speed: reading, encoding, slices, prompt to layer, the longest block of the window
 	$(RUN_GUI) $(BIN)/python -m benchmarks
 
+docs: setup  ## the documentation as pages, in site/
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --strict --quiet
+
 clean:  ## remove what the commands above made, the environment excepted
-	rm -rf demo_output runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo_output runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
