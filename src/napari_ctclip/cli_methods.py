@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,6 +32,14 @@ METHOD_SUMMARIES = {
 
 _STOPPED = 130  # what shells give for an interrupt
 
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Manifest of a prepared set, or its folder; simulated studies without it.",
+        show_default=False,
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override, e.g. optimizer.steps=500.")
@@ -66,6 +74,7 @@ def recipe_file(method: str) -> Path:
 
 def _command(method: str) -> Callable[..., None]:
     def command(
+        data: Data = None,
         out: Out = None,
         overrides: Overrides = None,
         resume: Resume = False,
@@ -77,6 +86,7 @@ def _command(method: str) -> Callable[..., None]:
         _train(
             method,
             recipe or recipe_file(method),
+            data=data,
             out=None if dry_run else out,
             overrides=overrides or (),
             resume=resume,
@@ -86,25 +96,35 @@ def _command(method: str) -> Callable[..., None]:
 
 
 def _train(
-    method: str, file: Path, *, out: Path | None, overrides: Sequence[str], resume: bool
+    method: str,
+    file: Path,
+    *,
+    data: Path | None,
+    out: Path | None,
+    overrides: Sequence[str],
+    resume: bool,
 ) -> None:
-    """Train, or without a folder measure what training would take."""
+    """Train, or without a folder of the run measure what training would take."""
     # imported here: torch and fabric take seconds, and --help needs neither
     from napari_ctclip.pretraining.building import assemble
     from napari_ctclip.pretraining.launching import launch_fabric
     from napari_ctclip.pretraining.loop import Stopped, train_method
     from napari_ctclip.pretraining.method_recipe import load_method_recipe
     from napari_ctclip.pretraining.run_folder import RunFolder
-    from napari_ctclip.pretraining.simulated_dictionary import simulated_abnormalities
-    from napari_ctclip.pretraining.sources import simulated_source
+    from napari_ctclip.pretraining.sources import prepared_data, simulated_data
 
     recipe = load_method_recipe(file, overrides=overrides)
     if recipe.method != method:
         raise CtClipError(f"{file} is a recipe of {recipe.method!r}, not of {method!r}")
-    folder = None if out is None else _run_folder(RunFolder(out), recipe, resume=resume)
-    assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
-    source = simulated_source(recipe)
+    training = simulated_data(recipe) if data is None else prepared_data(recipe, data)
+    source = training.source
+    folder = None
+    if out is not None:
+        folder = _run_folder(RunFolder(out), recipe, training.identity, resume=resume)
+    assembly = assemble(recipe, abnormalities=training.abnormalities)
     launch = launch_fabric(recipe, assembly.trained)
+    if launch.fabric.is_global_zero:
+        terminal.print_notices(training.notices)
     if folder is None:
         from napari_ctclip.pretraining.cost import measure_cost
 
@@ -112,6 +132,7 @@ def _train(
         return
     if launch.fabric.is_global_zero:
         folder.write_recipe(recipe)
+        folder.write_data(training.identity)
     quiet = not launch.fabric.is_global_zero
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.err, transient=True, disable=quiet) as bar:
@@ -124,14 +145,17 @@ def _train(
             terminal.err.print(str(stopped))
             raise typer.Exit(_STOPPED) from None
     if launch.fabric.is_global_zero:
-        terminal.out.print(f"model written to {folder.model}")
+        terminal.out.print(f"model written to {folder.model}", markup=False)
 
 
-def _run_folder(folder: RunFolder, recipe: MethodRecipe, *, resume: bool) -> RunFolder:
+def _run_folder(
+    folder: RunFolder, recipe: MethodRecipe, data: Mapping[str, Any], *, resume: bool
+) -> RunFolder:
     if not resume:
         folder.require_fresh()
     elif folder.has_state:
         folder.require_same_recipe(recipe)
+        folder.require_same_data(data)
     return folder
 
 

@@ -97,12 +97,23 @@ class AbnormalityDictionary:
         A true finding, its synonyms, what is wider or narrower, and what often means the same, are
         never drawn: they would be false negatives.
         """
-        barred = {name for text in true for name in self._kin(self.canonical(text) or text)}
+        barred = {name for text in true for name in self.kin(self.canonical(text) or text)}
         free = sorted(e.name for e in self.of_anatomy(anatomy) if e.name not in barred)
         if len(free) <= count:
             return tuple(free)
         drawn = rng.choice(len(free), size=count, replace=False)
         return tuple(free[int(index)] for index in drawn)
+
+    def kin(self, name: str) -> set[str]:
+        """Return a finding with everything that must not be its negative."""
+        own = self.entries.get(name, Abnormality(name, ""))
+        said = {_key(text) for text in (own.name, *own.synonyms)}
+        kin = {name, *own.wider, *own.related}
+        for entry in self.entries.values():
+            same_words = not said.isdisjoint(_key(text) for text in entry.synonyms)
+            if same_words or name in (*entry.wider, *entry.related):
+                kin.add(entry.name)
+        return kin
 
     def save(self, file: Path) -> None:
         """Write the dictionary as TOML to edit: [anatomy."finding"]."""
@@ -149,17 +160,6 @@ class AbnormalityDictionary:
     def _names(self) -> dict[str, str]:
         names = {_key(s): entry.name for entry in self.entries.values() for s in entry.synonyms}
         return names | {_key(name): name for name in self.entries}
-
-    def _kin(self, name: str) -> set[str]:
-        """Return a finding with everything that must not be its negative."""
-        own = self.entries.get(name, Abnormality(name, ""))
-        said = {_key(text) for text in (own.name, *own.synonyms)}
-        kin = {name, *own.wider, *own.related}
-        for entry in self.entries.values():
-            same_words = not said.isdisjoint(_key(text) for text in entry.synonyms)
-            if same_words or name in (*entry.wider, *entry.related):
-                kin.add(entry.name)
-        return kin
 
 
 def default_dictionary(lexicon: Lexicon | None = None) -> AbnormalityDictionary:

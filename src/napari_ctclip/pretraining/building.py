@@ -35,10 +35,10 @@ from napari_ctclip.models.vit3d import TransformerBlock
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.methods import METHODS
-from napari_ctclip.pretraining.objectives.objective import Objective, Setting
+from napari_ctclip.pretraining.objectives.objective import Objective, Options, Setting
 from napari_ctclip.pretraining.recipe import told_mistakes
 
-__all__ = ["Assembly", "assemble"]
+__all__ = ["Assembly", "assemble", "objective_options"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,9 @@ def assemble(
     CheckpointMismatch
         If a part cannot be built, or does not fit what it starts from.
     """
-    objective = _objective(recipe, abnormalities)
+    options = objective_options(recipe)
+    setting = Setting(recipe.data.anatomies, recipe.loop.seed, abnormalities)
+    objective = METHODS[recipe.method](options, setting)
     text_folder = resolved_text_folder(recipe.model.text_folder)
     description = _description(recipe, text_folder)
 
@@ -121,18 +123,22 @@ def assemble(
     return Assembly(trained, objective, description, text_folder)
 
 
-def _objective(
-    recipe: MethodRecipe, abnormalities: Mapping[str, Sequence[tuple[str, str]]] | None
-) -> Objective:
+def objective_options(recipe: MethodRecipe) -> Options:
+    """Return the ``[objective]`` table of a recipe, checked.
+
+    Raises
+    ------
+    DataError
+        If the method or a key is unknown.
+    """
     if recipe.method not in METHODS:
         raise DataError(f"unknown method {recipe.method!r}; expected one of {', '.join(METHODS)}")
     kind = METHODS[recipe.method]
     try:
-        options = kind.options_type.model_validate(recipe.objective)
+        return kind.options_type.model_validate(recipe.objective)
     except ValidationError as error:
         told = told_mistakes(error, kind.options_type, prefix="objective")
         raise DataError(f"recipe of {recipe.method}: {told}") from error
-    return kind(options, Setting(recipe.data.anatomies, recipe.loop.seed, abnormalities))
 
 
 def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:

@@ -22,11 +22,15 @@ class OrganCaption:
     abnormalities : frozenset of str
         Names of the abnormalities it tells of, where they are known: no text about one of them is
         a negative of this one.
+    doubtful : frozenset of str
+        Names of those that may be there too: told of as possible, narrower than one it tells of, or
+        often the same. They are neither true nor untrue.
     """
 
     text: str
     normal: bool
     abnormalities: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
 
 
 def organ_caption(anatomy: str, *, findings: str = "", impression: str = "") -> str:

@@ -7,17 +7,23 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_ctclip.pretraining.samples import SampleSource, StudyBatch, collate_samples
+from napari_ctclip.pretraining.samples import (
+    SampleSource,
+    StudyBatch,
+    TrainingSample,
+    collate_samples,
+)
 
 __all__ = ["DataOrder", "batches_of", "collate_draws", "reseed"]
 
 _SAMPLES, _TORCH = 1, 2  # streams of chance
+_AHEAD = 2  # batches: more would only take memory, 4 GB each at fVLM's batch and crop
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def batches_of(
     share: tuple[int, int] = (0, 1),
     workers: int = 2,
 ) -> Iterator[StudyBatch]:
-    """Yield one batch a step, made ahead of time in threads.
+    """Yield one batch a step, made ahead of time in threads, each sample by one of them.
 
     Parameters
     ----------
@@ -72,20 +78,23 @@ def batches_of(
     share : (process, processes)
         Each process gets its part of the step's samples, the first process the first.
     workers : int
-        Threads; as many batches are made ahead, and one more.
+        Threads. Two batches are made ahead, or more where that leaves threads without work.
 
     Raises
     ------
     DataError
         Whatever the source says of a study.
     """
-    make = partial(collate_draws, source, order, share=share)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="training-batches")
     waiting: deque[Future[StudyBatch]] = deque()
+    ahead = max(_AHEAD, -(-workers * share[1] // order.batch))
     try:
         for step in steps:
-            while len(waiting) <= workers and step + len(waiting) < steps.stop:
-                waiting.append(pool.submit(make, step + len(waiting)))
+            while len(waiting) <= ahead and step + len(waiting) < steps.stop:
+                draws = _own_draws(order, step + len(waiting), share)
+                samples = [pool.submit(source.sample, index, rng) for index, rng in draws]
+                # tasks start in the order they are given: its samples are under way when it waits
+                waiting.append(pool.submit(_collate_made, samples))
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -95,9 +104,19 @@ def collate_draws(
     source: SampleSource, order: DataOrder, step: int, *, share: tuple[int, int] = (0, 1)
 ) -> StudyBatch:
     """Return one process's part of a step's batch; arguments as of :func:`batches_of`."""
+    return collate_samples([source.sample(i, rng) for i, rng in _own_draws(order, step, share)])
+
+
+def _own_draws(
+    order: DataOrder, step: int, share: tuple[int, int]
+) -> list[tuple[int, np.random.Generator]]:
     process, processes = share
     own = slice(process * order.batch // processes, (process + 1) * order.batch // processes)
-    return collate_samples([source.sample(i, rng) for i, rng in order.draws(step)[own]])
+    return order.draws(step)[own]
+
+
+def _collate_made(samples: list[Future[TrainingSample]]) -> StudyBatch:
+    return collate_samples([sample.result() for sample in samples])
 
 
 @lru_cache(maxsize=4)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from napari_ctclip.io.manifest_entry import Split
 from napari_ctclip.pretraining.recipe import Table, read_recipe
 
 __all__ = [
@@ -79,9 +80,22 @@ class DataTable(Table):
     anatomies : list of str
         Groups of the anatomy vocabulary that have a mask and a caption.
     crop : (z, y, x)
-        Voxels of a sample.
+        Voxels of a sample; of a montage (1, rows, columns), its pixels.
     flip : float
         Chance of a flip along each axis.
+    margin : (z, y, x)
+        Of ``--data``: crops are drawn from the box of a study's anatomies and this many voxels
+        around it; from the whole scan where there are no anatomies. fVLM's numbers.
+    split : {"train", "valid", "test"}
+        Of ``--data``: which studies.
+    dictionary : str
+        Of ``--data``: abnormalities that serve as negatives and classes: ``"shipped"``, ``"set"``
+        (what at least five reports of the set tell of), or a file that ``napari-ctclip-train
+        dictionary`` wrote.
+    tiles : int
+        Of a montage, along a row.
+    patch_mm : float
+        Side of a montage's patches.
     simulated_studies : int
         How many are simulated where no ``--data`` is given.
     first_seed : int
@@ -93,6 +107,11 @@ class DataTable(Table):
     anatomies: tuple[str, ...] = ()
     crop: Triple
     flip: float = Field(default=0.0, ge=0, le=1)
+    margin: Triple = (5, 20, 20)
+    split: Split = "train"
+    dictionary: str = "shipped"
+    tiles: int = Field(default=4, ge=1)
+    patch_mm: float = Field(default=64.0, gt=0)
     simulated_studies: int = Field(default=16, ge=1)
     first_seed: int = Field(default=0, ge=0)
     workers: int = Field(default=2, ge=1)

@@ -1,7 +1,7 @@
 """Run folder: what a training leaves behind, written so that no kill can harm it.
 
-``state.pt`` (to go on), ``model/`` (to open), ``recipe.toml``, ``metrics.csv``, ``tensorboard/``,
-``provenance.json``.
+``state.pt`` (to go on), ``model/`` (to open), ``recipe.toml``, ``data.json``, ``metrics.csv``,
+``tensorboard/``, ``provenance.json``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from napari_ctclip.pretraining.method_recipe import MethodRecipe
 
 __all__ = ["RunFolder"]
 
-_STATE, _RECIPE, _PROVENANCE = "state.pt", "recipe.toml", "provenance.json"
+_STATE, _RECIPE, _DATA, _PROVENANCE = "state.pt", "recipe.toml", "data.json", "provenance.json"
 _PACKAGES = ("napari-ctclip", "torch", "lightning-fabric", "numpy")
 
 
@@ -133,6 +133,28 @@ class RunFolder:
         import tomli_w
 
         _write(self.path / _RECIPE, tomli_w.dumps(recipe.model_dump(mode="json")))
+
+    def require_same_data(self, data: Mapping[str, Any]) -> None:
+        """Pass the data that the run began with: its order and crops hang on it.
+
+        Raises
+        ------
+        DataError
+            Naming what differs.
+        """
+        file = self.path / _DATA
+        began = json.loads(file.read_text("utf-8")) if file.is_file() else {"kind": "simulated"}
+        changed = sorted(key for key in {*began, *data} if began.get(key) != data.get(key))
+        if changed:
+            raise DataError(
+                f"{self.path}: the run began with other data ({', '.join(changed)} differ; it was "
+                f"{began['kind']}, now {data['kind']}); resume with the --data it began with, or "
+                "give another --out"
+            )
+
+    def write_data(self, data: Mapping[str, Any]) -> None:
+        """Keep what the run is trained on: hashes and counts, no path."""
+        _write(self.path / _DATA, json.dumps(dict(data), indent=2) + "\n")
 
     def note_start(self, fabric: Fabric, *, step: int, studies: int) -> None:
         """Add to ``provenance.json`` when, on what and with which versions a part of the run began.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,13 @@ from torch import Tensor
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.pretraining.captions import OrganCaption
 
-__all__ = ["SampleSource", "StudyBatch", "TrainingSample", "collate_samples"]
+__all__ = ["Need", "SampleSource", "StudyBatch", "TrainingSample", "collate_samples"]
+
+Need = Literal[
+    "report", "masks", "sentences", "findings", "lung mask", "lung sentences", "second view"
+]
+"""What a method may need of a study: its whole text; an anatomy with a mask, with a sentence, with
+both; the names of findings in the sentences; the lungs; a second picture."""
 
 
 @dataclass(frozen=True, eq=False)

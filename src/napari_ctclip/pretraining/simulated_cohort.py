@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_ctclip.core.anatomy import anatomy_label, members
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.captions import OrganCaption
+from napari_ctclip.pretraining.random_crops import draw_flips, draw_start, flipped
 from napari_ctclip.pretraining.samples import TrainingSample
 from napari_ctclip.pretraining.sentences import Vocabulary, load_vocabulary
 from napari_ctclip.simulation import SimulatedStudy, simulate_study
@@ -83,17 +84,14 @@ class SimulatedCohort:
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
         """Return a random crop of one study."""
         study = self._study(self.seeds[index])
-        start = [
-            int(rng.integers(0, max(0, n - size) + 1))
-            for n, size in zip(study.image.shape[1:], self.crop, strict=True)
-        ]
+        start = draw_start(study.image.shape[1:], self.crop, rng)
         image, bits = (_cut(array, start, self.crop) for array in (study.image, study.masks))
         masks = np.unpackbits(bits, axis=0, count=len(self._anatomies)).astype(bool)
-        axes = tuple(axis for axis in (1, 2, 3) if rng.random() < self.flip)
+        axes = draw_flips(self.flip, rng)
         return TrainingSample(
             study_id=study.study_id,
-            image=np.ascontiguousarray(np.flip(image, axes)),
-            masks=np.ascontiguousarray(np.flip(masks, axes)),
+            image=flipped(image, axes),
+            masks=flipped(masks, axes),
             captions=study.captions,
             report=study.report,
         )
@@ -139,7 +137,9 @@ def _caption(
     return OrganCaption(text, normal=False, abnormalities=frozenset(found))
 
 
-def _cut(array: npt.NDArray[Any], start: list[int], crop: tuple[int, int, int]) -> npt.NDArray[Any]:
+def _cut(
+    array: npt.NDArray[Any], start: tuple[int, int, int], crop: tuple[int, int, int]
+) -> npt.NDArray[Any]:
     """Return a crop of (N, D, H, W), zero (air, no mask) where it reaches beyond."""
     box = tuple(slice(s, s + size) for s, size in zip(start, crop, strict=True))
     part = array[(slice(None), *box)]

@@ -21,7 +21,7 @@ from napari_ctclip.pretraining.objectives.objective import (
     scale_rows,
 )
 from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
-from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.pretraining.samples import Need, StudyBatch
 from napari_ctclip.pretraining.targets import (
     PairCalibration,
     anatomy_targets,
@@ -82,6 +82,11 @@ class AnatomyContrast(Objective):
     ) -> None:
         super().__init__(options or AnatomyContrastOptions(), setting or Setting(()))
         self._soft = False
+
+    @classmethod
+    def needs(cls, options: AnatomyContrastOptions) -> frozenset[Need]:
+        """Return masks and sentences."""
+        return frozenset({"masks", "sentences"})
 
     # --- companions -------------------------------------------------------------------------------
 

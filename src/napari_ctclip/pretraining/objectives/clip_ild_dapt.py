@@ -20,7 +20,7 @@ from napari_ctclip.pretraining.objectives.objective import (
     Setting,
     scale_rows,
 )
-from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.pretraining.samples import Need, StudyBatch
 
 __all__ = ["ClipIldDapt", "ClipIldDaptOptions", "Tower", "report_view"]
 
@@ -63,6 +63,16 @@ class ClipIldDapt(Objective):
     def __init__(self, options: ClipIldDaptOptions, setting: Setting) -> None:
         super().__init__(options, setting)
         self._step = 0
+
+    @classmethod
+    def needs(cls, options: ClipIldDaptOptions) -> frozenset[Need]:
+        """Return what the arm makes its pairs of."""
+        by_arm: dict[Arm, frozenset[Need]] = {
+            "image+text": frozenset({"lung mask", "lung sentences"}),
+            "image": frozenset({"lung mask", "second view"}),
+            "text": frozenset({"lung sentences"}),
+        }
+        return by_arm[options.arm]
 
     def module(self, model: nn.Module, make_another: Any) -> nn.Module:
         """Return the model with its locked towers, and those the arm leaves out, frozen.

@@ -19,7 +19,7 @@ from napari_ctclip.pretraining.objectives.objective import (
     scale_rows,
 )
 from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
-from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.pretraining.samples import Need, StudyBatch
 from napari_ctclip.pretraining.targets import anatomy_targets
 
 __all__ = ["CtGlip", "CtGlipOptions", "organ_sentence"]
@@ -73,6 +73,11 @@ class CtGlip(Objective):
         self._anatomy_of = np.array([place for place, _, _ in entries], dtype=np.int64)
         self._abnormality_of = np.array([numbers[name] for _, name, _ in entries], dtype=np.int64)
         self._drawn = np.arange(0)
+
+    @classmethod
+    def needs(cls, options: CtGlipOptions) -> frozenset[Need]:
+        """Return masks, which have names in any case, and what the sentences tell of."""
+        return frozenset({"masks", "findings"})
 
     def start_step(self, module: torch.nn.Module, step: int) -> None:
         """Draw the dictionary's texts of this step, the same on every process."""
@@ -141,18 +146,19 @@ class CtGlip(Objective):
     def _untrue(self, batch: StudyBatch) -> Tensor:
         """Return (B, R, M) bool: drawn texts about this organ whose abnormality it does not have.
 
-        Where a caption is abnormal but nobody knows what it tells of, no text is surely untrue.
+        Where a caption is abnormal but nobody knows what it tells of, no text is surely untrue; nor
+        is one of what may be there too.
         """
         B, R = batch.masks.shape[:2]
-        true_of = np.zeros((B, R, len(self._numbers)), dtype=bool)
+        maybe = np.zeros((B, R, len(self._numbers)), dtype=bool)
         known = np.zeros((B, R, 1), dtype=bool)
         for b, row in enumerate(batch.captions):
             for r, caption in enumerate(row):
                 known[b, r] = caption.normal or bool(caption.abnormalities)
-                numbers = [self._numbers[a] for a in caption.abnormalities if a in self._numbers]
-                true_of[b, r, numbers] = True
+                names = caption.abnormalities | caption.doubtful
+                maybe[b, r, [self._numbers[name] for name in names if name in self._numbers]] = True
         about = self._anatomy_of[self._drawn] == np.arange(R)[:, None]  # (R, M)
-        untrue = about & known & ~true_of[:, :, self._abnormality_of[self._drawn]]
+        untrue = about & known & ~maybe[:, :, self._abnormality_of[self._drawn]]
         return torch.from_numpy(untrue).to(batch.images.device)
 
 

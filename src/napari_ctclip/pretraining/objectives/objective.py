@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.pretraining.samples import Need, StudyBatch
 
 __all__ = ["Objective", "Options", "Rows", "Setting", "scale_rows", "wording_numbers"]
 
@@ -66,6 +66,11 @@ class Objective(ABC):
     def __call__(self, model: Any, batch: StudyBatch) -> dict[str, Tensor]:
         """Return the named terms; their sum is the loss."""
         return self.loss(self.embed(model, batch))
+
+    @classmethod
+    def needs(cls, options: Any) -> frozenset[Need]:
+        """Return what a study must have to be trained on."""
+        return frozenset({"report"})
 
     @abstractmethod
     def embed(self, model: Any, batch: StudyBatch) -> Rows:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.organ_head import OrganHead, save_organ_head
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Rows, Setting
-from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.pretraining.samples import Need, StudyBatch
 
 __all__ = ["ClassifiedModel", "OrganClassification", "OrganClassificationOptions"]
 
@@ -47,7 +47,8 @@ class OrganClassification(Objective):
     """Binary cross-entropy of every abnormality of the dictionary, in its anatomy.
 
     What is known of an anatomy: it is normal and has none, or it has those its caption names and no
-    other. A caption that is abnormal without a name teaches nothing.
+    other. A caption that is abnormal without a name teaches nothing, nor does one about what may be
+    there too.
 
     References
     ----------
@@ -65,6 +66,11 @@ class OrganClassification(Objective):
             for anatomy in setting.anatomies
             for name in dict.fromkeys(name for name, _ in known.get(anatomy, ()))
         ]
+
+    @classmethod
+    def needs(cls, options: OrganClassificationOptions) -> frozenset[Need]:
+        """Return masks, sentences and what they tell of."""
+        return frozenset({"masks", "sentences", "findings"})
 
     def module(self, model: Any, make_another: Callable[[], nn.Module]) -> nn.Module:
         """Return the model with a head.
@@ -109,7 +115,10 @@ class OrganClassification(Objective):
             [(row[place], name) for place, (_, name) in zip(places, self._classes, strict=True)]
             for row in batch.captions
         ]
-        known = [[c.normal or bool(c.abnormalities) for c, _ in row] for row in rows]
+        known = [
+            [(c.normal or bool(c.abnormalities)) and name not in c.doubtful for c, name in row]
+            for row in rows
+        ]
         truth = [[name in c.abnormalities for c, name in row] for row in rows]
         device = batch.images.device
         return {
