@@ -136,7 +136,8 @@ def _train(
     quiet = not launch.fabric.is_global_zero
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.err, transient=True, disable=quiet) as bar:
-        report = _reporter(bar, method)
+        spent = {"seconds": 0.0, "waited": 0.0}
+        report = _reporter(bar, method, spent)
         try:
             train_method(
                 launch, recipe, assembly, source, folder=folder, resume=resume, report=report
@@ -146,6 +147,9 @@ def _train(
             raise typer.Exit(_STOPPED) from None
     if launch.fabric.is_global_zero:
         terminal.out.print(f"model written to {folder.model}", markup=False)
+        if spent["seconds"]:
+            share = spent["waited"] / spent["seconds"]
+            terminal.out.print(f"waited for data {share:.1%} of {spent['seconds']:.0f} s")
 
 
 def _run_folder(
@@ -159,11 +163,14 @@ def _run_folder(
     return folder
 
 
-def _reporter(bar: Progress, method: str) -> StepReport:
+def _reporter(bar: Progress, method: str, spent: dict[str, float]) -> StepReport:
+    """Return what shows a step, and adds up the seconds spent and waited."""
     task = bar.add_task(method, total=None)
 
     def report(done: int, total: int, numbers: Mapping[str, float]) -> None:
         told = f"{method}  step {done}/{total}  loss {numbers['loss']:.3f}"
+        for name in spent:
+            spent[name] += numbers[name]
         bar.update(task, completed=done, total=total, description=told)
 
     return report

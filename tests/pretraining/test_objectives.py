@@ -57,6 +57,17 @@ def test_dictionary_gives_untrue_texts_about_the_same_organ_only(ct_glip):
     assert untrue[1].tolist() == [[False, False, False], [False, False, True]]
 
 
+def test_what_may_be_there_too_is_no_negative_and_teaches_the_head_nothing(ct_glip, texts):
+    batch = tiny_batch(1, cubes=True)
+    nodule = OrganCaption("a nodule", False, frozenset({"nodule"}), frozenset({"effusion"}))
+    batch = replace(batch, captions=((nodule, OrganCaption("normal", True)),))
+    untrue = ct_glip.objective.embed(ct_glip.trained, batch)["untrue"]
+    assert untrue[0].tolist() == [[False, False, False], [False, False, True]]
+    recipe = tiny_recipe("ct_glip", texts, objective={"tower_locked": True})
+    head = tiny_assembly(recipe.model_copy(update={"method": "ct_glip_finetune"}))
+    assert head.objective.embed(head.trained, batch)["known"].tolist() == [[True, False, True]]
+
+
 def test_dictionary_negatives_raise_the_abnormality_term_alone(ct_glip):
     rows = ct_glip.objective.embed(ct_glip.trained, tiny_batch(4, cubes=True))
     without = {name: t for name, t in rows.items() if name not in ("negatives", "untrue")}

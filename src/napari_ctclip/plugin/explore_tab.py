@@ -33,6 +33,7 @@ from napari_ctclip.plugin.prompt_line import PromptLine
 from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow
 from napari_ctclip.plugin.window_buttons import WindowButtons
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.pretraining.abnormality_dictionary import findings_by_anatomy
 
 __all__ = ["ExploreTab"]
 
@@ -60,7 +61,7 @@ class ExploreTab(QWidget):
             annotation=Image, name="volume", options={"choices": self._volume_choices}
         )
         self.windows = WindowButtons(workbench.scene)
-        self.line = PromptLine()
+        self.line = PromptLine(findings=findings_by_anatomy)
         self.table = self._make_table()
         self.negative = QLineEdit()
         self.negative.setToolTip("What the selected prompt is held against; Enter asks again")

@@ -1,8 +1,8 @@
-"""Prompt line: type a finding; completion over the model's findings and what was asked before."""
+"""Prompt line: type a finding; completion over what was asked, the model's and all findings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from qtpy.QtCore import QStringListModel, Qt
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
     QPushButton,
     QWidget,
 )
+
+from napari_ctclip.plugin.findings_menu import fill_findings_menu
 
 __all__ = ["FALLBACK_PRESETS", "PromptLine"]
 
@@ -42,13 +44,23 @@ class PromptLine(QWidget):
     ----------
     parent : QWidget or None
         The panel.
+    findings : callable, optional
+        Gives every known finding by organ; called when the user first types or opens the menu, not
+        while the window opens.
     """
 
     entered = QtSignal(str)
     """The user asks this; never empty."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        findings: Callable[[], Mapping[str, Sequence[str]]] | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._load_findings = findings
+        self._findings: Mapping[str, Sequence[str]] = {}
         self._history: list[str] = []
         self._presets: tuple[str, ...] = FALLBACK_PRESETS
         self.edit = QLineEdit()
@@ -57,6 +69,7 @@ class PromptLine(QWidget):
         self.edit.setAccessibleName("Prompt")
         self.edit.setClearButtonEnabled(True)
         self.edit.returnPressed.connect(self._enter)
+        self.edit.textEdited.connect(self._learn_findings)
         self._words = QStringListModel(self)
         completer = QCompleter(self._words, self)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
@@ -66,8 +79,9 @@ class PromptLine(QWidget):
         self.add.clicked.connect(self._enter)
         self.presets = QPushButton("Presets")
         self.presets.setMinimumWidth(76)
-        self.presets.setToolTip("Findings the model was trained to know")
+        self.presets.setToolTip("Findings the model was trained to know, and all others by organ")
         self.menu = QMenu(self.presets)
+        self.menu.aboutToShow.connect(self._learn_findings)
         self.presets.setMenu(self.menu)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -79,12 +93,27 @@ class PromptLine(QWidget):
     def set_presets(self, presets: Sequence[str]) -> None:
         """Offer these findings."""
         self._presets = tuple(presets) or FALLBACK_PRESETS
+        self._refresh_menu()
+        self._refresh_words()
+
+    def _learn_findings(self, *_: object) -> None:
+        if self._load_findings is not None:
+            self._findings, self._load_findings = self._load_findings(), None
+            self._refresh_menu()
+            self._refresh_words()
+
+    def _refresh_menu(self) -> None:
         self.menu.clear()
         for text in self._presets:
             self._add_action(text, text)
         self.menu.addSeparator()
         self._add_action("All of these", "; ".join(self._presets))
-        self._refresh_words()
+        if self._findings:
+            self.menu.addSeparator()
+            title = self.menu.addAction("Any finding (the model may not know it):")
+            if title is not None:  # a section's text is not drawn in napari's style
+                title.setEnabled(False)
+            fill_findings_menu(self.menu, self._findings, self.entered.emit)
 
     def _add_action(self, title: str, asks: str) -> None:
         action = self.menu.addAction(title)
@@ -103,4 +132,5 @@ class PromptLine(QWidget):
         self.entered.emit(text)
 
     def _refresh_words(self) -> None:
-        self._words.setStringList(list(dict.fromkeys([*self._history, *self._presets])))
+        every = (name for names in self._findings.values() for name in names)
+        self._words.setStringList(list(dict.fromkeys([*self._history, *self._presets, *every])))
