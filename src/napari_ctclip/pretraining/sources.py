@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -125,9 +126,16 @@ def prepared_data(recipe: MethodRecipe, path: Path) -> TrainingData:
             preprocessing=preprocessing,
             data=recipe.data,
             reader=CaptionReader(recipe.data.anatomies, dictionary),
-            second_view="second view" in needs,
         )
-    return TrainingData(source, abnormalities, _identity(prepared, studies, recipe), notices)
+    identity = {
+        "kind": "prepared",
+        "split": recipe.data.split,
+        "studies": len(studies),
+        "texts": _hash(_told(study) for study in studies),
+        "findings": _hash([json.dumps(abnormalities)]),
+        "store": prepared.store.hash,
+    }
+    return TrainingData(source, abnormalities, identity, notices)
 
 
 def _montages(
@@ -168,27 +176,14 @@ def _dictionary(recipe: MethodRecipe, studies: Sequence[ChosenStudy]) -> Abnorma
     return AbnormalityDictionary.load(Path(chosen))
 
 
-def _identity(
-    prepared: PreparedSet, studies: Sequence[ChosenStudy], recipe: MethodRecipe
-) -> dict[str, Any]:
-    """Return what a run that goes on must meet again: the same texts, scans and order."""
+def _told(study: ChosenStudy) -> str:
+    """Return what of a study a run that goes on must meet again."""
+    texts = {"study_id", "report", "findings", "impression", "organ_sentences", "organ_normal"}
+    return f"{study.entry.model_dump_json(include=texts)} {study.shape} {study.box}"
+
+
+def _hash(parts: Iterable[str]) -> str:
     digest = sha256()
-    for study in studies:
-        told = study.entry.model_dump_json(
-            include={
-                "study_id",
-                "report",
-                "findings",
-                "impression",
-                "organ_sentences",
-                "organ_normal",
-            }
-        )
-        digest.update(told.encode())
-    return {
-        "kind": "prepared",
-        "split": recipe.data.split,
-        "studies": len(studies),
-        "texts": digest.hexdigest(),
-        "store": prepared.store.hash,
-    }
+    for part in parts:
+        digest.update(part.encode())
+    return digest.hexdigest()

@@ -39,8 +39,6 @@ class StoredStudies:
         Anatomies, crop, margin, flips.
     reader : CaptionReader
         Of the captions.
-    second_view : bool
-        Whether a sample has another crop of the same study.
 
     References
     ----------
@@ -56,11 +54,10 @@ class StoredStudies:
         preprocessing: Preprocessing,
         data: DataTable,
         reader: CaptionReader,
-        second_view: bool = False,
     ) -> None:
         self._store, self._studies = store, tuple(studies)
         self._windows = preprocessing.windows_hu
-        self._data, self._reader, self._second_view = data, reader, second_view
+        self._data, self._reader = data, reader
         self._labels = [
             [store.anatomies.index(part) + 1 for part in members(name, store.anatomies)]
             for name in data.anatomies
@@ -87,14 +84,12 @@ class StoredStudies:
         if index not in self._captions:
             self._captions[index] = self._reader.captions(study.entry)
         image, masks = self._crop(study, rng)
-        second = self._crop(study, rng)[0] if self._second_view else None
         return TrainingSample(
             study_id=study.entry.study_id,
             image=image,
             masks=masks,
             captions=self._captions[index],
             report=study.entry.text,
-            second_view=second,
         )
 
     def _crop(

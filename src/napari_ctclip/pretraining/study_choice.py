@@ -72,7 +72,7 @@ def choose_studies(
         if reason:
             left_out[reason].append(entry.study_id)
             continue
-        complete.update(_complete(entry, record, anatomies))
+        complete.update(_complete(entry, record, anatomies, needs))
         chosen.append(ChosenStudy(entry, record.shape, _box(record, anatomies)))
     told = tuple(
         f"{len(names)} of {len(prepared.entries)} studies are left out: {reason} (e.g. "
@@ -82,11 +82,12 @@ def choose_studies(
     if not chosen:
         raise DataError(f"{prepared.manifest}: no study can be trained on; {'; '.join(told)}")
     notices = [Notice(Severity.WARNING, "studies-left-out", line) for line in told]
-    never = [name for name in anatomies if name not in complete] if "sentences" in needs else []
+    never = [name for name in anatomies if name not in complete] if "masks" in needs else []
     if never:
+        what = "both a mask of and a sentence about" if "sentences" in needs else "a mask of"
         message = (
-            f"no study has both a mask of and a sentence about {', '.join(never)}: nothing is "
-            "learned of it; leave it out of data.anatomies, or look at the quality report"
+            f"no study has {what} {', '.join(never)}: nothing is learned of it; leave it out of "
+            "data.anatomies, or look at the quality report"
         )
         notices.append(Notice(Severity.WARNING, "anatomies-without-pairs", message))
     return tuple(chosen), tuple(notices)
@@ -120,7 +121,7 @@ def _missing(
         return "they have no report"
     if "masks" in needs and not any(members(name, record.organs) for name in anatomies):
         return f"they have no mask of {listed or 'any anatomy: data.anatomies is empty'}"
-    if {"masks", "sentences"} <= set(needs) and not _complete(entry, record, anatomies):
+    if "masks" in needs and not _complete(entry, record, anatomies, needs):
         return f"they have no sentence about an anatomy that has a mask ({listed})"
     if "lung mask" in needs and not members(LUNG, record.organs):
         return "they have no mask of the lung"
@@ -129,12 +130,15 @@ def _missing(
     return ""
 
 
-def _complete(entry: ManifestEntry, record: StudyRecord, anatomies: Sequence[str]) -> list[str]:
-    """Return the anatomies with a mask and a sentence."""
+def _complete(
+    entry: ManifestEntry, record: StudyRecord, anatomies: Sequence[str], needs: Collection[Need]
+) -> list[str]:
+    """Return the anatomies with a mask, and a sentence where it is needed."""
     return [
         name
         for name in anatomies
-        if members(name, record.organs) and organ_text(name, entry.organ_sentences)
+        if members(name, record.organs)
+        and ("sentences" not in needs or organ_text(name, entry.organ_sentences))
     ]
 
 
