@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from napari_ctclip import cli_train
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.study_store import StudyStore
@@ -184,6 +185,17 @@ def test_a_set_that_does_not_fit_the_recipe_is_one_line_that_says_how_to_mend_it
     recipe = str(TRAINING / "ct_glip" / "smoke.toml")
     arguments = ["ct_glip", "--recipe", recipe, "--data", str(prepared.out), "--dry-run"]
     assert told in refusal(monkeypatch, capsys, *arguments, "--set", override)
+
+
+def test_montages_want_axial_slices(tmp_path: Path) -> None:
+    from napari_ctclip.io.study_record import StoreSpecification
+    from napari_ctclip.io.study_store_writing import create_store
+
+    create_store(tmp_path / "store", StoreSpecification(orientation="SPL", spacing_mm=(8, 8, 8)))
+    line = {"study_id": "a", "patient_id": "a", "image": "a.nii.gz", "split": "train"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line), "utf-8")
+    with pytest.raises(DataError, match="again with --orientation IPL"):
+        prepared_data(smoke("clip_ild_dapt", "preprocessing.orientation=SPL"), tmp_path)
 
 
 def test_a_folder_that_is_no_set_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:

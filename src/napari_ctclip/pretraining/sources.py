@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.abnormality_dictionary import (
@@ -160,6 +161,13 @@ def _require_kind(prepared: PreparedSet, recipe: MethodRecipe, needs: frozenset[
         raise DataError(
             f"{prepared.store.folder} holds radiographs, which have no organ masks; "
             f"{recipe.method} needs them: train lrclr, clip or siglip"
+        )
+    orientation = recipe.preprocessing.orientation
+    if recipe.model.kind == "open_clip" and not prepared.is_flat and orientation != INTERNAL_AXES:
+        raise DataError(
+            f"montages are cut from axial slices, got preprocessing.orientation {orientation}; run "
+            f"napari-ctclip-train prepare again with --orientation {INTERNAL_AXES} and another "
+            "--out"
         )
     if prepared.is_flat and recipe.data.crop[0] != 1:
         raise DataError(
