@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from napari_ctclip import cli
 from napari_ctclip.models import factory
 from tests.evaluation.evaluation_studies import Studies, write_studies
+from tests.models.small_open_clip import small_open_clip
 from tests.tiny_model import TinyModel
 
 runner = CliRunner()
@@ -145,3 +146,31 @@ def test_bad_commands_get_one_clear_line(
     assert said in result.stderr
     if code == 3:
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_studies_are_judged_by_a_montage_of_their_patches(studies: Studies, monkeypatch) -> None:
+    model = small_open_clip("resnet")
+    monkeypatch.setattr(factory, "load_model", lambda name, *, device="cpu": model)
+    result = _evaluate(studies, "--read-out", "montage", "--grid", "1x1")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((studies.folder / "out" / "scores.csv").open()))
+    assert {row["region"] for row in rows} == {"montage of lung"}
+    assert {row["study_id"] for row in rows} == {"s2", "s3", "s4", "s5"}
+    told = json.loads((studies.folder / "out" / "metrics.json").read_text())
+    assert told["provenance"]["montage"]["grid"] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--read-out", "slices"), 2, "no --read-out"),
+        (("--read-out", "montage", "--faithfulness", "1"), 2, "no heatmap"),
+        (("--read-out", "montage"), 3, "model of volumes"),
+    ],
+)
+def test_montage_that_cannot_be_read_is_refused(
+    studies: Studies, options: tuple[str, ...], code: int, message: str
+) -> None:
+    result = _evaluate(studies, *options)
+    assert result.exit_code == code
+    assert message in " ".join(result.output.replace("│", " ").split())

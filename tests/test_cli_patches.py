@@ -61,6 +61,18 @@ def test_montage_table_and_provenance_agree(folder: Path, monkeypatch) -> None:
     assert str(folder) not in json.dumps(told["input"])
 
 
+def test_whole_montage_is_asked_a_task(folder: Path, monkeypatch) -> None:
+    monkeypatch.setenv("NAPARI_CTCLIP_CACHE", str(folder / "cache"))
+    result = _run(folder, "--grid", "2x2", "--task", "ild_patterns")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((folder / "out" / "classes.csv").open()))
+    assert len(rows) == 12
+    assert sum(float(row["probability"]) for row in rows) == pytest.approx(1, abs=1e-4)
+    assert "Usual interstitial pneumonia" in result.output
+    told = json.loads((folder / "out" / "provenance.json").read_text())
+    assert told["task"] == "ild_patterns"
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
@@ -70,6 +82,7 @@ def test_montage_table_and_provenance_agree(folder: Path, monkeypatch) -> None:
         (("--mode", "sum"), 3, "no mode 'sum'"),
         (("--size-mm", "-4"), 3, "cannot be laid"),
         (("--model", "starter"), 3, "starter-2d"),
+        (("--task", "nothing"), 3, "no task set 'nothing'"),
     ],
 )
 def test_bad_input_is_one_line(folder: Path, more, code: int, message: str, monkeypatch) -> None:

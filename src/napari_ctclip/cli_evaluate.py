@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from napari_ctclip.evaluation.bootstrap import Interval
     from napari_ctclip.evaluation.evaluate_manifest import Extras
     from napari_ctclip.evaluation.evaluation_result import Evaluation, Plan
+    from napari_ctclip.evaluation.montage_readout import MontageReadout
     from napari_ctclip.evaluation.operating_point import Rule
-    from napari_ctclip.evaluation.score_studies import Told
+    from napari_ctclip.evaluation.score_studies import StudyScorer, Told
+    from napari_ctclip.io.manifest_entry import ManifestEntry
 
 __all__ = ["compare", "evaluate"]
 
@@ -45,6 +48,14 @@ def evaluate(
         str,
         typer.Option(help="Of studies without a mask file: quick (made from HU) or none."),
     ] = "quick",
+    read_out: Annotated[
+        str,
+        typer.Option(
+            help="volume; montage: one of patches drawn by chance, the same for every model; "
+            "ranked-montage: of those that the model finds most like the task's wordings."
+        ),
+    ] = "volume",
+    grid: Annotated[str, typer.Option(help="Rows x columns of a montage's tiles.")] = "4x4",
     lesions: Annotated[
         Path | None, typer.Option(help="CSV study_id, label, file: where the findings lie.")
     ] = None,
@@ -73,11 +84,15 @@ def evaluate(
     with terminal.data_errors():
         from napari_ctclip.evaluation.evaluation_result import Plan
         from napari_ctclip.evaluation.label_metrics import Resampling
+        from napari_ctclip.io.manifest import read_manifest
 
         rule: Rule = "youden" if threshold_rule == "youden" else "closest-to-corner"
         plan = Plan(split, threshold_on, rule, Resampling(replicates, seed))
         extras = _extras(manifest, lesions, columns, subgroup or [], faithfulness)
-        _run(manifest, task, plan, extras, model=model, masks=masks, device=device, out=out)
+        montage = _montage(read_out, grid, extras)
+        entries = read_manifest(manifest).entries
+        scorer = _scorer(task, model=model, masks=masks, device=device, montage=montage)
+        _run(entries, scorer, plan, extras, out=out)
 
 
 def compare(
@@ -133,35 +148,46 @@ def _extras(
     )
 
 
-def _run(
-    manifest: Path,
-    task: str,
-    plan: Plan,
-    extras: Extras,
-    *,
-    model: str,
-    masks: str,
-    device: str,
-    out: Path,
-) -> None:
-    from napari_ctclip.evaluation.evaluate_manifest import StudiesPending, evaluate_manifest
-    from napari_ctclip.evaluation.result_files import write_evaluation
+def _montage(read_out: str, grid: str, extras: Extras) -> MontageReadout | None:
+    from napari_ctclip.evaluation.montage_readout import MontageReadout
+
+    if read_out not in ("volume", "montage", "ranked-montage"):
+        raise typer.BadParameter(f"no --read-out {read_out!r}: volume, montage or ranked-montage")
+    if read_out == "volume":
+        return None
+    if extras.lesions or extras.faithfulness:
+        raise typer.BadParameter("a montage has no heatmap: --lesions and --faithfulness need "
+                                 "--read-out volume")  # fmt: skip
+    return MontageReadout(read_out == "ranked-montage", terminal.rows_and_columns(grid))
+
+
+def _scorer(
+    task: str, *, model: str, masks: str, device: str, montage: MontageReadout | None
+) -> StudyScorer:
     from napari_ctclip.evaluation.score_studies import StudyScorer
     from napari_ctclip.evaluation.sharding import share_of_launcher
     from napari_ctclip.evaluation.task_files import read_tasks
-    from napari_ctclip.io.manifest import read_manifest
     from napari_ctclip.models.factory import load_model
 
-    entries = read_manifest(manifest).entries
     tasks = read_tasks(task)
-    share = share_of_launcher()
-    where = share.device(device)
-    scorer = StudyScorer(
+    where = share_of_launcher().device(device)
+    return StudyScorer(
         load_model(model, device=where),
         tasks,
         masks="none" if masks == "none" else "quick",
         device=where,
+        montage=montage,
     )
+
+
+def _run(
+    entries: Sequence[ManifestEntry], scorer: StudyScorer, plan: Plan, extras: Extras, *, out: Path
+) -> None:
+    from napari_ctclip.evaluation.evaluate_manifest import StudiesPending, evaluate_manifest
+    from napari_ctclip.evaluation.result_files import write_evaluation
+    from napari_ctclip.evaluation.sharding import share_of_launcher
+
+    share = share_of_launcher()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:
         told = _teller(bar)

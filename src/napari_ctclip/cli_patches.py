@@ -43,6 +43,10 @@ def patches(
     pooling: Annotated[str, typer.Option(help="Of several targets: lse or max.")] = "lse",
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Classify the whole montage: a shipped task set, or a TOML file."),
+    ] = None,
     organ: Annotated[str, typer.Option(help="Where to look; '' is the whole scan.")] = "lung",
     model: Annotated[str, typer.Option(help="A model of pictures.")] = "starter-2d",
     k: Annotated[int | None, typer.Option(help="Patches at most; default: the grid's.")] = None,
@@ -57,7 +61,7 @@ def patches(
     device: DeviceOption = "auto",
 ) -> None:
     """Find the patches of a CT that look like the prompts: montage.png, patches.csv."""
-    rows, columns = _grid(grid)
+    rows, columns = terminal.rows_and_columns(grid)
     count = rows * columns if k is None else k
     if not 1 <= count <= rows * columns:
         raise typer.BadParameter(f"--k {count} does not fit a grid of {rows} x {columns} tiles")
@@ -66,6 +70,7 @@ def patches(
     if window not in WINDOWS:
         raise typer.BadParameter(f"no window {window!r}; expected one of {', '.join(WINDOWS)}")
     with terminal.data_errors():
+        from napari_ctclip.evaluation.task_files import read_tasks
         from napari_ctclip.montage_session import MontageLayout, MontageSession
         from napari_ctclip.patch_files import write_patches
         from napari_ctclip.regions.patches import PatchPlan
@@ -80,6 +85,7 @@ def patches(
         )
         plan = PatchPlan(size_mm, stride_mm, "" if masks == NO_MASKS else organ)
         layout = MontageLayout(count, columns, tile, cast("TileOrder", order))
+        tasks = None if task is None else read_tasks(task)
         session = Session(device=device)
         study = read_study(
             ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
@@ -89,16 +95,12 @@ def patches(
         montages.set_layout(layout)
         _encode(montages, plan)
         montages.set_ranking(montages.compute_ranking(prompts))
+        if tasks is not None:
+            montages.set_classes(montages.compute_classes(tasks))
         files = write_patches(montages, out, window=WINDOWS[window])
     _print_best(montages)
+    _print_classes(montages)
     terminal.out.print(f"{len(files)} files in {out}", markup=False)
-
-
-def _grid(text: str) -> tuple[int, int]:
-    rows, cross, columns = text.lower().partition("x")
-    if not (cross and rows.isdecimal() and columns.isdecimal() and int(rows) * int(columns)):
-        raise typer.BadParameter(f"--grid {text!r} is not rows x columns, e.g. 4x4")
-    return int(rows), int(columns)
 
 
 def _encode(montages: MontageSession, plan: PatchPlan) -> None:
@@ -126,3 +128,15 @@ def _print_best(montages: MontageSession, most: int = 4) -> None:
         f"{len(shown)} of {len(montages.prepared.patches.grid)} patches shown; a score is relative "
         "to this scan and model"
     )
+
+
+def _print_classes(montages: MontageSession) -> None:
+    classified = montages.classified
+    if classified is None:
+        return
+    kind = (
+        "softmax over all classes" if classified.tasks.exclusive else "each against its negatives"
+    )
+    terminal.out.print(f"the whole montage, {classified.tasks.name}, {kind}, not calibrated:")
+    for one in sorted(classified.classes, key=lambda one: -one.probability):
+        terminal.out.print(f"  {one.probability:.3f}  {one.label}", markup=False)

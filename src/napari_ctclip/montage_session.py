@@ -7,7 +7,7 @@ its result on the caller's own.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,13 @@ from napari_ctclip.scoring.provenance import provenance
 from napari_ctclip.session import Session, resolved_device
 
 if TYPE_CHECKING:
+    from napari_ctclip.evaluation.montage_task import ClassifiedMontage
+    from napari_ctclip.evaluation.task_files import TaskSet
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.regions.patches import PatchPlan
     from napari_ctclip.scoring.encoded_patches import EncodedPatches
     from napari_ctclip.scoring.encoding import Progress, StopRequested
+    from napari_ctclip.scoring.patch_encoding import PatchModel
     from napari_ctclip.scoring.patch_scores import PatchPrompts
 
 __all__ = ["MontageLayout", "MontageSession", "PreparedPatches", "RankedPatches"]
@@ -105,6 +108,8 @@ class MontageSession:
     """Other patches are encoded, or None."""
     montage_changed = Signal(object)
     """Another montage, or None."""
+    classes_changed = Signal(object)
+    """The shown montage is classified, or None: it is another one now."""
 
     def __init__(self, session: Session, *, model_name: str = "starter-2d") -> None:
         self.session = session
@@ -113,6 +118,7 @@ class MontageSession:
         self.montage: Montage | None = None
         self.prepared: PreparedPatches | None = None
         self.ranked: RankedPatches | None = None
+        self.classified: ClassifiedMontage | None = None
         self._model: tuple[str, VisionLanguageModel] | None = None
         session.study_changed.connect(self.forget)
         session.masks_changed.connect(self.forget)
@@ -194,6 +200,31 @@ class MontageSession:
         if had:
             self.patches_changed.emit(None)
             self.montage_changed.emit(None)
+            self._set_classified(None)
+
+    # --- the montage as a whole -----------------------------------------------------------------
+
+    def compute_classes(self, tasks: TaskSet) -> ClassifiedMontage:
+        """Return what the shown montage as one picture answers to a task set.
+
+        Raises
+        ------
+        CtClipError
+            If there is no montage.
+        """
+        from napari_ctclip.evaluation.montage_task import classify_montage
+
+        montage, ranked = self.montage, self.ranked
+        if montage is None or ranked is None:
+            raise CtClipError("there is no montage yet; find patches first")
+        model = cast("PatchModel", ranked.prepared.model)
+        device = resolved_device(self.session.device)
+        return classify_montage(model, montage, tasks, device=device)
+
+    def set_classes(self, classified: ClassifiedMontage) -> None:
+        """Take the classes; those of a montage that is no longer shown are dropped."""
+        if classified.montage is self.montage:
+            self._set_classified(classified)
 
     def provenance(self) -> dict[str, Any]:
         """Return what the montage depends on.
@@ -208,29 +239,33 @@ class MontageSession:
         prepared, prompts = self.ranked.prepared, self.ranked.prompts
         plan, layout = prepared.patches.grid.plan, self.layout
         device = resolved_device(self.session.device)
-        return provenance(prepared.study, prepared.model, device=device) | {
-            "prompts": {
-                "targets": list(prompts.targets),
-                "controls": list(prompts.controls),
-                "mode": prompts.mode,
-                "pooling": prompts.pooling,
-            },
-            "patches": {
-                "candidates": len(prepared.patches.grid),
-                "size_mm": plan.size_mm,
-                "stride_mm": plan.stride_mm or plan.size_mm / 2,
-                "organ": plan.organ,
-                "least_share": plan.least_share,
-            },
-            "montage": {
-                "shown": len(self.montage.patches),
-                "grid": list(self.montage.grid),
-                "tile_pixels": layout.tile_pixels,
-                "order": layout.order,
-                "overlap": layout.spread.overlap,
-                "apart_mm": layout.spread.apart_mm,
-            },
-        }
+        return (
+            provenance(prepared.study, prepared.model, device=device)
+            | {
+                "prompts": {
+                    "targets": list(prompts.targets),
+                    "controls": list(prompts.controls),
+                    "mode": prompts.mode,
+                    "pooling": prompts.pooling,
+                },
+                "patches": {
+                    "candidates": len(prepared.patches.grid),
+                    "size_mm": plan.size_mm,
+                    "stride_mm": plan.stride_mm or plan.size_mm / 2,
+                    "organ": plan.organ,
+                    "least_share": plan.least_share,
+                },
+                "montage": {
+                    "shown": len(self.montage.patches),
+                    "grid": list(self.montage.grid),
+                    "tile_pixels": layout.tile_pixels,
+                    "order": layout.order,
+                    "overlap": layout.spread.overlap,
+                    "apart_mm": layout.spread.apart_mm,
+                },
+            }
+            | ({} if self.classified is None else {"task": self.classified.tasks.name})
+        )
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -247,6 +282,11 @@ class MontageSession:
             order=layout.order,
         )
         self.montage_changed.emit(self.montage)
+        self._set_classified(None)
+
+    def _set_classified(self, classified: ClassifiedMontage | None) -> None:
+        self.classified = classified
+        self.classes_changed.emit(classified)
 
     def _loaded(self) -> VisionLanguageModel:
         """Return the session's model where it embeds pictures, else the named one."""

@@ -10,10 +10,11 @@ from napari_ctclip.answer_files import replacing
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.volume import WINDOWS, Window
+from napari_ctclip.evaluation.montage_task import ClassifiedMontage
 from napari_ctclip.io.figures import write_gray_picture
 from napari_ctclip.montage_session import MontageSession
 
-__all__ = ["PATCH_COLUMNS", "write_patches"]
+__all__ = ["CLASS_COLUMNS", "PATCH_COLUMNS", "write_patches"]
 
 PATCH_COLUMNS = (
     "rank", "score", "organ_share", "x_mm", "y_mm", "z_mm", "slice", "y_first", "y_last", "x_first",
@@ -22,11 +23,16 @@ PATCH_COLUMNS = (
 """Columns of ``patches.csv``: the middle in the file's RAS world; slice and box in voxels of the
 scan as this package holds it (axes I, P, L, counted from 0); the tile counted from 0."""
 
+CLASS_COLUMNS = ("label", "similarity", "probability")
+"""Columns of ``classes.csv``: what the montage as one picture answers to a task."""
+
 
 def write_patches(
     session: MontageSession, folder: Path, *, window: Window | None = None
 ) -> list[Path]:
     """Write ``montage.png``, ``patches.csv`` and ``provenance.json``; return the files.
+
+    A montage that was classified gets ``classes.csv`` as well.
 
     Parameters
     ----------
@@ -53,7 +59,19 @@ def write_patches(
         _write_table(montage, partial)
     with replacing(files[2]) as partial:
         partial.write_text(json.dumps(session.provenance(), indent=2) + "\n", encoding="utf-8")
+    if session.classified is not None:
+        files.append(folder / "classes.csv")
+        with replacing(files[-1]) as partial:
+            _write_classes(session.classified, partial)
     return files
+
+
+def _write_classes(classified: ClassifiedMontage, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(CLASS_COLUMNS)
+        for one in classified.classes:
+            writer.writerow((one.label, f"{one.similarity:.6f}", f"{one.probability:.6f}"))
 
 
 def _write_table(montage: Montage, path: Path) -> None:

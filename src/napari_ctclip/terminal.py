@@ -11,7 +11,7 @@ from rich.console import Console
 from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
 from napari_ctclip.core.notice import Notice
 
-__all__ = ["EXIT_BAD_DATA", "data_errors", "err", "out", "print_notices"]
+__all__ = ["EXIT_BAD_DATA", "data_errors", "err", "out", "print_notices", "rows_and_columns"]
 
 EXIT_BAD_DATA = 3
 
@@ -38,3 +38,17 @@ def print_notices(notices: Sequence[Notice]) -> None:
     """Print every notice on standard error."""
     for notice in notices:
         err.print(str(notice), markup=False)
+
+
+def rows_and_columns(text: str) -> tuple[int, int]:
+    """Return the two numbers of a grid of tiles as it is typed, e.g. "4x4".
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is none.
+    """
+    rows, cross, columns = text.lower().partition("x")
+    if not (cross and rows.isdecimal() and columns.isdecimal() and int(rows) * int(columns)):
+        raise typer.BadParameter(f"--grid {text!r} is not rows x columns, e.g. 4x4")
+    return int(rows), int(columns)

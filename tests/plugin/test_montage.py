@@ -216,3 +216,26 @@ def test_export_writes_the_montage(desk: Desk, encoded: Any, tmp_path: Path) -> 
     rows = list(csv.DictReader((tmp_path / "out" / "patches.csv").open()))
     assert len(rows) == 6
     assert np.all(np.diff([float(row["score"]) for row in rows]) <= 0)
+
+
+def test_classes_of_the_montage_follow_what_is_shown(desk: Desk, encoded: Any) -> None:
+    _find(desk)
+    classes = desk.widget.montage.classes
+    assert not classes.table.isVisible()
+    classes.tasks.setCurrentText("simulated_ild")
+    classes.tasks.activated.emit(classes.tasks.currentIndex())
+    desk.wait()
+    classified = desk.bench.montages.montages.classified
+    assert classified.montage is desk.widget.montage.gallery.montage
+    assert classes.table.isVisible()
+    assert classes.table.rowCount() == 6
+    best = max(classified.classes, key=lambda one: one.probability)
+    assert classes.table.item(0, 1).text() == best.label
+    assert float(classes.table.item(0, 0).text()) == pytest.approx(best.probability, abs=0.006)
+    desk.widget.montage.count.setValue(2)  # another montage: asked again
+    desk.wait()
+    later = desk.bench.montages.montages.classified
+    assert later.montage is desk.widget.montage.gallery.montage is not classified.montage
+    classes.tasks.setCurrentIndex(0)
+    classes.tasks.activated.emit(0)
+    assert not classes.table.isVisible()

@@ -27,6 +27,7 @@ def run_provenance(scorer: StudyScorer) -> dict[str, Any]:
             "name": tasks.name,
             "source": tasks.source,
             "ensemble": tasks.ensemble,
+            "exclusive": tasks.exclusive,
             "prompts": [
                 {
                     "label": task.label,
@@ -37,6 +38,7 @@ def run_provenance(scorer: StudyScorer) -> dict[str, Any]:
                 for task in tasks.tasks
             ],
         },
+        "montage": scorer.montage and scorer.montage.to_dict(),
         "masks_without_file": scorer.masks,
         "device": scorer.device,
         "versions": {name: version(name) for name in _PACKAGES}

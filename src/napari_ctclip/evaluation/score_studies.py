@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.study import Study
@@ -15,6 +15,8 @@ from napari_ctclip.evaluation.lesion_files import LesionFile, lesion_mask
 from napari_ctclip.evaluation.localisation import localise
 from napari_ctclip.evaluation.manifest_study import read_manifest_study
 from napari_ctclip.evaluation.measure_faithfulness import measure_faithfulness
+from napari_ctclip.evaluation.montage_readout import MontageReadout, study_montage
+from napari_ctclip.evaluation.montage_task import classify_montage
 from napari_ctclip.evaluation.scored_study import (
     ScoredStudy,
     TaskScore,
@@ -30,6 +32,7 @@ from napari_ctclip.scoring.prompt_ensemble import with_ensembles
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
+    from napari_ctclip.scoring.patch_encoding import PatchModel
 
 __all__ = ["MaskSource", "StudyQuestions", "StudyScorer", "score_studies", "stored_scores"]
 
@@ -73,6 +76,8 @@ class StudyScorer:
         Encodings are kept there; the user's cache folder if None.
     device : str
         Where the model computes.
+    montage : MontageReadout or None
+        Judge every study by a montage; by its volume if None.
     """
 
     def __init__(
@@ -83,7 +88,9 @@ class StudyScorer:
         masks: MaskSource = "quick",
         cache: FeatureCache | None = None,
         device: str = "cpu",
+        montage: MontageReadout | None = None,
     ) -> None:
+        self.montage = montage
         self.model = with_ensembles(model, tasks.wordings, ensemble=tasks.ensemble)
         self.tasks = tasks
         self.masks: MaskSource = masks
@@ -100,6 +107,7 @@ class StudyScorer:
             "calibration": calibration and asdict(calibration),
             "tasks": [asdict(task) for task in self.tasks.tasks],
             "ensemble": self.tasks.ensemble,
+            "montage": self.montage and [self.montage.to_dict(), self.tasks.exclusive],
             "masks": self.masks,
             "files": [_state(entry.image), _state(entry.masks)],
             "entry": [entry.series, entry.legend, entry.rescale, entry.affine],
@@ -115,6 +123,10 @@ class StudyScorer:
         """Return what a study answers; one that cannot be used answers with the reason."""
         try:
             study, notices = read_manifest_study(entry, quick_masks=self.masks == "quick")
+            if self.montage is not None:
+                told = tuple(notice.message for notice in notices)
+                scores = self._montage_scores(study, self.montage)
+                return ScoredStudy(entry.study_id, study.volume.content_hash(), scores, "", told)
             encoded = encode_study(self.model, study, cache=self.cache, device=self.device)
             answers = {t.label: ask_task(self.model, encoded, t) for t in self.tasks.tasks}
             scores = {
@@ -127,6 +139,17 @@ class StudyScorer:
             return ScoredStudy(entry.study_id, error=str(error))
         told = tuple(notice.message for notice in (*notices, *encoded.notices))
         return ScoredStudy(entry.study_id, study.volume.content_hash(), scores, "", told)
+
+    def _montage_scores(self, study: Study, readout: MontageReadout) -> dict[str, TaskScore]:
+        picture = study_montage(
+            self.model, study, self.tasks, readout, cache=self.cache, device=self.device
+        )
+        model = cast("PatchModel", self.model)
+        found = classify_montage(model, picture, self.tasks, device=self.device)
+        region = f"montage of {readout.plan.organ or 'whole scan'}"
+        return {
+            one.label: TaskScore(one.similarity, one.probability, region) for one in found.classes
+        }
 
     def _task_score(
         self,

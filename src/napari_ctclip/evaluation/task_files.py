@@ -16,7 +16,7 @@ __all__ = ["TaskSet", "ZeroShotTask", "read_tasks", "shipped_tasks"]
 
 _FOLDER = Path(__file__).parent / "tasks"
 _EXPECTED = "expected name, source and tasks, each with label, anatomy and positive"
-_KEYS = {"name", "description", "source", "ensemble", "templates", "tasks"}
+_KEYS = {"name", "description", "source", "ensemble", "exclusive", "templates", "tasks"}
 _TASK_KEYS = {"label", "anatomy", "positive", "negative", "published_auroc"}
 
 
@@ -61,6 +61,9 @@ class TaskSet:
         In the file's order.
     ensemble : {"mean-embedding", "mean-logit"}
         How several wordings become one.
+    exclusive : bool
+        Whether a patient has one of the findings only: a montage's answer is then the softmax over
+        all of them.
     """
 
     name: str
@@ -68,6 +71,7 @@ class TaskSet:
     source: str
     tasks: tuple[ZeroShotTask, ...]
     ensemble: Ensemble = "mean-embedding"
+    exclusive: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -122,8 +126,11 @@ def _task_set(content: Mapping[str, Any]) -> TaskSet:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not tasks:
         raise DataError(f"labels are unique and at least one, got twice: {twice}")
-    source = content["source"].strip()
-    return TaskSet(content["name"], content.get("description", ""), source, tasks, ensemble)
+    exclusive = content.get("exclusive", False)
+    if not isinstance(exclusive, bool):
+        raise DataError(f"exclusive is true or false, got {exclusive!r}")
+    source, told = content["source"].strip(), content.get("description", "")
+    return TaskSet(content["name"], told, source, tasks, ensemble, exclusive)
 
 
 def _task(entry: Mapping[str, Any], templates: Sequence[str]) -> ZeroShotTask:

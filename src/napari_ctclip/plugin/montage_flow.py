@@ -63,6 +63,28 @@ class MontageFlow:
         """Show the same ranking in another number or grid, at once."""
         self.montages.set_layout(layout)
 
+    def classify(self, task: str) -> None:
+        """Ask the shown montage a task set, a shipped one or a file's.
+
+        Raises
+        ------
+        CtClipError
+            If there is no montage, or no such task set.
+        """
+        from napari_ctclip.evaluation.task_files import read_tasks
+
+        montages, montage, tasks = self.montages, self.montages.montage, read_tasks(task)
+        if montage is None:
+            raise CtClipError("Nothing to classify yet: find patches first.")
+        self._jobs.submit(
+            Job(
+                "Classifying the montage",
+                lambda progress, should_stop: montages.compute_classes(tasks),
+                montages.set_classes,
+                still_wanted=lambda: montages.montage is montage,
+            )
+        )
+
     def export(self, folder: Path, *, window: Window) -> None:
         """Write the montage, its table and what it depends on.
 

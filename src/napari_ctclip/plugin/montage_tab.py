@@ -24,6 +24,7 @@ from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
 from napari_ctclip.montage_session import MontageLayout
 from napari_ctclip.plugin.gallery import Gallery
+from napari_ctclip.plugin.montage_classes import MontageClasses
 from napari_ctclip.plugin.patch_boxes import PatchBoxes
 from napari_ctclip.plugin.workbench import Workbench
 
@@ -73,6 +74,7 @@ class MontageTab(QWidget):
         self.export = QPushButton("Export…")
         self.export.setToolTip("montage.png, patches.csv, provenance.json")
         self.gallery = Gallery()
+        self.classes = MontageClasses(workbench)
         self.boxes = PatchBoxes(workbench.scene)
         self._watched: Any = None
         self._narrow()
@@ -110,6 +112,7 @@ class MontageTab(QWidget):
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self.gallery, 1)
+        layout.addWidget(self.classes)
 
     def _connect(self) -> None:
         bench, montages = self._bench, self._bench.montages.montages

@@ -23,6 +23,11 @@ _PATCHES_AT_ONCE = 32
 class PatchModel(VisionLanguageModel, Protocol):
     """A model of slices: it embeds pictures of any size as wholes."""
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Pixels (rows, columns) of the pictures it was trained on."""
+        ...
+
     def embed_patches(self, patches: Tensor) -> Tensor:
         """Return (N, E), unit norm, of pictures (N, C, H, W) of prepared values."""
         ...
