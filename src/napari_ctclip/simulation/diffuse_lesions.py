@@ -13,7 +13,7 @@ from napari_ctclip.simulation.scene import SIDES, Scene
 from napari_ctclip.simulation.tubes import tube_coverage
 from napari_ctclip.simulation.vessels import lobe_of
 
-__all__ = ["add_consolidation", "add_emphysema", "add_ground_glass"]
+__all__ = ["add_consolidation", "add_emphysema", "add_ground_glass", "irregular_patch"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -31,7 +31,9 @@ def add_ground_glass(scene: Scene, rng: np.random.Generator) -> None:
         centre, _ = scene.place(rng, depth_mm=depth, side=side)
         radius = float(rng.uniform(10, 45))
         offset = float(rng.uniform(0, 64))
-        found = _patch(scene, centre, radius, offset, edge_mm=float(rng.uniform(3, 9)), side=side)
+        found = irregular_patch(
+            scene, centre, radius, offset, edge_mm=float(rng.uniform(3, 9)), side=side
+        )
         if found is None:
             continue
         box, share = found
@@ -57,13 +59,15 @@ def add_consolidation(scene: Scene, rng: np.random.Generator) -> None:
         radius = float({"segmental": rng.uniform(20, 42), "lobar": rng.uniform(55, 90),
                         "patchy": rng.uniform(11, 24)}[kind])  # fmt: skip
         offset = float(rng.uniform(0, 64))
-        found = _patch(scene, centre, radius, offset, edge_mm=float(rng.uniform(1, 5)), side=side)
+        found = irregular_patch(
+            scene, centre, radius, offset, edge_mm=float(rng.uniform(1, 5)), side=side
+        )
         if found is None:
             continue
         box, share = found
         if kind != "patchy":
             share = share * _same_lobe(scene, box, centre, right=side == 0)
-        hazy = _patch(scene, centre, radius * 1.2, offset, edge_mm=10.0, side=side)
+        hazy = irregular_patch(scene, centre, radius * 1.2, offset, edge_mm=10.0, side=side)
         if hazy is not None:
             current = scene.canvas.hu[hazy[0]]
             current += np.maximum(np.float32(-600) - current, 0) * hazy[1] * np.float32(0.8)
@@ -98,7 +102,7 @@ def add_emphysema(scene: Scene, rng: np.random.Generator) -> None:
         scene.record("emphysema", anatomy, box=box, share=region, description=kind)
 
 
-def _patch(
+def irregular_patch(
     scene: Scene, centre: FloatArray, radius: float, offset: float, *, edge_mm: float, side: int
 ) -> tuple[tuple[slice, slice, slice], npt.NDArray[np.float32]] | None:
     """Return the box and share of an irregular patch inside one lung."""

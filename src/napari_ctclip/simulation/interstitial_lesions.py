@@ -8,7 +8,7 @@ import numpy.typing as npt
 from napari_ctclip.simulation.scene import SIDES, Scene
 from napari_ctclip.simulation.tubes import tube_coverage
 
-__all__ = ["add_fibrosis"]
+__all__ = ["add_fibrosis", "add_honeycombs", "add_septa", "add_traction_bronchi", "subpleural_rim"]
 
 FloatArray = npt.NDArray[np.float64]
 Box = tuple[slice, slice, slice]
@@ -26,20 +26,33 @@ def add_fibrosis(scene: Scene, rng: np.random.Generator) -> None:
     for side, anatomy in enumerate(SIDES):
         box = scene.lung_box(side)
         offset = float(rng.uniform(0, 64))
-        share = _rim(scene, box, side, rim_mm=rim_mm * extent, basal=basal, offset=offset)
+        share = subpleural_rim(scene, box, side, rim_mm=rim_mm * extent, basal=basal, offset=offset)
         current = scene.canvas.hu[box]
         current += np.maximum(np.float32(haze_hu) - current, 0) * share
-        # thickened septa are where two smooth fields change sign: a net of thin walls
-        for n in (1, 2):
-            field = np.abs(scene.texture(box, mesh_mm, offset + 7 * n))
-            current += septa_hu * np.clip(1 - field / 0.32, 0, 1) * share
+        add_septa(scene, box, share, hu=septa_hu, mesh_mm=mesh_mm, offset=offset)
         if kind == "honeycombing":
-            _honeycomb(scene, rng, box, side, share, deepest_mm=float(rng.uniform(7, 16)))
-        _traction_bronchi(scene, rng, side, rim_mm=rim_mm * extent, basal=basal)
+            add_honeycombs(scene, rng, box, side, share, deepest_mm=float(rng.uniform(7, 16)))
+        add_traction_bronchi(scene, rng, side, rim_mm=rim_mm * extent, basal=basal)
         scene.record("pulmonary fibrosis", anatomy, box=box, share=share, description=kind)
 
 
-def _rim(
+def add_septa(
+    scene: Scene,
+    box: Box,
+    share: npt.NDArray[np.float32],
+    *,
+    hu: float,
+    mesh_mm: float,
+    offset: float,
+) -> None:
+    """Add reticulation: thickened septa, where two smooth fields change sign."""
+    current = scene.canvas.hu[box]
+    for n in (1, 2):
+        field = np.abs(scene.texture(box, mesh_mm, offset + 7 * n))
+        current += hu * np.clip(1 - field / 0.32, 0, 1) * share
+
+
+def subpleural_rim(
     scene: Scene, box: Box, side: int, *, rim_mm: float, basal: bool, offset: float
 ) -> npt.NDArray[np.float32]:
     """Return how fibrotic each voxel of a lung is: a rim of varied width below the pleura."""
@@ -53,7 +66,7 @@ def _rim(
     return np.asarray(share * scene.lung_share(box, side=side), dtype=np.float32)
 
 
-def _honeycomb(
+def add_honeycombs(
     scene: Scene,
     rng: np.random.Generator,
     box: Box,
@@ -85,7 +98,7 @@ def _honeycomb(
         scene.blend(cyst_box, -930.0, cover * scene.lung_share(cyst_box, side=side))
 
 
-def _traction_bronchi(
+def add_traction_bronchi(
     scene: Scene, rng: np.random.Generator, side: int, *, rim_mm: float, basal: bool
 ) -> None:
     """Paint bronchi that stay 3-6 mm wide close to the pleura."""

@@ -97,6 +97,7 @@ def simulate_study(
     spacing_mm: tuple[float, float, float] = (2.0, 2.0, 2.0),
     findings: Sequence[str] | None = None,
     degrade: bool = True,
+    parenchyma: Callable[[Scene, np.random.Generator], None] | None = None,
 ) -> SimulatedStudy:
     """Return the simulated chest CT of a seed.
 
@@ -110,6 +111,8 @@ def simulate_study(
         Exactly these of ``FINDINGS``; drawn at random if not given.
     degrade : bool
         Whether to add kernel, noise and thick slices.
+    parenchyma : callable, optional
+        Paints a further change of the lungs before vessels and lesions, e.g. a pattern of disease.
 
     Returns
     -------
@@ -135,6 +138,8 @@ def simulate_study(
             plan = change(plan, lesion_rng[finding])
     grid = _scan_range(plan, streams["range"], spacing_mm)
     scene = _build(plan, grid, streams)
+    if parenchyma is not None:
+        parenchyma(scene, np.random.default_rng([seed, _PARENCHYMA_STREAM]))
     _add_lesions(scene, chosen, lesion_rng, streams["confusers"])
     lesions = scene.lesions()
     hu = scene.canvas.hu
@@ -155,7 +160,7 @@ def simulate_study(
 
 _STREAMS = ("findings", "body", "range", "noise", "tubes", "trees", "confusers", "scanner",
             "report")  # fmt: skip
-_FIRST_LESION_STREAM = 100
+_PARENCHYMA_STREAM, _FIRST_LESION_STREAM = 99, 100
 
 
 def draw_findings(rng: np.random.Generator) -> tuple[str, ...]:

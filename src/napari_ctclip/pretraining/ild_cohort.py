@@ -1,0 +1,94 @@
+"""ILD cohort: simulated patients with patterns of interstitial lung disease, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from napari_ctclip.core.study import Study
+from napari_ctclip.io.exports import write_organ_masks
+from napari_ctclip.io.manifest_entry import ManifestEntry, Split
+from napari_ctclip.io.manifest_writing import write_manifest
+from napari_ctclip.io.nifti_writing import write_nifti_slices
+from napari_ctclip.simulation.ild_patterns import pattern_report, simulate_pattern
+from napari_ctclip.simulation.ild_reports import PATTERNS
+
+__all__ = ["write_ild_cohort"]
+
+Told = Callable[[int, int], None]
+"""Called with (studies done, studies in all)."""
+
+
+def write_ild_cohort(
+    folder: Path,
+    *,
+    train: int,
+    test: int,
+    seed: int = 0,
+    workers: int = 1,
+    told: Told | None = None,
+) -> Path:
+    """Write CTs, lung masks and a manifest; return the manifest.
+
+    Patterns take turns, so each has as many patients; the reports of the test split are written
+    too. Studies whose files are there already are not made again.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    train, test : int
+        Patients of each split.
+    seed : int
+        Of the first patient; the others follow.
+    workers : int
+        Processes.
+    told : callable, optional
+        Told after every study.
+    """
+    splits: list[Split] = ["train"] * train + ["test"] * test
+    make = partial(_write_study, folder.absolute(), seed)
+    entries: list[ManifestEntry] = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for entry in pool.map(make, range(len(splits)), splits):
+            entries.append(entry)
+            if told is not None:
+                told(len(entries), len(splits))
+    manifest = folder / "manifest.jsonl"
+    write_manifest(entries, manifest)
+    return manifest
+
+
+def _write_study(folder: Path, first_seed: int, number: int, split: Split) -> ManifestEntry:
+    pattern = PATTERNS[number % len(PATTERNS)]
+    name = f"ild-{first_seed + number:05d}"
+    image, masks = folder / f"{name}.nii.gz", folder / f"{name}_organs.nii.gz"
+    if not (image.exists() and masks.exists()):
+        _write_files(simulate_pattern(first_seed + number, pattern), image, masks)
+    report = pattern_report(first_seed + number, pattern)
+    return ManifestEntry(
+        study_id=name,
+        patient_id=name,
+        image=image,
+        masks=masks,
+        findings=report.findings,
+        impression=report.impression,
+        labels={p: 1 if p == pattern else 0 for p in PATTERNS},
+        split=split,
+    )
+
+
+def _write_files(study: Study, image: Path, masks: Path) -> None:
+    voxels = study.volume.voxels
+    write_nifti_slices(
+        (voxels[:, :, k] for k in range(voxels.shape[2])),
+        study.volume.geometry,
+        image,
+        dtype="int16",
+        description="napari-ctclip simulated CT",
+    )
+    assert study.organ_masks is not None, "simulated studies have masks"
+    write_organ_masks(study.organ_masks, study.volume, masks)
