@@ -13,7 +13,7 @@ from napari_ctclip.io.exports import write_organ_masks
 from napari_ctclip.io.manifest_entry import ManifestEntry, Split
 from napari_ctclip.io.manifest_writing import write_manifest
 from napari_ctclip.io.nifti_writing import write_nifti_slices
-from napari_ctclip.simulation.ild_patterns import pattern_report, simulate_pattern
+from napari_ctclip.simulation.ild_patterns import ILD_SPACING_MM, pattern_report, simulate_pattern
 from napari_ctclip.simulation.ild_reports import PATTERNS
 
 __all__ = ["write_ild_cohort"]
@@ -28,6 +28,7 @@ def write_ild_cohort(
     train: int,
     test: int,
     seed: int = 0,
+    spacing_mm: tuple[float, float, float] = ILD_SPACING_MM,
     workers: int = 1,
     told: Told | None = None,
 ) -> Path:
@@ -44,13 +45,15 @@ def write_ild_cohort(
         Patients of each split.
     seed : int
         Of the first patient; the others follow.
+    spacing_mm : tuple of float
+        Voxel spacing (z, y, x).
     workers : int
         Processes.
     told : callable, optional
         Told after every study.
     """
     splits: list[Split] = ["train"] * train + ["test"] * test
-    make = partial(_write_study, folder.absolute(), seed)
+    make = partial(_write_study, folder.absolute(), seed, spacing_mm)
     entries: list[ManifestEntry] = []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for entry in pool.map(make, range(len(splits)), splits):
@@ -62,12 +65,19 @@ def write_ild_cohort(
     return manifest
 
 
-def _write_study(folder: Path, first_seed: int, number: int, split: Split) -> ManifestEntry:
+def _write_study(
+    folder: Path,
+    first_seed: int,
+    spacing_mm: tuple[float, float, float],
+    number: int,
+    split: Split,
+) -> ManifestEntry:
     pattern = PATTERNS[number % len(PATTERNS)]
     name = f"ild-{first_seed + number:05d}"
     image, masks = folder / f"{name}.nii.gz", folder / f"{name}_organs.nii.gz"
     if not (image.exists() and masks.exists()):
-        _write_files(simulate_pattern(first_seed + number, pattern), image, masks)
+        study = simulate_pattern(first_seed + number, pattern, spacing_mm=spacing_mm)
+        _write_files(study, image, masks)
     report = pattern_report(first_seed + number, pattern)
     return ManifestEntry(
         study_id=name,
@@ -76,6 +86,8 @@ def _write_study(folder: Path, first_seed: int, number: int, split: Split) -> Ma
         masks=masks,
         findings=report.findings,
         impression=report.impression,
+        organ_sentences={"lung": f"{report.findings} {report.impression}"},
+        organ_normal={"lung": pattern == "Normal"},
         labels={p: 1 if p == pattern else 0 for p in PATTERNS},
         split=split,
     )

@@ -1,36 +1,33 @@
-"""SimulatedMontages: montages of slices of simulated chests; a sample source for 2D models."""
+"""SimulatedMontages: montages of the lungs of simulated chests; a sample source for 2D models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_ctclip.core.errors import DataError
-from napari_ctclip.preprocessing.specification import Preprocessing
+from napari_ctclip.core.study import Study
+from napari_ctclip.pretraining.montage_views import MontageOptions, montage_views
 from napari_ctclip.pretraining.samples import TrainingSample
-from napari_ctclip.pretraining.simulated_cohort import SimulatedCohort
+from napari_ctclip.simulation import simulate_study
 
 __all__ = ["SimulatedMontages"]
 
 
 class SimulatedMontages:
-    """Pictures tiled from slices that hold lung, at places drawn anew for every sample.
+    """Montages as the viewer builds them, of patches drawn anew for every sample.
 
-    Ours, for trials without data: the tiles are whole slices in order, not ranked patches.
+    For trials without data. Studies are made when they are first asked for and kept in memory.
 
     Parameters
     ----------
     seeds : sequence of int
         One study each.
-    preprocessing : Preprocessing
-        Of the model; three HU windows become the colours.
-    montage : (1, rows, columns)
-        Pixels of the picture.
-    tiles : int
-        Tiles along each side.
+    spacing_mm : tuple of float
+        Voxel spacing (z, y, x) of the chests.
+    options : MontageOptions
+        How a montage looks.
     """
 
     anatomies: tuple[str, ...] = ()
@@ -39,43 +36,34 @@ class SimulatedMontages:
         self,
         seeds: Sequence[int],
         *,
-        preprocessing: Preprocessing,
-        montage: tuple[int, int, int],
-        tiles: int = 2,
+        spacing_mm: tuple[float, float, float],
+        options: MontageOptions,
     ) -> None:
-        depth, height, width = montage
-        if depth != 1 or height % tiles or width % tiles:
-            raise DataError(
-                f"data.crop is the montage's (1, rows, columns), both multiples of {tiles}; got "
-                f"{montage}"
-            )
-        self._tiles, self._tile = tiles, (height // tiles, width // tiles)
-        self._studies = SimulatedCohort(
-            seeds,
-            preprocessing=preprocessing,
-            anatomies=("lung",),
-            crop=(256, *self._tile),  # a chest is never longer than that in slices of 2 mm or more
-        )
+        self._seeds, self._spacing_mm, self._options = tuple(seeds), spacing_mm, options
+        self._studies: dict[int, Study] = {}
+        self._lock = Lock()  # batches are made in threads
 
     def __len__(self) -> int:
-        return len(self._studies)
+        return len(self._seeds)
 
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
         """Return a montage of one study, and another one as its second view."""
-        study = self._studies.sample(index, rng)
-        lung = study.masks[0].any(axis=(1, 2)).nonzero()[0]
-        picture, again = (self._montage(study.image, lung, rng) for _ in range(2))
-        nothing = np.zeros((0, *picture.shape[1:]), dtype=bool)
-        return replace(study, image=picture, masks=nothing, captions=(), second_view=again)
+        study = self._study(self._seeds[index])
+        masks, report = study.organ_masks, study.report
+        assert masks is not None, "simulated studies have masks"
+        assert report is not None, "simulated studies have a report"
+        picture, again = montage_views(study.volume, masks, rng, self._options, count=2)
+        return TrainingSample(
+            study_id=study.study_id,
+            image=picture,
+            masks=np.zeros((0, *picture.shape[1:]), dtype=bool),
+            captions=(),
+            report=f"{report.findings} {report.impression}".strip(),
+            second_view=again,
+        )
 
-    def _montage(
-        self,
-        image: npt.NDArray[np.float32],
-        slices: npt.NDArray[np.int64],
-        rng: np.random.Generator,
-    ) -> npt.NDArray[np.float32]:
-        count, (height, width) = self._tiles**2, self._tile
-        places = np.sort(rng.choice(slices, count, replace=len(slices) < count))
-        tiles = image[:, places].reshape(len(image), self._tiles, self._tiles, height, width)
-        rows = tiles.transpose(0, 1, 3, 2, 4)
-        return rows.reshape(len(image), 1, self._tiles * height, self._tiles * width)
+    def _study(self, seed: int) -> Study:
+        with self._lock:
+            if seed not in self._studies:
+                self._studies[seed] = simulate_study(seed, spacing_mm=self._spacing_mm).study
+            return self._studies[seed]

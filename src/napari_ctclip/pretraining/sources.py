@@ -68,7 +68,13 @@ def simulated_data(recipe: MethodRecipe) -> TrainingData:
     seeds = range(data.first_seed, data.first_seed + data.simulated_studies)
     source: SampleSource
     if recipe.model.kind == "open_clip":
-        source = SimulatedMontages(seeds, preprocessing=preprocessing, montage=data.crop)
+        source = SimulatedMontages(
+            seeds,
+            spacing_mm=preprocessing.spacing_mm,
+            options=montage_options(
+                data.crop, preprocessing.windows_hu, tiles=data.tiles, patch_mm=data.patch_mm
+            ),
+        )
     else:
         source = SimulatedCohort(
             seeds,

@@ -1,0 +1,35 @@
+"""A simulated ILD cohort is files that the readers and the evaluation take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_ctclip.evaluation.manifest_study import read_manifest_study
+from napari_ctclip.evaluation.task_files import read_tasks
+from napari_ctclip.io.manifest import read_manifest
+from napari_ctclip.pretraining.ild_cohort import write_ild_cohort
+from napari_ctclip.simulation.ild_reports import PATTERNS
+
+
+def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_path: Path) -> None:
+    coarse = (16.0, 5.0, 5.0)
+    write_ild_cohort(tmp_path, train=1, test=1, seed=4, spacing_mm=coarse)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.nii.gz")}
+    assert len(made) == 4
+    told: list[tuple[int, int]] = []
+    manifest = write_ild_cohort(
+        tmp_path, train=1, test=2, seed=4, spacing_mm=coarse, told=lambda *n: told.append(n)
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert all(path.stat().st_mtime_ns == when for path, when in made.items())
+    entries = read_manifest(manifest).entries
+    assert [entry.split for entry in entries] == ["train", "test", "test"]
+    for entry, pattern in zip(entries, PATTERNS, strict=False):
+        assert [name for name, there in entry.labels.items() if there] == [pattern]
+        assert entry.organ_normal == {"lung": pattern == "Normal"}
+        assert entry.findings in entry.organ_sentences["lung"]
+    assert set(entries[0].labels) == set(read_tasks("simulated_ild").labels)
+    study, notices = read_manifest_study(entries[0], quick_masks=False)
+    assert study.organ_masks.labels_of("lung")
+    assert study.volume.geometry.spacing_mm == coarse
+    assert not [notice for notice in notices if notice.severity.name == "WARNING"], notices
