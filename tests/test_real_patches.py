@@ -48,9 +48,10 @@ def test_emphysema_is_told_from_normal_lung_on_real_patches(shared_data: Path) -
         chosen = (labels == kind) | (labels == "NT")
         rows[str(kind)] = roc_auc_score(labels[chosen] == kind, scores[chosen])
     print({name: round(float(value), 3) for name, value in rows.items()})  # noqa: T201
-    # 0.947 measured; counting voxels gives 0.939 below -950 HU and 0.969 below -970 HU
-    assert overall >= 0.94, rows
-    assert min(rows["CL3"], rows["PL"]) >= 0.98, rows
+    # 0.968 measured; counting voxels gives 0.939 below -950 HU and 0.969 below -970 HU
+    assert overall >= 0.96, rows
+    assert rows["CL1"] >= 0.9, rows
+    assert min(rows["CL3"], rows["PL"]) >= 0.99, rows
 
 
 def _first_four(scan: Path, targets: tuple[str, ...]):
@@ -86,7 +87,7 @@ def test_one_of_the_first_four_patches_overlaps_the_tumour(shared_data: Path) ->
     assert any(hits), [patch.centre_mm for patch in montage.patches]
 
 
-@pytest.mark.xfail(reason="starter-2d tells nodules from vessels poorly: see its card")
+@pytest.mark.xfail(reason="starter-2d tells nodules from vessels poorly (rank 9): see its card")
 def test_one_of_the_first_four_patches_overlaps_the_nodule(shared_data: Path) -> None:
     folder = shared_data / "lidc_idri_0001"
     montage = _first_four(folder / "ct.nii.gz", ("lung nodule",))

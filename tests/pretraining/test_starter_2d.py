@@ -20,7 +20,7 @@ from napari_ctclip.pretraining.starter_2d import Starter2dRecipe, pretrain_start
 from napari_ctclip.pretraining.token_targets import TISSUES
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "starter_2d"
-WINDOWS = ((-1100.0, -700.0), (-1350.0, 150.0), (-160.0, 240.0))
+WINDOWS = ((-1024.0, -824.0), (-1350.0, 150.0), (-160.0, 240.0))
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,16 @@ def test_degraded_slice_keeps_its_mean_and_gets_noise() -> None:
         means.append(hu.mean())
     assert 2.5 < min(levels) < 12 < 30 < max(levels) <= 82
     assert abs(np.mean(means) + 850) < 8
+
+
+def test_most_scanners_store_nothing_below_air() -> None:
+    air = np.full((60, 60), -1000, np.int16)
+    lowest = [
+        degrade_slice(air, np.random.default_rng(seed), pixel_mm=0.7).min() for seed in range(40)
+    ]
+    cut = np.isclose(lowest, -1024.0)
+    assert 0.5 < cut.mean() < 1.0
+    assert min(lowest) < -1060
 
 
 def test_two_steps_write_a_model_that_open_clip_opens(

@@ -18,15 +18,17 @@ from napari_ctclip.pretraining.token_targets import TISSUES
 
 __all__ = ["PatchBatch", "PatchSampler", "degrade_slice"]
 
-_SIZE_MM = (18.0, 72.0)
-"""Ours: sides of patches, drawn evenly on a logarithmic scale."""
+_SIZE_MM, _VIEWED_MM = (16.0, 72.0), (54.0, 74.0)
+"""Ours: sides of patches, drawn evenly on a logarithmic scale, or near what the viewer lays."""
+_AS_VIEWED = 0.4
 
 _LEAST = np.array([0.003, 0.05, 0.08, 0.06, 0.05, 0.06, 0.1, 0.08, 0.06, 0.002, 0.002])
 """Ours: share of a patch from which a finding counts as seen, in the order of the findings."""
 
 _TISSUE_SEEN, _TISSUE_NOT = 0.35, 0.05
-_HEAVY = {"": 0.24, "emphysema": 0.2, "lung nodule": 0.13, "lung mass": 0.09}
+_HEAVY = {"": 0.25, "emphysema": 0.2, "lung nodule": 0.18, "lung mass": 0.09}
 _MONTAGES = 0.12
+_LEAST_STORED_HU = -1024.0
 _TRIES = 4
 
 
@@ -115,7 +117,8 @@ class PatchSampler:
     ) -> tuple[Tensor, np.ndarray]:
         pool = self._pool
         row = int(rng.choice(self._members[finding]))
-        side_mm = np.exp(rng.uniform(*np.log(_SIZE_MM)))
+        sizes = _VIEWED_MM if rng.random() < _AS_VIEWED else _SIZE_MM
+        side_mm = np.exp(rng.uniform(*np.log(sizes)))
         n = int(np.clip(round(side_mm / float(pool.pixel_mm[row])), 16, pool.bits.shape[1]))
         for _ in range(_TRIES):
             y, x = rng.integers(0, pool.bits.shape[1] - n + 1, 2)
@@ -144,7 +147,7 @@ def degrade_slice(
     """Return a square (H, W) in HU as some scanner, kernel and dose would show it.
 
     Ours: noise of 3-80 HU from fine to coarse grain, kernels from soft to sharp, offsets up to
-    20 HU, gain up to 2 %.
+    20 HU, gain up to 2 %; four of five store nothing below -1024 HU.
     """
     hu = hounsfield.astype(np.float32)
     sharpness = float(rng.uniform(-1, 1))
@@ -159,7 +162,10 @@ def degrade_slice(
         grain = grain - gaussian_filter(grain, 2.0)
     hu = hu + grain * np.float32(level / max(float(grain.std()), 1e-6))
     hu = (hu + 1000) * np.float32(rng.uniform(0.98, 1.02)) - 1000
-    return np.asarray(hu + np.float32(rng.uniform(-20, 20)), dtype=np.float32)
+    hu = hu + np.float32(rng.uniform(-20, 20))
+    # most scanners store nothing below: noise about air is cut off, and its mean moves up
+    lowest = _LEAST_STORED_HU if rng.random() < 0.8 else -np.inf
+    return np.asarray(np.maximum(hu, lowest), dtype=np.float32)
 
 
 def _seen(bits: npt.NDArray[np.uint16], tissue: npt.NDArray[np.uint8]) -> np.ndarray:

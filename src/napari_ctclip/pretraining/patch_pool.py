@@ -133,12 +133,14 @@ def _squares(
         among = places[number % len(places)] if places and rng.random() < 0.66 else lung
         z, y, x = np.unravel_index(int(rng.choice(among)), hounsfield.shape)
         row, column = (int(v + rng.integers(-25, 26)) for v in (y, x))
+        # half of them twice as thick: the viewer shows slices of 5 mm
+        slab = hounsfield[z : z + 1 + int(rng.integers(2))].mean(axis=0).astype(np.int16)
         parts = [
-            _cut(array[z], row, column, fill)
+            _cut(array, row, column, fill)
             for array, fill in (
-                (hounsfield, _AIR_HU),
-                (bits, 0),
-                (tissue, TISSUES.index("outside")),
+                (slab, _AIR_HU),
+                (bits[z], 0),
+                (tissue[z], TISSUES.index("outside")),
             )
         ]
         squares.append((parts[0], parts[1], parts[2], _CHEST_SPACING_MM[1]))

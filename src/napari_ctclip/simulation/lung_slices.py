@@ -29,6 +29,7 @@ from napari_ctclip.simulation.slice_textures import (
     add_paraseptal,
     add_reticulation,
 )
+from napari_ctclip.simulation.slice_vessels import add_dome, add_hilum, add_vessels
 
 __all__ = ["LungSlice", "simulate_lung_slice"]
 
@@ -55,7 +56,13 @@ class LungSlice:
 _Painter = Callable[[SlicePainting, np.random.Generator], npt.NDArray[np.bool_]]
 
 _PARENCHYMA: dict[str, tuple[_Painter, ...]] = {
-    "emphysema": (add_centrilobular, add_centrilobular, add_paraseptal, add_panlobular),
+    "emphysema": (
+        add_centrilobular,
+        add_centrilobular,
+        add_centrilobular,
+        add_paraseptal,
+        add_panlobular,
+    ),
     "pulmonary fibrosis": (add_reticulation, add_honeycombing),
     "ground-glass opacity": (add_hazy,),
     "consolidation": (add_consolidated,),
@@ -71,16 +78,20 @@ _OTHERS: dict[str, tuple[_Painter, ...]] = {
 
 # Ours: half of what is seen in 2D is told by texture, and normal lung is what all is held against.
 _SHARES = {
-    "": 0.27,
-    "emphysema": 0.27,
-    "pulmonary fibrosis": 0.1,
-    "ground-glass opacity": 0.07,
+    "": 0.29,
+    "emphysema": 0.22,
+    "pulmonary fibrosis": 0.08,
+    "ground-glass opacity": 0.06,
     "consolidation": 0.06,
-    "lung nodule": 0.1,
-    "lung mass": 0.06,
-    "pleural effusion": 0.04,
+    "lung nodule": 0.16,
+    "lung mass": 0.07,
+    "pleural effusion": 0.03,
     "pneumothorax": 0.03,
 }
+_HILUM, _DOME = 0.3, 0.2
+_WITH_LOOKALIKES = ("", "lung nodule", "lung mass")
+"""Alike with and without a nodule: only the nodule tells the two apart."""
+
 _NEAR_PLEURA = ("pleural effusion", "pneumothorax")
 
 
@@ -108,11 +119,15 @@ def simulate_lung_slice(
     if finding in _PARENCHYMA:
         kinds = _PARENCHYMA[finding]
         seen |= kinds[int(rng.integers(len(kinds)))](painting, rng)
-    painting.add_vessels(rng)
+    add_vessels(painting, rng)
+    if finding in _WITH_LOOKALIKES and rng.random() < _HILUM:
+        add_hilum(painting, rng)
     if finding in _OTHERS:
         kinds = _OTHERS[finding]
         seen |= kinds[int(rng.integers(len(kinds)))](painting, rng)
     painting.add_surroundings(rng)
+    if finding in _WITH_LOOKALIKES and rng.random() < _DOME:
+        add_dome(painting, rng)
     bits = np.zeros((size, size), dtype=np.uint16)
     if finding:
         bits[seen & painting.is_lung] = np.uint16(1 << finding_bit(finding))

@@ -1,4 +1,4 @@
-"""Slice painting: lung, vessels and chest wall of one square, painted in HU."""
+"""Slice painting: a square of lung with its chest wall, painted in HU, and what to paint with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["SlicePainting"]
+__all__ = ["SlicePainting", "direction"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -45,13 +45,14 @@ class SlicePainting:
     ) -> SlicePainting:
         """Return aerated lung; ``near_pleura`` puts the chest wall into the square for certain.
 
-        Ours: lung of -925 to -770 HU, darker in front than behind by up to 60 HU.
+        Ours: lung of -860 HU, at full inspiration; 35 HU more or less (-925 to -770 at most),
+        and darker in front than behind by up to 60 HU.
         """
         axis = np.arange(size, dtype=np.float32) * np.float32(pixel_mm)
         y, x = np.meshgrid(axis, axis, indexing="ij")
         side = size * pixel_mm
         painting = cls(
-            np.full((size, size), rng.uniform(-925, -770), np.float32),
+            np.full((size, size), np.clip(rng.normal(-860, 35), -925, -770), np.float32),
             y,
             x,
             _depth(rng, y, x, side, certain=near_pleura),
@@ -116,21 +117,6 @@ class SlicePainting:
             empty[box] *= 1 - np.clip(high - low, 0, None) / self.thickness_mm
         return 1 - empty
 
-    def add_vessels(self, rng: np.random.Generator) -> None:
-        """Paint vessels along and across the slice, and bronchi beside some of them."""
-        hu = float(rng.uniform(-20, 180))
-        dense = float(rng.uniform(0.3, 1.3)) * (1 - self.pruning) * (self.side_mm / 80) ** 2
-        for _ in range(rng.poisson(22 * dense)):
-            self._segment(rng, hu, radius=float(rng.gamma(2.0, 0.35) + 0.25))
-        for _ in range(rng.poisson(14 * dense)):
-            place = rng.uniform(0, self.side_mm, 2)
-            radius = float(rng.gamma(2.0, 0.5) + 0.4)
-            self._disc(place, radius, hu)
-            if radius > 1.2 and rng.random() < 0.5:
-                beside = place + radius * 2.1 * _direction(rng)
-                self._disc(beside, radius * 1.25, -150.0)
-                self._disc(beside, radius * 0.9, -960.0)
-
     def add_surroundings(self, rng: np.random.Generator) -> None:
         """Paint what lies outside the pleura: muscle, fat, ribs, or mediastinum."""
         outside = np.clip(0.5 - self.depth / self.pixel_mm, 0, 1)
@@ -151,27 +137,47 @@ class SlicePainting:
         tissue = tissue + 8 * self.texture(rng, 3.0)
         self.blend(tissue.astype(np.float32), outside.astype(np.float32))
 
-    def _segment(self, rng: np.random.Generator, hu: float, *, radius: float) -> None:
-        start = rng.uniform(-0.1, 1.1, 2) * self.side_mm
-        along = _direction(rng)
-        length = float(rng.uniform(6, 10 + 14 * radius))
+    def tube(
+        self,
+        start: npt.NDArray[np.float64],
+        along: npt.NDArray[np.float64],
+        *,
+        length: float,
+        radii: tuple[float, float],
+        hu: float,
+        bend: float = 0.0,
+    ) -> None:
+        """Paint a vessel in the plane of the slice, from radius to radius, where it is denser.
+
+        Parameters
+        ----------
+        start, along : ndarray, shape (2,)
+            Where it begins (y, x), mm, and its direction.
+        length : float
+            In mm.
+        radii : (float, float)
+            At its start and at its end, mm.
+        hu : float
+            Of blood.
+        bend : float
+            How far its middle lies off the straight line, as a share of its length.
+        """
         middle = start + along * length / 2
-        reach = self._box(middle[0], middle[1], length / 2 + 3 * radius)
+        reach = self._box(middle[0], middle[1], length / 2 + 3 * radii[0])
         if reach is None:
             return
         y, x = self.y[reach] - start[0], self.x[reach] - start[1]
         t = np.clip((y * along[0] + x * along[1]) / length, 0, 1)
-        bend = float(rng.normal(0, 0.08)) * length * np.sin(np.pi * t)
-        away = np.abs(y * along[1] - x * along[0] - bend)
+        away = np.abs(y * along[1] - x * along[0] - bend * length * np.sin(np.pi * t))
         beyond = (y * along[0] + x * along[1]) - t * length
-        distance = np.sqrt(away**2 + beyond**2)
-        thin = radius * (1 - 0.5 * t)
+        radius = radii[0] + (radii[1] - radii[0]) * t
         # a vessel thinner than the slice fills a part of it
-        share = np.clip(0.5 + (thin - distance) / self.pixel_mm, 0, 1)
-        share = share * np.clip(2 * thin / self.thickness_mm, 0.05, 1)
+        share = np.clip(0.5 + (radius - np.hypot(away, beyond)) / self.pixel_mm, 0, 1)
+        share = share * np.clip(2 * radius / self.thickness_mm, 0.05, 1)
         self.hu[reach] += (np.maximum(hu, self.hu[reach]) - self.hu[reach]) * share
 
-    def _disc(self, place: npt.NDArray[np.float64], radius: float, hu: float) -> None:
+    def disc(self, place: npt.NDArray[np.float64], radius: float, hu: float) -> None:
+        """Paint a tube cut across at a place (y, x), mm."""
         box = self._box(place[0], place[1], radius + self.pixel_mm)
         if box is not None:
             distance = np.hypot(self.y[box] - place[0], self.x[box] - place[1])
@@ -197,13 +203,14 @@ def _depth(
     if not certain and rng.random() < 0.5:
         return np.full_like(y, 60.0)
     radius = float(rng.uniform(60, 160))
-    away = _direction(rng)
+    away = direction(rng)
     inward = float(rng.uniform(-0.25, 0.45)) * side
     cy, cx = side / 2 - away * (radius - side / 2 + inward)
     distance = radius - np.hypot(y - cy, x - cx)
     return np.asarray(distance, dtype=np.float32)
 
 
-def _direction(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def direction(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return a unit vector (y, x)."""
     angle = rng.uniform(0, 2 * np.pi)
     return np.array([np.sin(angle), np.cos(angle)])
