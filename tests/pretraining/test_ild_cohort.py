@@ -7,8 +7,13 @@ from pathlib import Path
 from napari_ctclip.evaluation.manifest_study import read_manifest_study
 from napari_ctclip.evaluation.task_files import read_tasks
 from napari_ctclip.io.manifest import read_manifest
+from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining.ild_cohort import write_ild_cohort
+from napari_ctclip.pretraining.method_recipe import load_method_recipe
+from napari_ctclip.simulation.ild_patterns import ILD_SPACING_MM
 from napari_ctclip.simulation.ild_reports import PATTERNS
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_path: Path) -> None:
@@ -33,3 +38,12 @@ def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_
     assert study.organ_masks.labels_of("lung")
     assert study.volume.geometry.spacing_mm == coarse
     assert not [notice for notice in notices if notice.severity.name == "WARNING"], notices
+
+
+def test_tutorial_recipe_shows_the_bundled_model_what_it_was_trained_on() -> None:
+    recipe = load_method_recipe(ROOT / "training" / "clip_ild_dapt" / "tutorial.toml")
+    start = load_model(recipe.model.start)
+    assert recipe.preprocessing.windows_hu == start.preprocessing.windows_hu
+    assert recipe.data.crop == (1, *start.image_size)
+    assert recipe.data.crop[1] % recipe.data.tiles == 0
+    assert recipe.preprocessing.spacing_mm == ILD_SPACING_MM

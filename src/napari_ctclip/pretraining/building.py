@@ -23,11 +23,7 @@ from napari_ctclip.models.architecture import (
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.open_clip_adapter import (
-    load_open_clip,
-    save_open_clip,
-    untrained_open_clip,
-)
+from napari_ctclip.models.open_clip_adapter import save_open_clip, untrained_open_clip
 from napari_ctclip.models.slice_model import SliceModel
 from napari_ctclip.models.strict_state import require_same_tensors
 from napari_ctclip.models.trained_folder import save_trained
@@ -194,7 +190,13 @@ def _open_clip(recipe: MethodRecipe) -> nn.Module:
     """Return a 2D CLIP: one that lies on this machine, or an architecture with random weights."""
     model = recipe.model
     if model.start:
-        clip = load_open_clip(model.start).requires_grad_(True)
+        loaded = load_model(model.start)
+        if not isinstance(loaded, SliceModel):
+            raise DataError(
+                f'model.start = {model.start!r} is no 2D CLIP; with model.kind = "open_clip" give '
+                "starter-2d, a name of open_clip, or a folder in its format"
+            )
+        clip = loaded.requires_grad_(True)
     elif model.image:
         own = {"embed_dim": model.embedding_width, "vision_cfg": model.image, **model.head}
         clip = untrained_open_clip(own, seed=recipe.loop.seed)
