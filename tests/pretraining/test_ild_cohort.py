@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.manifest_study import read_manifest_study
 from napari_ctclip.evaluation.task_files import read_tasks
 from napari_ctclip.io.manifest import read_manifest
 from napari_ctclip.models.factory import load_model
+from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.ild_cohort import write_ild_cohort
 from napari_ctclip.pretraining.method_recipe import load_method_recipe
 from napari_ctclip.simulation.ild_patterns import ILD_SPACING_MM
@@ -47,3 +51,13 @@ def test_tutorial_recipe_shows_the_bundled_model_what_it_was_trained_on() -> Non
     assert recipe.data.crop == (1, *start.image_size)
     assert recipe.data.crop[1] % recipe.data.tiles == 0
     assert recipe.preprocessing.spacing_mm == ILD_SPACING_MM
+
+
+def test_2d_recipe_starts_from_the_bundled_model_and_from_no_model_of_volumes() -> None:
+    file = ROOT / "training" / "clip_ild_dapt" / "tutorial.toml"
+    trained = assemble(load_method_recipe(file)).trained
+    start = load_model("starter-2d")
+    assert trained.weights_hash() == start.weights_hash()
+    assert all(p.requires_grad for p in trained.clip.visual.parameters())
+    with pytest.raises(DataError, match="no 2D CLIP"):
+        assemble(load_method_recipe(file, overrides=["model.start=starter"]))

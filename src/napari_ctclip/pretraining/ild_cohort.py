@@ -52,7 +52,7 @@ def write_ild_cohort(
     told : callable, optional
         Told after every study.
     """
-    splits: list[Split] = ["train"] * train + ["test"] * test
+    splits: list[Split] = ["train" if n < train else "test" for n in range(train + test)]
     make = partial(_write_study, folder.absolute(), seed, spacing_mm)
     entries: list[ManifestEntry] = []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
