@@ -27,6 +27,13 @@ OutOption = Annotated[
     Path, typer.Option(help="Folder for the results; a stopped run goes on there.")
 ]
 ReplicatesOption = Annotated[int, typer.Option(min=100, help="Resamples behind an interval.")]
+ReadOutOption = Annotated[
+    str,
+    typer.Option(
+        help="volume; montage: one of patches drawn by chance, the same for every model; "
+        "ranked-montage: of those that the model finds most like the task's wordings."
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Of the resamples.")]
 
 
@@ -48,13 +55,7 @@ def evaluate(
         str,
         typer.Option(help="Of studies without a mask file: quick (made from HU) or none."),
     ] = "quick",
-    read_out: Annotated[
-        str,
-        typer.Option(
-            help="volume; montage: one of patches drawn by chance, the same for every model; "
-            "ranked-montage: of those that the model finds most like the task's wordings."
-        ),
-    ] = "volume",
+    read_out: ReadOutOption = "volume",
     grid: Annotated[str, typer.Option(help="Rows x columns of a montage's tiles.")] = "4x4",
     lesions: Annotated[
         Path | None, typer.Option(help="CSV study_id, label, file: where the findings lie.")

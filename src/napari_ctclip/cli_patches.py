@@ -23,12 +23,18 @@ from napari_ctclip.cli_scan import (
 from napari_ctclip.core.volume import WINDOWS
 
 if TYPE_CHECKING:
+    from napari_ctclip.evaluation.montage_task import ClassifiedMontage
     from napari_ctclip.montage_session import MontageSession
     from napari_ctclip.regions.patches import PatchPlan
     from napari_ctclip.regions.ranking import TileOrder
     from napari_ctclip.scoring.patch_scores import Pooling, ScoreMode
 
 __all__ = ["patches"]
+
+TaskOption = Annotated[
+    str | None,
+    typer.Option(help="Classify the whole montage: a shipped task set, or a TOML file."),
+]
 
 
 def patches(
@@ -43,10 +49,7 @@ def patches(
     pooling: Annotated[str, typer.Option(help="Of several targets: lse or max.")] = "lse",
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="Classify the whole montage: a shipped task set, or a TOML file."),
-    ] = None,
+    task: TaskOption = None,
     organ: Annotated[str, typer.Option(help="Where to look; '' is the whole scan.")] = "lung",
     model: Annotated[str, typer.Option(help="A model of pictures.")] = "starter-2d",
     k: Annotated[int | None, typer.Option(help="Patches at most; default: the grid's.")] = None,
@@ -62,13 +65,8 @@ def patches(
 ) -> None:
     """Find the patches of a CT that look like the prompts: montage.png, patches.csv."""
     rows, columns = terminal.rows_and_columns(grid)
-    count = rows * columns if k is None else k
-    if not 1 <= count <= rows * columns:
-        raise typer.BadParameter(f"--k {count} does not fit a grid of {rows} x {columns} tiles")
-    if order not in ("score", "z"):
-        raise typer.BadParameter(f"--order {order!r} is neither 'score' nor 'z'")
-    if window not in WINDOWS:
-        raise typer.BadParameter(f"no window {window!r}; expected one of {', '.join(WINDOWS)}")
+    count = _count(k, rows, columns)
+    _refuse_unknown(order, window)
     with terminal.data_errors():
         from napari_ctclip.evaluation.task_files import read_tasks
         from napari_ctclip.montage_session import MontageLayout, MontageSession
@@ -99,8 +97,22 @@ def patches(
             montages.set_classes(montages.compute_classes(tasks))
         files = write_patches(montages, out, window=WINDOWS[window])
     _print_best(montages)
-    _print_classes(montages)
+    _print_classes(montages.classified)
     terminal.out.print(f"{len(files)} files in {out}", markup=False)
+
+
+def _count(k: int | None, rows: int, columns: int) -> int:
+    count = rows * columns if k is None else k
+    if not 1 <= count <= rows * columns:
+        raise typer.BadParameter(f"--k {count} does not fit a grid of {rows} x {columns} tiles")
+    return count
+
+
+def _refuse_unknown(order: str, window: str) -> None:
+    if order not in ("score", "z"):
+        raise typer.BadParameter(f"--order {order!r} is neither 'score' nor 'z'")
+    if window not in WINDOWS:
+        raise typer.BadParameter(f"no window {window!r}; expected one of {', '.join(WINDOWS)}")
 
 
 def _encode(montages: MontageSession, plan: PatchPlan) -> None:
@@ -130,8 +142,7 @@ def _print_best(montages: MontageSession, most: int = 4) -> None:
     )
 
 
-def _print_classes(montages: MontageSession) -> None:
-    classified = montages.classified
+def _print_classes(classified: ClassifiedMontage | None) -> None:
     if classified is None:
         return
     kind = (

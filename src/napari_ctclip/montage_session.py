@@ -239,33 +239,30 @@ class MontageSession:
         prepared, prompts = self.ranked.prepared, self.ranked.prompts
         plan, layout = prepared.patches.grid.plan, self.layout
         device = resolved_device(self.session.device)
-        return (
-            provenance(prepared.study, prepared.model, device=device)
-            | {
-                "prompts": {
-                    "targets": list(prompts.targets),
-                    "controls": list(prompts.controls),
-                    "mode": prompts.mode,
-                    "pooling": prompts.pooling,
-                },
-                "patches": {
-                    "candidates": len(prepared.patches.grid),
-                    "size_mm": plan.size_mm,
-                    "stride_mm": plan.stride_mm or plan.size_mm / 2,
-                    "organ": plan.organ,
-                    "least_share": plan.least_share,
-                },
-                "montage": {
-                    "shown": len(self.montage.patches),
-                    "grid": list(self.montage.grid),
-                    "tile_pixels": layout.tile_pixels,
-                    "order": layout.order,
-                    "overlap": layout.spread.overlap,
-                    "apart_mm": layout.spread.apart_mm,
-                },
-            }
-            | ({} if self.classified is None else {"task": self.classified.tasks.name})
-        )
+        known = provenance(prepared.study, prepared.model, device=device) | {
+            "prompts": {
+                "targets": list(prompts.targets),
+                "controls": list(prompts.controls),
+                "mode": prompts.mode,
+                "pooling": prompts.pooling,
+            },
+            "patches": {
+                "candidates": len(prepared.patches.grid),
+                "size_mm": plan.size_mm,
+                "stride_mm": plan.stride_mm or plan.size_mm / 2,
+                "organ": plan.organ,
+                "least_share": plan.least_share,
+            },
+            "montage": {
+                "shown": len(self.montage.patches),
+                "grid": list(self.montage.grid),
+                "tile_pixels": layout.tile_pixels,
+                "order": layout.order,
+                "overlap": layout.spread.overlap,
+                "apart_mm": layout.spread.apart_mm,
+            },
+        }
+        return known if self.classified is None else known | {"task": self.classified.tasks.name}
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ def simulate_study(
     degrade : bool
         Whether to add kernel, noise and thick slices.
     parenchyma : callable, optional
-        Paints a further change of the lungs before vessels and lesions, e.g. a pattern of disease.
+        Paints a pattern of disease into the lungs, before vessels and lesions.
 
     Returns
     -------
@@ -126,12 +126,7 @@ def simulate_study(
     """
     streams = {name: np.random.default_rng([seed, n]) for n, name in enumerate(_STREAMS)}
     chosen = draw_findings(streams["findings"]) if findings is None else tuple(findings)
-    for finding in chosen:
-        finding_bit(finding)
-    lesion_rng = {
-        finding: np.random.default_rng([seed, _FIRST_LESION_STREAM + n])
-        for n, finding in enumerate(FINDINGS)
-    }
+    lesion_rng = _lesion_streams(seed, chosen)
     plan = draw_body_plan(streams["body"])
     for finding, change in _BODY.items():
         if finding in chosen:
@@ -161,6 +156,15 @@ def simulate_study(
 _STREAMS = ("findings", "body", "range", "noise", "tubes", "trees", "confusers", "scanner",
             "report")  # fmt: skip
 _PARENCHYMA_STREAM, _FIRST_LESION_STREAM = 99, 100
+
+
+def _lesion_streams(seed: int, chosen: Sequence[str]) -> dict[str, np.random.Generator]:
+    for finding in chosen:
+        finding_bit(finding)  # refuses one that is unknown
+    return {
+        finding: np.random.default_rng([seed, _FIRST_LESION_STREAM + n])
+        for n, finding in enumerate(FINDINGS)
+    }
 
 
 def draw_findings(rng: np.random.Generator) -> tuple[str, ...]:
