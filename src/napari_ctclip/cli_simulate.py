@@ -15,8 +15,8 @@ __all__ = ["simulate_ild"]
 
 def simulate_ild(
     out: Annotated[Path, typer.Argument(help="Folder for scans, masks and manifest.jsonl.")],
-    train: Annotated[int, typer.Option(min=0, help="Patients to train on.")] = 96,
-    test: Annotated[int, typer.Option(min=0, help="Patients held out.")] = 72,
+    train: Annotated[int, typer.Option(min=0, help="Patients to train on.")] = 60,
+    test: Annotated[int, typer.Option(min=0, help="Patients held out.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Of the first patient.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
