@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 XVFB   := xvfb-run -a -s "-screen 0 1920x1200x24"
 RUN_GUI := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(XVFB))
 
-.PHONY: help setup system demo test check format smoke bench docs clean
+.PHONY: help setup system demo test check format smoke study bench docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -44,6 +44,9 @@ smoke: setup  ## a training of seconds from every recipe
 	@for recipe in training/*/smoke.toml; do \
 	  $(BIN)/napari-ctclip-train $$(basename $$(dirname $$recipe)) --recipe $$recipe \
 	    --out runs/smoke/$$(basename $$(dirname $$recipe)) || exit 1; done
+
+study: setup  ## the methods at the same work on a simulated cohort: an hour; goes on when stopped
+	$(BIN)/napari-ctclip-train study --out runs/study --page docs/explanation/study.md
 
 bench: setup  ## speed: reading, encoding, slices, prompt to layer, the longest block of the window
 	$(RUN_GUI) $(BIN)/python -m benchmarks

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_ctclip.pretraining.run_folder import RunFolder
     from napari_ctclip.pretraining.run_log import StepReport
 
-__all__ = ["METHOD_SUMMARIES", "recipe_file", "register"]
+__all__ = ["METHOD_SUMMARIES", "installed_recipe", "recipe_file", "register"]
 
 METHOD_SUMMARIES = {
     "clip": "whole scan against whole report (baseline)",
@@ -65,11 +65,22 @@ def recipe_file(method: str) -> Path:
     CtClipError
         If it is not installed.
     """
+    return installed_recipe(method, "recipe.toml")
+
+
+def installed_recipe(folder: str, name: str) -> Path:
+    """Return a shipped file of a folder of ``training/``, wherever that was installed.
+
+    Raises
+    ------
+    CtClipError
+        If it is not there.
+    """
     package = Path(__file__).parent
-    for folder in (package / "recipes", package.parents[1] / "training"):
-        if (folder / method / "recipe.toml").is_file():
-            return folder / method / "recipe.toml"
-    raise CtClipError(f"the recipe of {method!r} is not installed; pass one with --recipe")
+    for place in (package / "recipes", package.parents[1] / "training"):
+        if (place / folder / name).is_file():
+            return place / folder / name
+    raise CtClipError(f"the recipe of {folder!r} is not installed; pass one with --recipe")
 
 
 def _command(method: str) -> Callable[..., None]:

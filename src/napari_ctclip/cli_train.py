@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from napari_ctclip import cli_methods, cli_prepare, cli_reports, cli_simulate
+from napari_ctclip import cli_methods, cli_prepare, cli_reports, cli_simulate, cli_study
 from napari_ctclip.cli_methods import recipe_file
 from napari_ctclip.core.errors import CtClipError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 cli_reports.register(app)
 app.command()(cli_prepare.prepare)
 app.command()(cli_simulate.simulate_ild)
+app.command()(cli_study.study)
 
 cli_methods.register(app)
 

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.evaluation.study_cache import cached_study
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.token_grid import token_regions
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
-from napari_ctclip.simulation import FINDINGS, SimulatedStudy, simulate_study
+from napari_ctclip.simulation import FINDINGS, SimulatedStudy
 
 __all__ = [
     "EVALUATION_SEED",
@@ -164,14 +165,7 @@ def presimulate(seeds: Iterable[int], cache: Path) -> None:
 
 def _study(seed: int, folder: Path) -> SimulatedStudy:
     """Return a study; its voxels are kept in ``folder`` so that a second model need not wait."""
-    from napari_ctclip.evaluation.study_cache import load_study, save_study
-
-    file = folder / f"{seed}.npz"
-    if file.exists():
-        return load_study(file)
-    simulated = simulate_study(seed, spacing_mm=_SPACING_MM)
-    save_study(simulated, file)
-    return simulated
+    return cached_study(seed, folder, spacing_mm=_SPACING_MM)
 
 
 def _highest(values: npt.NDArray[np.float32], tokens: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

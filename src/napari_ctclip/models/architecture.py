@@ -16,8 +16,9 @@ from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.image_encoders import ResidualPyramid3d
 from napari_ctclip.models.interface import Calibration
 from napari_ctclip.models.local_regions import LocalRegions
+from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.registry import known_model
-from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
 from napari_ctclip.models.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.models.vit3d import TokenVit3d, VisionTransformer3d
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -27,6 +28,7 @@ __all__ = [
     "TrainableModel",
     "build_architecture",
     "resolved_text_folder",
+    "start_locked_tower",
     "start_text_encoder",
     "text_table_of",
 ]
@@ -101,23 +103,48 @@ def start_text_encoder(encoder: nn.Module, folder: Path) -> None:
     if isinstance(encoder, BertTextEncoder):
         encoder.load_state_dict(BertTextEncoder.pretrained(folder).state_dict())
         return
-    from safetensors.torch import load_file
+    _start_part(
+        encoder,
+        "text_encoder",
+        folder,
+        missing='set model.text_start = "random" or give another model.text_folder',
+        other="take its model.text as it is",
+    )
 
+
+def start_locked_tower(encoder: nn.Module, folder: Path) -> None:
+    """Give a locked tower the weights of a dual encoder's image encoder.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If the encoder has no locked tower, or the folder has no weights or those of another one.
+    """
+    if not isinstance(encoder, LockedTower3d):
+        raise CheckpointMismatch(
+            'model.image_start needs model.image.kind "locked"; model.start takes a whole model'
+        )
+    _start_part(
+        encoder.tower,
+        "image_encoder",
+        folder,
+        missing="give another model.image_start",
+        other="model.image.tower must be that model's architecture.image",
+    )
+
+
+def _start_part(part: nn.Module, name: str, folder: Path, *, missing: str, other: str) -> None:
+    """Load one part of the model of a folder."""
     file = folder / "weights.safetensors"
     if not file.is_file():
-        raise CheckpointMismatch(
-            f"{folder} has no weights.safetensors to start the text encoder from; "
-            'set model.text_start = "random" or give another model.text_folder'
-        )
+        raise CheckpointMismatch(f"{folder} has no weights.safetensors to start from; {missing}")
     weights: dict[str, Tensor] = {
-        name.removeprefix("text_encoder."): tensor.float()
-        for name, tensor in load_file(file).items()
-        if name.startswith("text_encoder.")
+        key.removeprefix(f"{name}."): tensor.float()
+        for key, tensor in read_safetensors(file, advice="copy the folder again").items()
+        if key.startswith(f"{name}.")
     }
-    require_same_tensors(
-        encoder.state_dict(), weights, source=str(file), advice="take its model.text as it is"
-    )
-    encoder.load_state_dict(weights)
+    require_same_tensors(part.state_dict(), weights, source=str(file), advice=other)
+    part.load_state_dict(weights)
 
 
 def resolved_text_folder(name: str) -> Path:
@@ -158,8 +185,11 @@ def _image_encoder(table: Mapping[str, Any], model_kind: str, channels: int) -> 
         raise ValueError(f"architecture.kind is {model_kind!r}, expected one of {MODEL_KINDS}")
     if table["kind"] == "cnn" and model_kind == "towers":
         return ResidualPyramid3d(channels, **options)
+    if table["kind"] == "locked":
+        tower = ResidualPyramid3d(channels, **options.pop("tower"))
+        return LockedTower3d(tower, channels=channels, **options)
     if table["kind"] != "vit":
-        allowed = "'cnn' or 'vit'" if model_kind == "towers" else "'vit'"
+        allowed = "'cnn', 'locked' or 'vit'" if model_kind == "towers" else "'locked' or 'vit'"
         raise ValueError(f"image.kind is {table['kind']!r}; {model_kind} takes {allowed}")
     for name in _TRIPLES:
         if name in options:

@@ -18,6 +18,7 @@ from napari_ctclip.models.interface import (
     FeatureMap,
     RegionEmbeddings,
 )
+from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.models.precision import bf16_is_fast
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -109,8 +110,11 @@ class DualEncoder(FolderWeights, nn.Module):
             If channels or axis lengths do not fit the model.
         """
         multiple, channels = self.image_encoder.multiple_of, len(self.preprocessing.windows_hu)
+        encoder = self.image_encoder
+        made_ahead = isinstance(encoder, LockedTower3d) and encoder.is_ahead(image)
         fits = image.ndim == 5 and image.shape[1] == channels
-        if not fits or any(n % m for n, m in zip(image.shape[2:], multiple, strict=True)):
+        fits &= not any(n % m for n, m in zip(image.shape[2:], multiple, strict=True))
+        if not fits and not made_ahead:
             raise CtClipError(
                 f"model {self.name!r} expected an image (B, {channels}, D, H, W) with D, H, W "
                 f"divisible by {multiple}, got {tuple(image.shape)}; "

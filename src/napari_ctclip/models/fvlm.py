@@ -18,6 +18,7 @@ from napari_ctclip.models.interface import (
     FeatureMap,
     RegionEmbeddings,
 )
+from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.organ_query import OrganQuery
 from napari_ctclip.models.pooling import masks_to_tokens
 from napari_ctclip.models.text_cache import TextCache
@@ -60,8 +61,8 @@ class FVLM(FolderWeights, nn.Module):
 
     Parameters
     ----------
-    image_encoder : VisionTransformer3d
-        Image (B, 1, D, H, W) to token maps at four depths.
+    image_encoder : VisionTransformer3d or LockedTower3d
+        Image (B, C, D, H, W) to token maps at several depths, or to one.
     text_encoder : TextEncoder and nn.Module
         Texts to vectors.
     name : str
@@ -92,7 +93,7 @@ class FVLM(FolderWeights, nn.Module):
 
     def __init__(
         self,
-        image_encoder: VisionTransformer3d,
+        image_encoder: VisionTransformer3d | LockedTower3d,
         text_encoder: nn.Module,
         *,
         name: str = "fvlm",
@@ -130,14 +131,15 @@ class FVLM(FolderWeights, nn.Module):
         return -self.temperature.clamp(_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE).log()
 
     def encode_image(self, image: Tensor) -> FeatureMap:
-        """Return token maps (B, C, d, h, w) of blocks 3, 6, 9 and the last, of (B, 1, D, H, W).
+        """Return the token maps (B, C', d, h, w) of images (B, C, D, H, W), the last one last.
 
         Raises
         ------
         CtClipError
             If channels or axis lengths do not fit the model.
         """
-        return FeatureMap(self.image_encoder(image))
+        levels = self.image_encoder(image)
+        return FeatureMap(levels if isinstance(levels, tuple) else (levels,))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""

@@ -138,7 +138,7 @@ def _card(description: Mapping[str, Any]) -> str:
 
 
 def _description(model: FVLM) -> dict[str, Any]:
-    vit = model.image_encoder
+    vit: Any = model.image_encoder
     image = {
         "in_channels": vit.in_channels,
         "width": vit.width,

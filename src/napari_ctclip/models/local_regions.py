@@ -18,6 +18,7 @@ from napari_ctclip.models.interface import (
     FeatureMap,
     RegionEmbeddings,
 )
+from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.models.selection import RegionSelection, SelectedRegions, SelectionMode
 from napari_ctclip.models.vit3d import TokenVit3d, TransformerBlock
@@ -40,7 +41,7 @@ class LocalRegions(FolderWeights, nn.Module):
 
     Parameters
     ----------
-    image_encoder : TokenVit3d
+    image_encoder : TokenVit3d or LockedTower3d
         Image to tokens.
     text_encoder : nn.Module
         With ``encode``, ``encode_words`` and ``embedding_width``.
@@ -55,7 +56,7 @@ class LocalRegions(FolderWeights, nn.Module):
     selection : {"hard", "soft"}
         See ``selection.RegionSelection``.
     score : {"gate", "attention"}
-        What makes a token significant.
+        What makes a token significant; attention is a transformer's.
     background_prompts, suggested_prompts : sequence of str
         As in the contract.
     calibration : Calibration or None
@@ -74,7 +75,7 @@ class LocalRegions(FolderWeights, nn.Module):
 
     def __init__(
         self,
-        image_encoder: TokenVit3d,
+        image_encoder: TokenVit3d | LockedTower3d,
         text_encoder: Any,
         *,
         name: str,
@@ -88,6 +89,8 @@ class LocalRegions(FolderWeights, nn.Module):
         calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
+        if score == "attention" and not isinstance(image_encoder, TokenVit3d):
+            raise ValueError("head.score 'attention' needs image.kind 'vit'; take 'gate'")
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         width, text_width = image_encoder.width, int(text_encoder.embedding_width)
@@ -154,8 +157,9 @@ class LocalRegions(FolderWeights, nn.Module):
 
     def encode_image(self, image: Tensor) -> FeatureMap:
         """Return the token map of images (B, C, D, H, W), and their attention where it selects."""
-        if self.score == "attention":
-            return FeatureMap(self.image_encoder.attended(image))
+        encoder = self.image_encoder
+        if self.score == "attention" and isinstance(encoder, TokenVit3d):
+            return FeatureMap(encoder.attended(image))
         return FeatureMap((self.image_encoder(image),))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:

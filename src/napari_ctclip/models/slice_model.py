@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -116,6 +117,8 @@ class SliceModel(nn.Module):
         self.clip = clip
         self.tokenizer = tokenizer
         self.config = config
+        # a training that brings its own autocast switches this one off
+        self.own_autocast = True
         self.name = name
         self._tower = slice_tower(clip.visual)  # type: ignore[arg-type]
         stride = self._tower.stride
@@ -217,7 +220,9 @@ class SliceModel(nn.Module):
         moved: SliceModel = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return moved
 
-    def _autocast(self, image: Tensor) -> torch.autocast:
+    def _autocast(self, image: Tensor) -> AbstractContextManager[Any]:
+        if not self.own_autocast:
+            return nullcontext()
         fast = bf16_is_fast(image.device)
         return torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast)
 

@@ -17,6 +17,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.architecture import (
     build_architecture,
     resolved_text_folder,
+    start_locked_tower,
     start_text_encoder,
     text_table_of,
 )
@@ -171,6 +172,9 @@ def _model(recipe: MethodRecipe, description: Mapping[str, Any], text_folder: Pa
         model.load_state_dict(start.state_dict())
     elif recipe.model.text_start == "pretrained":
         start_text_encoder(model.text_encoder, text_folder)
+    if recipe.model.image_start:
+        encoder: Any = model.image_encoder
+        start_locked_tower(encoder, resolved_text_folder(recipe.model.image_start))
     if recipe.model.text_locked:
         _lock(model.text_encoder)
     if isinstance(model, DualEncoder):
@@ -202,6 +206,7 @@ def _open_clip(recipe: MethodRecipe) -> nn.Module:
         clip = untrained_open_clip(own, seed=recipe.loop.seed)
     else:
         clip = untrained_open_clip(model.name, seed=recipe.loop.seed)
+    clip.own_autocast = False
     clip.name = model.name
     clip.preprocessing = Preprocessing.from_dict(recipe.preprocessing.model_dump())
     return clip

@@ -89,7 +89,7 @@ def train_method(
     """
     fabric = launch.fabric
     embedding = EmbeddingModule(assembly.trained, assembly.objective)
-    module, optimizer = fabric.setup(embedding, _adamw(embedding, recipe.optimizer))
+    module, optimizer = fabric.setup(embedding, _adamw(embedding, recipe))
     module.train()
     run = _Run(launch, recipe, assembly.objective, assembly.trained, module, optimizer)
     if resume and folder.has_state:
@@ -210,8 +210,12 @@ def _batches(run: _Run, source: SampleSource) -> Iterator[StudyBatch]:
     )
 
 
-def _adamw(module: nn.Module, options: OptimizerTable) -> torch.optim.AdamW:
-    """Return AdamW over what is not frozen; kernels and tables decay, the rest does not."""
+def _adamw(module: nn.Module, recipe: MethodRecipe) -> torch.optim.AdamW:
+    """Return AdamW over what is not frozen; kernels and tables decay, the rest does not.
+
+    In one pass over memory; fp16 needs the plain one, whose gradients can be clipped unscaled.
+    """
+    options = recipe.optimizer
     moved = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in moved if p.ndim > 1], "weight_decay": options.weight_decay},
@@ -221,6 +225,7 @@ def _adamw(module: nn.Module, options: OptimizerTable) -> torch.optim.AdamW:
         [group for group in groups if group["params"]],
         lr=options.learning_rate,
         betas=options.betas,
+        fused=recipe.loop.precision != "fp16",
     )
 
 

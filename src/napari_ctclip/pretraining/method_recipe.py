@@ -33,14 +33,17 @@ class ModelTable(Table):
     name : str
         What the user calls the model; of ``open_clip``: which architecture it is.
     image, head : table
-        Arguments of the image encoder (with ``kind``: ``"cnn"`` or ``"vit"``) and of the model. Of
-        ``open_clip``: its ``vision_cfg``, and what else its ``model_cfg`` holds.
+        Arguments of the image encoder (with ``kind``: ``"cnn"``, ``"vit"`` or ``"locked"``) and of
+        the model. Of ``open_clip``: its ``vision_cfg``, and what else its ``model_cfg`` holds.
     text_folder : str
         ``"starter"``, a model folder of this package, or the folder of a BERT.
     text_start : {"pretrained", "random"}
         Whether the text encoder begins with the weights that lie there.
     text_locked : bool
         Whether the text encoder stays as it is; its projection is trained in any case.
+    image_start : str
+        Of ``image.kind`` ``"locked"``: name or folder of the dual encoder whose image encoder the
+        locked tower is.
     start : str
         Model folder to take every weight from instead; of ``open_clip`` whatever ``load_model``
         takes, e.g. ``"open_clip:ViT-B-16/openai"``.
@@ -57,6 +60,7 @@ class ModelTable(Table):
     text_folder: str = "starter"
     text_start: Literal["pretrained", "random"] = "pretrained"
     text_locked: bool = False
+    image_start: str = ""
     start: str = ""
     embedding_width: int = Field(default=256, ge=1)
     suggested_prompts: tuple[str, ...] = ()

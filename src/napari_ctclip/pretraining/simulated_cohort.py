@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ class _Prepared:
     masks: npt.NDArray[np.uint8]  # (R / 8, D, H, W), one bit an anatomy: a cohort lies in memory
     captions: tuple[OrganCaption, ...]
     report: str
+    extent: tuple[int, ...]  # voxels that were scanned; the rest is padding at the end
 
 
 class SimulatedCohort:
@@ -52,6 +54,14 @@ class SimulatedCohort:
         Voxels (z, y, x) of a sample; a smaller study is padded at its end.
     flip : float
         Chance of a flip along each axis.
+    shift : bool
+        Whether a study that is smaller than the crop lies anywhere in it, instead of at its start.
+    report : {"whole", "impression"}
+        What of the report a sample has.
+    keep : bool
+        Whether studies stay in memory.
+    simulate : callable, optional
+        Makes the study of a seed; ``simulate_study`` at the model's spacing by default.
 
     References
     ----------
@@ -66,10 +76,16 @@ class SimulatedCohort:
         anatomies: Sequence[str],
         crop: tuple[int, int, int],
         flip: float = 0.0,
+        shift: bool = False,
+        report: Literal["whole", "impression"] = "whole",
+        keep: bool = True,
+        simulate: Callable[[int], SimulatedStudy] | None = None,
     ) -> None:
         self.seeds = tuple(seeds)
         self.preprocessing = preprocessing
-        self.crop, self.flip = crop, flip
+        self.crop, self.flip, self.shift = crop, flip, shift
+        self.report, self.keep = report, keep
+        self._simulate = simulate or partial(simulate_study, spacing_mm=preprocessing.spacing_mm)
         self._anatomies = tuple(anatomies)
         self._prepared: dict[int, _Prepared] = {}
 
@@ -86,7 +102,12 @@ class SimulatedCohort:
         study = self._study(self.seeds[index])
         start = draw_start(study.image.shape[1:], self.crop, rng)
         image, bits = (_cut(array, start, self.crop) for array in (study.image, study.masks))
-        masks = np.unpackbits(bits, axis=0, count=len(self._anatomies)).astype(bool)
+        if self.shift:
+            slack = (max(0, c - n) for c, n in zip(self.crop, study.extent, strict=True))
+            steps = [int(rng.integers(0, most + 1)) for most in slack]
+            # what comes in at the start is the padding of the end
+            image, bits = (np.roll(array, steps, axis=(1, 2, 3)) for array in (image, bits))
+        masks = np.unpackbits(bits, axis=0, count=len(self._anatomies)).view(bool)
         axes = draw_flips(self.flip, rng)
         return TrainingSample(
             study_id=study.study_id,
@@ -97,10 +118,12 @@ class SimulatedCohort:
         )
 
     def _study(self, seed: int) -> _Prepared:
-        if seed not in self._prepared:
-            simulated = simulate_study(seed, spacing_mm=self.preprocessing.spacing_mm)
-            self._prepared[seed] = self._prepare(simulated, seed)
-        return self._prepared[seed]
+        prepared = self._prepared.get(seed)
+        if prepared is None:
+            prepared = self._prepare(self._simulate(seed), seed)
+            if self.keep:
+                self._prepared[seed] = prepared
+        return prepared
 
     def _prepare(self, simulated: SimulatedStudy, seed: int) -> _Prepared:
         study = simulated.study
@@ -120,8 +143,10 @@ class SimulatedCohort:
         captions = tuple(
             _caption(simulated, anatomy, vocabulary, rng) for anatomy in self._anatomies
         )
-        text = f"{report.findings} {report.impression}".strip()
-        return _Prepared(study.study_id, prepared.image, np.packbits(masks, axis=0), captions, text)
+        findings = report.findings if self.report == "whole" else ""
+        text = f"{findings} {report.impression}".strip()
+        packed = np.packbits(masks, axis=0)
+        return _Prepared(study.study_id, prepared.image, packed, captions, text, labels.shape)
 
 
 def _caption(

@@ -1,0 +1,136 @@
+"""Dropout that does not dominate a step on a CPU: four masks from one random number, no L x L.
+
+PyTorch draws a random number for every element of a mask, one after the other, which takes longer
+than the matrix products between them where those run in bfloat16. Its fast attention for CPUs knows
+no dropout at all: with it every weight, mask and product is written to memory. Here a block of rows
+stays in the cache from the product to its use, and the backward pass makes it again from the same
+chance. On other devices PyTorch's own kernels are used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["FastDropout", "dropout_attention"]
+
+_BLOCK = 2**19  # Ours: weights of a block, one megabyte in bfloat16
+_VALUES = 2**16  # of a quarter of a random number: a chance is kept to 1 in 65,536
+
+
+class FastDropout(nn.Dropout):
+    """Dropout as ever; on a CPU its mask costs a quarter of a random number an element."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Dropout calls it so
+        """Return the input with elements set to zero, the others enlarged."""
+        if not self.training or self.p in (0.0, 1.0) or input.device.type != "cpu":
+            return super().forward(input)
+        mask: Tensor = _mask(input, self.p)
+        return input * mask * (1 / (1 - self.p))
+
+
+def dropout_attention(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:
+    """Return softmax(q kᵀ / √c) v with dropout on the softmax, (B, heads, L, c) as its arguments.
+
+    References
+    ----------
+    Dao et al. 2022 (FlashAttention, arXiv 2205.14135), section 3: recomputation in blocks.
+    """
+    if dropout == 0.0 or q.device.type != "cpu":
+        return functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+    mixed: Tensor = _block_attention(q, k, v, dropout)
+    return mixed
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _block_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    mixed: Tensor = _BlockAttention.apply(q, k, v, dropout, _seed())
+    return mixed
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _mask(like: Tensor, dropout: float) -> Tensor:
+    return _kept(tuple(like.shape), dropout, _chance(_seed()), like.dtype)
+
+
+class _BlockAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, dropout: float, seed: int) -> Tensor:
+        q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
+        out, chance = v.new_empty((*q.shape[:-1], v.shape[-1])), _chance(seed)
+        with torch.autocast("cpu", enabled=False):
+            for row, rows in _blocks(q):
+                weights = _weights(q[row][rows], k[row])
+                weights *= _kept(tuple(weights.shape), dropout, chance, weights.dtype)
+                out[row][rows] = weights @ v[row]
+            out /= 1 - dropout
+        ctx.save_for_backward(q, k, v)
+        ctx.dropout, ctx.seed = dropout, seed
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v = ctx.saved_tensors
+        given = gradients[0].contiguous() / (1 - ctx.dropout)
+        # keys and values by columns: the small factor of a product is then turned, not the block
+        to_q, to_k, to_v = torch.empty_like(q), _sums_of_columns(k), _sums_of_columns(v)
+        scale, chance = q.shape[-1] ** -0.5, _chance(ctx.seed)
+        with torch.autocast("cpu", enabled=False):
+            for row, rows in _blocks(q):
+                weights = _weights(q[row][rows], k[row])
+                kept = _kept(tuple(weights.shape), ctx.dropout, chance, weights.dtype)
+                to_weights = (given[row][rows] @ v[row].T).mul_(kept)
+                to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+                to_v[row] += given[row][rows].T @ weights.mul_(kept)
+                to_q[row][rows] = to_scores @ k[row]
+                to_k[row] += q[row][rows].T @ to_scores
+        to_k, to_v = (to_k * scale).mT.to(k.dtype), to_v.mT.to(v.dtype)
+        return to_q * scale, to_k, to_v, None, None
+
+
+def _blocks(q: Tensor) -> list[tuple[tuple[int, int], slice]]:
+    """Return (sample, head) and rows of each block, in the one order that chance has."""
+    B, heads, L, _ = q.shape
+    rows = max(1, _BLOCK // L)
+    return [
+        ((b, h), slice(start, start + rows))
+        for b in range(B)
+        for h in range(heads)
+        for start in range(0, L, rows)
+    ]
+
+
+def _weights(q: Tensor, k: Tensor) -> Tensor:
+    """Return softmax(q kᵀ / √c), (rows, L)."""
+    return torch.softmax((q * q.shape[-1] ** -0.5) @ k.T, dim=-1)
+
+
+def _sums_of_columns(tensor: Tensor) -> Tensor:
+    """Return zeros to add blocks to, the last two axes exchanged; in float32 at least."""
+    dtype = torch.promote_types(tensor.dtype, torch.float32)
+    return torch.zeros_like(tensor.mT, dtype=dtype, memory_format=torch.contiguous_format)
+
+
+def _seed() -> int:
+    """Return a seed from torch's generator: chance stays where ``torch.manual_seed`` put it."""
+    return int(torch.randint(2**62, ()))
+
+
+def _chance(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.SFC64(seed))
+
+
+def _kept(
+    shape: tuple[int, ...], dropout: float, chance: np.random.Generator, dtype: torch.dtype
+) -> Tensor:
+    """Return a mask of ones, and zeros with the chance of ``dropout``."""
+    count = math.prod(shape)
+    drawn = chance.integers(0, 2**64, size=-(-count // 4), dtype=np.uint64).view(np.uint16)
+    kept = drawn[:count] >= round(dropout * _VALUES)
+    # as numbers: from bool the conversion takes as long as the rest of it
+    return torch.from_numpy(kept.view(np.uint8)).view(shape).to(dtype)
