@@ -44,13 +44,12 @@ def run(*, batch: int = 2, clock: Callable[[], float] = time.perf_counter) -> di
     """Return the benchmark's lines: seconds of a step, ratios to both plain steps, memory.
 
     The variants take turns in one process, so that what else the machine does meets all of them;
-    memory is the highest of a process of its own, model and gradients included.
+    memory is the highest of a process of its own, model, gradients and AdamW included.
     """
-    steps = {name: _Step(name, batch) for name in _VARIANTS}
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    seconds: dict[str, list[float]] = {name: [] for name in _VARIANTS}
     for _ in range(_ROUNDS):
-        for name, step in steps.items():
-            seconds[name].append(step.take(clock))
+        for name in _VARIANTS:
+            seconds[name].append(_Step(name, batch).take(clock))
     best = {name: min(found) for name, found in seconds.items()}
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         memory = {name: pool.submit(_peak_gb, name, batch).result() for name in _VARIANTS}

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from napari_ctclip.evaluation.evaluation_result import NO_SPLIT, Plan, evaluate_scores
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.localisation import Localisation
@@ -32,7 +30,7 @@ from napari_ctclip.pretraining.simulated_dictionary import simulated_abnormaliti
 
 __all__ = ["ArmResult", "CurvePoint", "run_arm"]
 
-_CURVE, _SCORES, _PLACES, _METRICS = "curve.csv", "scores.csv", "places.json", "metrics.csv"
+_CURVE, _SCORES, _PLACES = "curve.csv", "scores.csv", "places.json"
 
 CurvePoint = tuple[int, float]
 """Step, and mean AUROC over the findings of some validation studies."""
@@ -52,15 +50,12 @@ class ArmResult:
         Its heatmaps of the test studies' findings.
     curve : list of (step, AUROC)
         While it was trained.
-    seconds : float
-        Median of a step.
     """
 
     arm: Arm
     table: ScoreTable
     places: list[tuple[str, str, Localisation]]
     curve: list[CurvePoint]
-    seconds: float
 
 
 def run_arm(
@@ -99,7 +94,7 @@ def run_arm(
     run = RunFolder(folder)
     if run.has_state:
         run.require_same_recipe(recipe)
-    if not (folder / _PLACES).is_file():
+    if not _is_examined(folder, studies):
         assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
         launch = launch_fabric(recipe, assembly.trained)
         run.write_recipe(recipe)
@@ -111,7 +106,6 @@ def run_arm(
         read_score_table(folder / _SCORES),
         _read_places(folder / _PLACES),
         _read_curve(folder / _CURVE),
-        _median_seconds(folder / _METRICS),
     )
 
 
@@ -173,6 +167,14 @@ def _examine(
     part.replace(folder / _PLACES)
 
 
+def _is_examined(folder: Path, studies: Sequence[ExaminedStudy]) -> bool:
+    """Return whether the answers in a folder are all there, and about these studies."""
+    if not (folder / _PLACES).is_file():
+        return False
+    asked = tuple(study.simulated.study.study_id for study in studies)
+    return read_score_table(folder / _SCORES).studies == asked
+
+
 def _read_places(file: Path) -> list[tuple[str, str, Localisation]]:
     rows: list[tuple[str, str, dict[str, Any]]] = json.loads(file.read_text("utf-8"))
     return [(study, label, Localisation(**place)) for study, label, place in rows]
@@ -183,9 +185,3 @@ def _read_curve(file: Path) -> list[CurvePoint]:
         return []
     with file.open(newline="", encoding="utf-8") as stream:
         return [(int(row["step"]), float(row["auroc"])) for row in csv.DictReader(stream)]
-
-
-def _median_seconds(file: Path) -> float:
-    with file.open(newline="", encoding="utf-8") as stream:
-        seconds = [float(row["seconds"]) for row in csv.DictReader(stream)]
-    return float(torch.tensor(seconds).median())
