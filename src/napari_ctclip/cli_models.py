@@ -88,25 +88,27 @@ def download(
 
 @app.command("import")
 def import_model(
-    kind: Annotated[str, typer.Argument(help="What the file is: fvlm.")],
+    kind: Annotated[str, typer.Argument(help="What the file is: fvlm, hlip, merlin.")],
     weights: Annotated[Path, typer.Argument(help="The published file, e.g. model.pth.")],
     out: Annotated[
         Path | None, typer.Option(help="Model folder to write; among the known models if none.")
     ] = None,
     text_encoder: Annotated[
-        Path | None, typer.Option(help="Folder with its text encoder's config.json and vocab.txt.")
+        Path | None, typer.Option(help="Folder with its text encoder's config.json and vocabulary.")
     ] = None,
 ) -> None:
     """Turn weights you were given into a model folder; nothing is downloaded."""
-    if kind != "fvlm":
-        raise typer.BadParameter(f"{kind!r} cannot be imported; expected: fvlm")
     with terminal.data_errors():
-        from napari_ctclip.models.fvlm_import import FVLM_LICENCE, import_fvlm
+        from napari_ctclip.models.importers import IMPORTERS
 
-        folder = out or _known(kind).folder
-        import_fvlm(weights, folder, text_folder=text_encoder)
+        if kind not in IMPORTERS:
+            known = ", ".join(IMPORTERS)
+            raise typer.BadParameter(f"{kind!r} cannot be imported; expected one of: {known}")
+        model = _known(kind)
+        folder = out or model.folder
+        IMPORTERS[kind](weights, folder, text_folder=text_encoder)
     terminal.out.print(
-        f"{folder}: use it with --model; weights' licence: {FVLM_LICENCE}", markup=False
+        f"{folder}: use it with --model; weights' licence: {model.licence}", markup=False
     )
 
 

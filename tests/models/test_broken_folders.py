@@ -20,13 +20,22 @@ from napari_ctclip import cli
 from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.fvlm_import import import_fvlm
+from napari_ctclip.models.importers import IMPORTERS
+from napari_ctclip.models.registry import known_model
 from tests.models.small_fvlm import released_weights, write_text_folder
+from tests.models.small_hlip import released_hlip
+from tests.models.small_merlin import released_merlin, write_longformer_folder
 from tests.models.small_model import ARCHITECTURE, small_model
 
 pytest.importorskip("transformers", reason="fVLM's text encoder needs transformers")
 
-KINDS = ("dual encoder", "fvlm")
+RELEASES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], tuple[Any, Any]]]] = {
+    "fvlm": (write_text_folder, released_weights),
+    "hlip": (write_text_folder, released_hlip),
+    "merlin": (write_longformer_folder, released_merlin),
+}
+"""What writes a text encoder's files and makes released weights, by the kind of the importer."""
+
 runner = CliRunner()
 
 
@@ -40,14 +49,21 @@ class _Malice:
         return os.mkdir, (str(self.target),)
 
 
-@pytest.fixture(params=KINDS)
+def _write_release(kind: str, folder: Path) -> Path:
+    """Write model.pth; return the folder of its text encoder."""
+    write_texts, released = RELEASES[kind]
+    texts = write_texts(folder / "texts")
+    torch.save({"model": released(texts)[1]}, folder / "model.pth")
+    return texts
+
+
+@pytest.fixture(params=("dual encoder", *RELEASES))
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A whole model folder of each family."""
     folder = tmp_path / "model"
-    if request.param == "fvlm":
-        texts = write_text_folder(tmp_path / "bert")
-        torch.save({"model": released_weights(texts)[1]}, tmp_path / "model.pth")
-        import_fvlm(tmp_path / "model.pth", folder, text_folder=texts)
+    if request.param in RELEASES:
+        texts = _write_release(request.param, tmp_path)
+        IMPORTERS[request.param](tmp_path / "model.pth", folder, text_folder=texts)
     else:
         save_checkpoint(
             small_model(), folder, architecture=ARCHITECTURE, licence="MIT", provenance={}
@@ -119,48 +135,61 @@ def test_folder_without_a_card_opens(folder: Path) -> None:
     assert load_model(folder).weights_hash()
 
 
-def test_import_writes_a_card_with_licence_and_checksum(tmp_path: Path) -> None:
-    texts = write_text_folder(tmp_path / "bert")
-    torch.save({"model": released_weights(texts)[1]}, tmp_path / "model.pth")
-    import_fvlm(tmp_path / "model.pth", tmp_path / "fvlm", text_folder=texts)
-    card = (tmp_path / "fvlm" / "MODEL_CARD.md").read_text()
-    assert "research use only" in card
+@pytest.mark.parametrize("kind", RELEASES)
+def test_import_writes_a_card_with_licence_and_checksum(kind: str, tmp_path: Path) -> None:
+    texts, known = _write_release(kind, tmp_path), known_model(kind)
+    IMPORTERS[kind](tmp_path / "model.pth", tmp_path / "out", text_folder=texts)
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert known is not None
+    assert f"licence of the weights: {known.licence}" in card
+    assert "Research use only" in card
     assert re.search("sha256: [0-9a-f]{64}", card)
-    assert "axes SPL, 3 x 1 x 1 mm, HU -1150..350" in card
+    spacing = " x ".join(f"{s:g}" for s in known.expected_input.spacing_mm)
+    assert f"axes {known.expected_input.orientation}, {spacing} mm, HU -" in card
 
 
-@pytest.mark.parametrize("content", ["bomb", "text", "cut", "nothing there"])
+@pytest.mark.parametrize("kind", RELEASES)
+@pytest.mark.parametrize("content", ["bomb", "text", "cut", "renamed", "reshaped", "nothing there"])
 def test_importing_a_bad_file_is_one_line_and_leaves_no_folder(
-    content: str, tmp_path: Path
+    content: str, kind: str, tmp_path: Path
 ) -> None:
     target, file = tmp_path / "made_by_malice", tmp_path / "model.pth"
-    texts = write_text_folder(tmp_path / "bert")
+    texts = _write_release(kind, tmp_path)
+    state = torch.load(file, weights_only=True)["model"]
+    name = max(name for name, tensor in state.items() if "text" in name and tensor.ndim == 2)
+    told = "model.pth"
     if content == "bomb":
-        torch.save({"model": released_weights(texts)[1], "extra": _Malice(target)}, file)
+        torch.save({"model": state, "extra": _Malice(target)}, file)
     elif content == "text":
         file.write_text("no weights")
     elif content == "cut":
-        torch.save({"model": released_weights(texts)[1]}, file)
         file.write_bytes(file.read_bytes()[:5000])
-    command = ["models", "import", "fvlm", str(file), "--out", str(tmp_path / "out")]
+    elif content == "nothing there":
+        file.unlink()
+    else:
+        tensor = state.pop(name)
+        state |= {"renamed": tensor} if content == "renamed" else {name: torch.zeros(3, 2)}
+        torch.save({"model": state}, file)
+        told = name.removeprefix("module.")
+    command = ["models", "import", kind, str(file), "--out", str(tmp_path / "out")]
     result = runner.invoke(cli.app, [*command, "--text-encoder", str(texts)])
     assert result.exit_code == 3
     assert len(result.stderr.strip().splitlines()) == 1
-    assert "model.pth" in result.stderr
+    assert told in result.stderr
     assert not target.exists()
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("kind", RELEASES)
 def test_import_without_out_is_found_by_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NAPARI_CTCLIP_MODELS", str(tmp_path / "models"))
-    texts = write_text_folder(tmp_path / "bert")
-    torch.save({"model": released_weights(texts)[1]}, tmp_path / "model.pth")
-    command = ["models", "import", "fvlm", str(tmp_path / "model.pth")]
+    texts = _write_release(kind, tmp_path)
+    command = ["models", "import", kind, str(tmp_path / "model.pth")]
     result = runner.invoke(cli.app, [*command, "--text-encoder", str(texts)])
     assert result.exit_code == 0, result.output
-    assert load_model("fvlm").anatomies == ("lung", "heart", "esophagus", "aorta")
+    assert load_model(kind).name == kind
     shutil.rmtree(tmp_path / "models")
-    with pytest.raises(CheckpointMismatch, match="models import fvlm"):
-        load_model("fvlm")
+    with pytest.raises(CheckpointMismatch, match=f"models import {kind}"):
+        load_model(kind)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
 from napari_ctclip.evaluation.task_files import read_tasks
-from napari_ctclip.models import fvlm_import
+from napari_ctclip.models import released_file
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
-from napari_ctclip.models.fvlm_checkpoint import is_fvlm_folder, load_fvlm
+from napari_ctclip.models.fvlm_checkpoint import FVLM_KIND, load_fvlm
 from napari_ctclip.models.fvlm_import import FVLM_PROMPTS, import_fvlm
+from napari_ctclip.models.imported_folder import described_kind
 from tests.models.small_fvlm import released_weights, write_text_folder
 
 pytest.importorskip("transformers", reason="fVLM's text encoder needs transformers")
@@ -127,7 +128,7 @@ def test_damaged_weights_of_a_folder_are_refused(
 ) -> None:
     folder = tmp_path / "folder"
     import_fvlm(_saved({"model": weights[1]}, tmp_path), folder, text_folder=text_folder)
-    assert is_fvlm_folder(folder)
+    assert described_kind(folder) == FVLM_KIND
     whole = (folder / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointMismatch, match="damaged"):
@@ -140,7 +141,7 @@ def test_damaged_weights_of_a_folder_are_refused(
 def test_missing_text_encoder_says_which_and_how(
     monkeypatch: pytest.MonkeyPatch, weights: tuple[FVLM, dict[str, Tensor]], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fvlm_import, "cached_text_encoder_folder", lambda: None)
+    monkeypatch.setattr(released_file, "cached_text_encoder_folder", lambda *_: None)
     file = _saved({"model": weights[1]}, tmp_path)
     with pytest.raises(CheckpointMismatch, match=r"CXR-BERT.*--text-encoder"):
         import_fvlm(file, tmp_path / "folder")

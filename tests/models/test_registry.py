@@ -11,6 +11,9 @@ from napari_ctclip import cli
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.fvlm import FVLM_PREPROCESSING
 from napari_ctclip.models.fvlm_import import FVLM_LICENCE
+from napari_ctclip.models.hlip import HLIP_PREPROCESSING
+from napari_ctclip.models.importers import IMPORTERS
+from napari_ctclip.models.merlin import MERLIN_PREPROCESSING
 from napari_ctclip.models.registry import (
     KNOWN_MODELS,
     Access,
@@ -18,6 +21,7 @@ from napari_ctclip.models.registry import (
     ModelState,
     known_model,
 )
+from napari_ctclip.preprocessing.specification import Preprocessing
 
 runner = CliRunner()
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "models.md"
@@ -66,6 +70,26 @@ def test_fvlms_entry_is_true_of_its_importer() -> None:
     assert fvlm.expected_input.orientation == FVLM_PREPROCESSING.orientation
     assert fvlm.expected_input.spacing_mm == FVLM_PREPROCESSING.spacing_mm
     assert fvlm.expected_input.windows_hu == FVLM_PREPROCESSING.windows_hu
+
+
+@pytest.mark.parametrize(
+    ("name", "preprocessing"), [("merlin", MERLIN_PREPROCESSING), ("hlip", HLIP_PREPROCESSING)]
+)
+def test_imported_models_entries_are_true_of_their_importers(
+    name: str, preprocessing: Preprocessing
+) -> None:
+    model = known_model(name)
+    assert model is not None
+    assert model.expected_input.orientation == preprocessing.orientation
+    assert model.expected_input.spacing_mm == preprocessing.spacing_mm
+    assert model.expected_input.windows_hu == preprocessing.windows_hu
+    assert " x ".join(map(str, preprocessing.shape or ())) in model.expected_input.note
+
+
+@by_name
+def test_every_importer_has_an_entry_that_names_its_command(model: KnownModel) -> None:
+    named = f"models import {model.name} " in model.how
+    assert named == (model.name in IMPORTERS)
 
 
 @by_name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from napari_ctclip.models.interface import EncodingWindows, FeatureMap
 from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.feature_cache import FeatureCache
+from napari_ctclip.scoring.memory import attempts_at
 from napari_ctclip.scoring.organ_crops import embed_organs
 from tests.models.small_fvlm import small_fvlm
 from tests.phantom import ball_study
@@ -56,6 +58,13 @@ def test_cpu_is_the_last_resort_and_says_so() -> None:
     assert [notice.code for notice in found.notices] == ["encoded-on-cpu"]
     assert [device for device, _ in model.seen] == ["meta", "meta", "meta", "cpu", "cpu"]
     assert model.seen[-1] == ("cpu", 32)
+
+
+def test_model_that_takes_one_shape_alone_is_shown_no_thinner_windows() -> None:
+    model = _Narrow(40)
+    model.preprocessing = replace(model.preprocessing, shape=(40, 40, 40))
+    windows = [a.windows for a in attempts_at(model, "cuda", depth=40)]
+    assert windows == [model.encoding_windows] * 2  # there, then on the CPU
 
 
 def test_no_room_anywhere_is_one_clear_error() -> None:

@@ -22,6 +22,8 @@ from napari_ctclip.scoring.similarity import softmax_probability
 from napari_ctclip.session import Session
 from tests.models.small_colipri import saved_colipri
 from tests.models.small_fvlm import released_weights, write_text_folder
+from tests.models.small_hlip import saved_hlip
+from tests.models.small_merlin import saved_merlin
 from tests.models.small_model import ARCHITECTURE, small_model
 from tests.models.small_open_clip import small_bert_open_clip, small_open_clip
 from tests.phantom import ball_study
@@ -58,6 +60,14 @@ def _bert_open_clip(folder: Path) -> Path:
     return folder / "model"
 
 
+def _with_transformers(save: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    def checked(folder: Path) -> Path:
+        pytest.importorskip("transformers", reason="its text encoder needs transformers")
+        return save(folder)
+
+    return checked
+
+
 FAMILIES: dict[str, Callable[[Path], Path]] = {
     "starter": _starter,
     "fvlm": _fvlm,
@@ -66,6 +76,8 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "open_clip siglip": _open_clip("timm-siglip"),
     "open_clip with a bert": _bert_open_clip,
     "colipri": saved_colipri,
+    "hlip": _with_transformers(saved_hlip),
+    "merlin": _with_transformers(saved_merlin),
 }
 
 

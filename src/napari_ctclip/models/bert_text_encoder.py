@@ -140,11 +140,13 @@ class BertTextEncoder(nn.Module):
         return states
 
 
-def cached_text_encoder_folder(name: str = CXR_BERT) -> Path | None:
+def cached_text_encoder_folder(
+    name: str = CXR_BERT, files: Sequence[str] = FOLDER_FILES
+) -> Path | None:
     """Return where the Hugging Face cache holds a text encoder's files; nothing is downloaded."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = [try_to_load_from_cache(name, file) for file in FOLDER_FILES]
+    found = [try_to_load_from_cache(name, file) for file in files]
     if not all(isinstance(path, str) for path in found):
         return None
     return Path(str(found[0])).parent

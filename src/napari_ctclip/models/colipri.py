@@ -20,7 +20,7 @@ from napari_ctclip.models.interface import (
 )
 from napari_ctclip.models.pooling import masks_to_tokens
 from napari_ctclip.models.precision import bf16_is_fast
-from napari_ctclip.models.text_cache import TextCache
+from napari_ctclip.models.text_cache import CachesTexts
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["COLIPRI_PREPROCESSING", "Colipri"]
@@ -37,7 +37,7 @@ COLIPRI_PREPROCESSING = Preprocessing(
 central 384 mm of a scan; what lies further out is not seen. The model maps 0..1 to -1..1 itself."""
 
 
-class Colipri(FolderWeights, nn.Module):
+class Colipri(FolderWeights, CachesTexts):
     """COLIPRI as ``VisionLanguageModel``.
 
     The places of the last layer are kept; its attention pooling turns them into a vector of the
@@ -86,7 +86,6 @@ class Colipri(FolderWeights, nn.Module):
             raise DataError("COLIPRI takes images of one shape; its preprocessing names none")
         self.encoding_windows = EncodingWindows(preprocessing.shape, (0, 0, 0))
         self.content_hash = ""
-        self._texts = TextCache()
 
     @property
     def patch_size(self) -> tuple[int, int, int]:
@@ -117,12 +116,6 @@ class Colipri(FolderWeights, nn.Module):
         with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
             return FeatureMap((self._image_encoder.encode(2.0 * image - 1.0),))
 
-    def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
-        if torch.is_grad_enabled() or self.training:
-            return self._embed_texts(texts)
-        return self._texts.embed(texts, self._embed_texts)
-
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
         """Return (B, E, d, h, w), unit norm along E; the same for every anatomy."""
         sequence, pooling = self._sequence(features), self._image_encoder.pooler.attn
@@ -151,17 +144,6 @@ class Colipri(FolderWeights, nn.Module):
             pooled = self._image_encoder.pooler(sequence[b, members[b, r]][None])
             vectors[b, r] = functional.normalize(pooled[0], dim=0)
         return RegionEmbeddings(vectors, present)
-
-    def train(self, mode: bool = True) -> Colipri:
-        """Switch between training and inference; weights may change, so texts are forgotten."""
-        self._texts.clear()
-        return super().train(mode)
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Colipri:
-        # .to(device) and .half() come through here: cached texts would stay behind
-        self._texts.clear()
-        moved: Colipri = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return moved
 
     @property
     def _image_encoder(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.open_clip_source import is_open_clip, split_plane
@@ -59,19 +59,26 @@ def load_model(
         return _open_clip(str(folder), plane).to(device)
     if plane:
         raise CheckpointMismatch(f"{name} is no open_clip model: only those take @{plane}")
+    model: VisionLanguageModel = _of_folder(folder).to(device)
+    return model
+
+
+def _of_folder(folder: Path) -> Any:
     # imported here: they bring torch, a second
     from napari_ctclip.models.checkpoint import load_checkpoint
     from napari_ctclip.models.colipri_checkpoint import is_colipri_folder, load_colipri
-    from napari_ctclip.models.fvlm_checkpoint import is_fvlm_folder, load_fvlm
+    from napari_ctclip.models.imported_folder import described_kind
+    from napari_ctclip.models.importers import LOADERS
     from napari_ctclip.models.trained_folder import is_trained_folder, load_trained
 
     if is_trained_folder(folder):
-        return load_trained(folder).to(device)
-    if is_fvlm_folder(folder):
-        return load_fvlm(folder).to(device)
+        return load_trained(folder)
+    load_imported = LOADERS.get(described_kind(folder))
+    if load_imported is not None:
+        return load_imported(folder)
     if is_colipri_folder(folder):
-        return load_colipri(folder).to(device)
-    return load_checkpoint(folder).to(device)
+        return load_colipri(folder)
+    return load_checkpoint(folder)
 
 
 def _open_clip(name: str, plane: str) -> SliceModel:

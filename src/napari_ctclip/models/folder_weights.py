@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from napari_ctclip.core.errors import CtClipError
 
 __all__ = ["FolderWeights"]
 
 
-class FolderWeights:
+class FolderWeights(nn.Module):
     """The part of a model that knows which folder's weights it holds.
 
     Attributes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from napari_ctclip.models.interface import (
 from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.organ_query import OrganQuery
 from napari_ctclip.models.pooling import masks_to_tokens
-from napari_ctclip.models.text_cache import TextCache
+from napari_ctclip.models.text_cache import CachesTexts
 from napari_ctclip.models.vit3d import VisionTransformer3d
 from napari_ctclip.preprocessing.specification import Preprocessing
 
@@ -53,7 +53,7 @@ class TextEncoder(Protocol):
         ...
 
 
-class FVLM(FolderWeights, nn.Module):
+class FVLM(FolderWeights, CachesTexts):
     """fVLM: ViT tokens, one query an anatomy, anatomy-level text; keeps ``VisionLanguageModel``.
 
     Regions are anatomies here: ``embed_regions`` takes one mask for each of ``anatomies``, in their
@@ -118,7 +118,6 @@ class FVLM(FolderWeights, nn.Module):
         self.suggested_prompts = tuple(suggested_prompts)
         self.calibration = calibration
         self.content_hash = ""
-        self._texts = TextCache()
 
     @property
     def patch_size(self) -> tuple[int, int, int]:
@@ -140,12 +139,6 @@ class FVLM(FolderWeights, nn.Module):
         """
         levels = self.image_encoder(image)
         return FeatureMap(levels if isinstance(levels, tuple) else (levels,))
-
-    def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
-        if torch.is_grad_enabled() or self.training:
-            return self._embed_texts(texts)
-        return self._texts.embed(texts, self._embed_texts)
 
     def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
         """Return one vector for each of ``anatomies`` from its mask (B, R, D, H, W) bool.
@@ -186,17 +179,6 @@ class FVLM(FolderWeights, nn.Module):
         if anatomy in self.anatomies:
             return vectors[:, self.anatomies.index(anatomy)]
         return functional.normalize(vectors.mean(dim=1), dim=1)
-
-    def train(self, mode: bool = True) -> FVLM:
-        """Switch between training and inference; weights may change, so texts are forgotten."""
-        self._texts.clear()
-        return super().train(mode)
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> FVLM:
-        # .to(device) and .half() come through here: cached texts would stay behind
-        self._texts.clear()
-        moved: FVLM = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return moved
 
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         encoder: TextEncoder = self.text_encoder  # type: ignore[assignment]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from napari_ctclip.models.interface import (
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.models.precision import bf16_is_fast
 from napari_ctclip.models.slice_towers import slice_tower
-from napari_ctclip.models.text_cache import TextCache
+from napari_ctclip.models.text_cache import CachesTexts
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["PLANES", "Plane", "SliceModel", "slice_preprocessing"]
@@ -68,7 +68,7 @@ def slice_preprocessing(stride: int, plane: Plane = "axial") -> Preprocessing:
     )
 
 
-class SliceModel(nn.Module):
+class SliceModel(CachesTexts):
     """A CLIP of 2D images on CT slices; keeps ``VisionLanguageModel``.
 
     One encoder pass a slice gives both read-outs: its places (see :mod:`slice_towers`) and the
@@ -129,7 +129,6 @@ class SliceModel(nn.Module):
             values = torch.tensor(config["preprocess_cfg"][statistic])
             self.register_buffer(statistic, values.view(3, 1, 1), persistent=False)
         self._hash = ""
-        self._texts = TextCache()
 
     @property
     def logit_scale(self) -> Tensor:
@@ -176,12 +175,6 @@ class SliceModel(nn.Module):
         levels = (places.reshape(B, D, E, h, w), wholes.reshape(B, D, E, 1, 1))
         return FeatureMap(tuple(level.transpose(1, 2) for level in levels))
 
-    def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
-        if torch.is_grad_enabled() or self.training:
-            return self._embed_texts(texts)
-        return self._texts.embed(texts, self._embed_texts)
-
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
         """Return (B, E, D, h, w), unit norm along E; the same for every anatomy."""
         return functional.normalize(features.levels[0].float(), dim=1)
@@ -208,17 +201,10 @@ class SliceModel(nn.Module):
             vectors: Tensor = self.clip.encode_image((resized - self.mean) / self.std)  # type: ignore[operator]
         return functional.normalize(vectors.float(), dim=-1)
 
-    def train(self, mode: bool = True) -> SliceModel:
+    def train(self, mode: bool = True) -> Self:
         """Switch between training and inference; what depends on weights is forgotten."""
-        self._texts.clear()
         self._hash = ""
         return super().train(mode)
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> SliceModel:
-        # .to(device) and .half() come through here: cached texts would stay behind
-        self._texts.clear()
-        moved: SliceModel = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return moved
 
     def _autocast(self, image: Tensor) -> AbstractContextManager[Any]:
         if not self.own_autocast:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["TextCache"]
+__all__ = ["CachesTexts", "TextCache"]
 
 _MOST_TEXTS = 4096  # Ours: at 256 numbers each, 4 MB
 
@@ -41,3 +42,32 @@ class TextCache:
     def clear(self) -> None:
         """Forget everything, as after a change of weights or device."""
         self._vectors.clear()
+
+
+class CachesTexts(nn.Module):
+    """The part of a model that embeds a text once; a model adds ``_embed_texts``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._texts = TextCache()
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
+        if torch.is_grad_enabled() or self.training:
+            return self._embed_texts(texts)
+        return self._texts.embed(texts, self._embed_texts)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and inference; weights may change, so texts are forgotten."""
+        self._texts.clear()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        # .to(device) and .half() come through here: cached texts would stay behind
+        self._texts.clear()
+        moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return moved
+
+    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return (T, E), unit norm."""
+        raise NotImplementedError

@@ -57,7 +57,7 @@ def attempts_at(
     """
     wanted, device = model.encoding_windows, str(device)
     attempts = [Attempt(wanted, device)]
-    if depth is not None:
+    if depth is not None and model.preprocessing.shape is None:  # else it takes that shape alone
         attempts += [Attempt(w, device, _thinner(w)) for w in _halved(model, wanted, depth)]
     if device != "cpu":
         attempts.append(Attempt(wanted, "cpu", _on_cpu(device)))

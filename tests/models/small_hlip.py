@@ -1,0 +1,57 @@
+"""A small HLIP with random weights, and the files its import needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.hlip import HLIP_PREPROCESSING, Hlip
+from napari_ctclip.models.hlip_checkpoint import save_hlip
+from napari_ctclip.models.hlip_network import HlipNetwork
+from tests.models.random_weights import fill_with_named_weights
+from tests.models.small_fvlm import write_text_folder
+
+WIDTH = 64
+
+
+def small_hlip(text_folder: Path, *, grid: tuple[int, int, int] = (6, 6, 6)) -> Hlip:
+    """Return a narrow HLIP of the released depth."""
+    network = HlipNetwork(width=WIDTH, heads=1, mlp_width=96, grid=grid, embedding_width=16)
+    model = Hlip(
+        network,
+        BertTextEncoder.untrained(text_folder, max_pieces=512),
+        preprocessing=replace(HLIP_PREPROCESSING, shape=network.image_shape),
+    )
+    fill_with_named_weights(model)
+    with torch.no_grad():
+        model.logit_scale.fill_(2.0)
+    return model.eval().requires_grad_(False)
+
+
+def saved_hlip(folder: Path) -> Path:
+    """Return the folder of a saved small model."""
+    model = small_hlip(write_text_folder(folder / "texts"))
+    save_hlip(model, folder / "model", text_folder=folder / "texts", provenance={})
+    return folder / "model"
+
+
+def released_hlip(text_folder: Path) -> tuple[Hlip, dict[str, Tensor]]:
+    """Return a model and its weights under the names of the release, as its training saves them."""
+    model = small_hlip(text_folder, grid=(14, 14, 14))
+    names = [
+        ("image_encoder.", "visual.trunk."),
+        ("image_projection.", "visual.head.proj."),
+        ("text_encoder.bert.", "text.transformer."),
+        ("text_projection.", "text.proj."),
+        ("logit_scale", "logit_scale"),
+    ]
+    state = {}
+    for own, tensor in model.state_dict().items():
+        prefix, released = next(pair for pair in names if own.startswith(pair[0]))
+        state["module." + released + own.removeprefix(prefix)] = tensor.clone()
+    state["module.text.transformer.embeddings.position_ids"] = torch.arange(64)[None]
+    return model, state
