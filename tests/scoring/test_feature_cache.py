@@ -23,6 +23,14 @@ def test_entry_comes_back_level_by_level(tmp_path: Path) -> None:
     assert torch.equal(found.levels[0], _features().levels[0])
 
 
+def test_values_too_large_for_half_precision_come_back_as_they_were(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    cache.store("a", _features(2.0e5))
+    found, _ = cache.load("a")
+    assert found is not None
+    assert torch.equal(found.levels[0], _features(2.0e5).levels[0])
+
+
 def test_damaged_entry_is_removed_and_said_so(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     cache.store("a", _features())

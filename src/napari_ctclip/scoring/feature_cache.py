@@ -7,11 +7,15 @@ import logging
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.models.interface import FeatureMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["FeatureCache", "cache_key", "default_cache_folder"]
 
@@ -76,14 +80,13 @@ class FeatureCache:
 
     def store(self, key: str, features: FeatureMap) -> tuple[Notice, ...]:
         """Keep an entry, written whole or not at all; a full or read-only disk is only a notice."""
-        import torch
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         if self.limit_bytes <= 0:
             return ()
         tensors = {
-            f"level_{i}": level.detach().to("cpu", torch.float16).contiguous()
+            f"level_{i}": _stored(level.detach().cpu()).contiguous()
             for i, level in enumerate(features.levels)
         }
         temporary = ""
@@ -129,3 +132,9 @@ class FeatureCache:
             total += path.stat().st_size
             if total > self.limit_bytes and path != self._path(keep):
                 path.unlink(missing_ok=True)
+
+
+def _stored(level: Tensor) -> Tensor:
+    """Return a level in half the bytes where its values allow: beyond 65,504 they would be inf."""
+    half = level.half()
+    return half if bool(half.isfinite().all()) else level.float()
