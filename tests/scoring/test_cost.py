@@ -97,7 +97,9 @@ def test_counts_carried_on_to_a_whole_window_are_those_of_the_window() -> None:
     whole = count_pass(model, torch.zeros(1, 1, *shape))
     assert growth.square > 0
     assert growth.flop(shape) == pytest.approx(whole.flop, rel=1e-6)
-    assert growth.bytes_a_voxel * 64 * 96 * 96 == pytest.approx(whole.memory_bytes, rel=0.2)
+    # counted on a small window, whose fixed part weighs more: never too little, a quarter too much
+    said = growth.bytes_a_voxel * 64 * 96 * 96
+    assert 0.95 * whole.memory_bytes < said < 1.3 * whole.memory_bytes
 
 
 def test_time_is_scaled_by_operations_of_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
 from napari_ctclip.core.errors import DataError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_ctclip.models.interface import VisionLanguageModel
 
 __all__ = ["ENSEMBLES", "Ensemble", "ensemble_text", "with_ensembles"]
@@ -76,6 +74,10 @@ class _EnsembleModel:
         """Return (T, E); an ensemble's row is the mean over its wordings."""
         wordings = [self._groups.get(text, (text,)) for text in texts]
         rows = self._model.embed_text([wording for group in wordings for wording in group])
+        # torch takes 2 s to import, and the window reads task files before any model is loaded
+        import torch
+        from torch.nn import functional
+
         parts = torch.split(rows, [len(group) for group in wordings])
         means = torch.stack([part.mean(dim=0) for part in parts])
         return functional.normalize(means, dim=1) if self._unit else means
