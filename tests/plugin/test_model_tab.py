@@ -74,7 +74,8 @@ def test_models_that_are_not_here_say_how_to_get_them(
         if not here:
             assert model.intended_use in " ".join(tab.card.toPlainText().split())
     assert "models download colipri" in _card_of(desk, "colipri")
-    assert "not documented" in _card_of(desk, "hlip")
+    assert "models import hlip" in _card_of(desk, "hlip")
+    assert "not documented" in _card_of(desk, "ct-clip")
 
 
 def _card_of(desk: Desk, name: str) -> str:
