@@ -11,11 +11,12 @@ from napari_ctclip.models.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertT
 from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.fvlm_checkpoint import save_fvlm
 from napari_ctclip.models.released_file import (
-    file_hash,
     length_of,
     load_released,
+    origin_of,
     read_released,
     released_text_folder,
+    without_unread,
 )
 from napari_ctclip.models.vit3d import VisionTransformer3d
 
@@ -90,7 +91,7 @@ def import_fvlm(
         folder,
         text_folder=texts,
         licence=FVLM_LICENCE,
-        provenance={"imported_from": file.name, "sha256": file_hash(file)},
+        provenance=origin_of(file),
     )
 
 
@@ -100,11 +101,7 @@ def _released_state(file: Path) -> dict[str, Tensor]:
         _plain_name(name): tensor
         for name, tensor in read_released(file, advice="give the path of fVLM's model.pth").items()
     }
-    return {
-        name: tensor
-        for name, tensor in named.items()
-        if not name.startswith(_UNUSED) and not name.endswith("position_ids")
-    }
+    return without_unread(named, _UNUSED)
 
 
 def _plain_name(name: str) -> str:

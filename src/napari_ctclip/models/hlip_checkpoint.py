@@ -13,11 +13,12 @@ from napari_ctclip.models.hlip import HLIP_PREPROCESSING, Hlip
 from napari_ctclip.models.hlip_network import HlipNetwork
 from napari_ctclip.models.imported_folder import open_imported, write_imported
 from napari_ctclip.models.released_file import (
-    file_hash,
     length_of,
     load_released,
+    origin_of,
     read_released,
     released_text_folder,
+    without_unread,
 )
 from napari_ctclip.preprocessing.specification import Preprocessing
 
@@ -127,11 +128,7 @@ def import_hlip(
         If transformers is not installed.
     """
     file = Path(file)
-    state = {
-        name: tensor
-        for name, tensor in read_released(file, advice=f"give HLIP's {HLIP_FILE}").items()
-        if not name.startswith(_UNUSED) and not name.endswith("position_ids")
-    }
+    state = without_unread(read_released(file, advice=f"give HLIP's {HLIP_FILE}"), _UNUSED)
     texts = released_text_folder(text_folder, repository=CXR_BERT, files=FOLDER_FILES)
     model = _model(_matching_network(state), texts)
     load_released(
@@ -141,8 +138,7 @@ def import_hlip(
         source=file,
         advice=f"give HLIP's {HLIP_FILE} and the text encoder {CXR_BERT}",
     )
-    provenance = {"imported_from": file.name, "sha256": file_hash(file)}
-    save_hlip(model, folder, text_folder=texts, provenance=provenance)
+    save_hlip(model, folder, text_folder=texts, provenance=origin_of(file))
 
 
 def _matching_network(state: Mapping[str, Tensor]) -> HlipNetwork:

@@ -17,11 +17,12 @@ from napari_ctclip.models.longformer_text_encoder import (
 from napari_ctclip.models.merlin import Merlin
 from napari_ctclip.models.merlin_network import MerlinNetwork
 from napari_ctclip.models.released_file import (
-    file_hash,
     length_of,
     load_released,
+    origin_of,
     read_released,
     released_text_folder,
+    without_unread,
 )
 from napari_ctclip.preprocessing.specification import Preprocessing
 
@@ -124,11 +125,7 @@ def import_merlin(
         If transformers is not installed.
     """
     file = Path(file)
-    state = {
-        name: tensor
-        for name, tensor in read_released(file, advice=f"give Merlin's {MERLIN_FILE}").items()
-        if not name.startswith(_UNUSED) and not name.endswith("position_ids")
-    }
+    state = without_unread(read_released(file, advice=f"give Merlin's {MERLIN_FILE}"), _UNUSED)
     texts = released_text_folder(
         text_folder, repository=CLINICAL_LONGFORMER, files=LONGFORMER_FILES
     )
@@ -140,8 +137,7 @@ def import_merlin(
         source=file,
         advice=f"give Merlin's {MERLIN_FILE} and the text encoder {CLINICAL_LONGFORMER}",
     )
-    provenance = {"imported_from": file.name, "sha256": file_hash(file)}
-    save_merlin(model, folder, text_folder=texts, provenance=provenance)
+    save_merlin(model, folder, text_folder=texts, provenance=origin_of(file))
 
 
 def _matching_network(state: Mapping[str, Tensor]) -> MerlinNetwork:

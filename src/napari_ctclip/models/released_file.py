@@ -16,11 +16,12 @@ from napari_ctclip.models.bert_text_encoder import cached_text_encoder_folder
 from napari_ctclip.models.strict_state import require_same_tensors
 
 __all__ = [
-    "file_hash",
     "length_of",
     "load_released",
+    "origin_of",
     "read_released",
     "released_text_folder",
+    "without_unread",
 ]
 
 _WRAPPERS = ("model", "state_dict")
@@ -58,6 +59,23 @@ def read_released(file: Path | str, *, advice: str) -> dict[str, Tensor]:
         )
     # saved from DistributedDataParallel
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def without_unread(state: Mapping[str, Tensor], unread: str | tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the tensors but those whose names begin with ``unread``, and position numbers.
+
+    Position numbers are a buffer of some versions of transformers: 0, 1, 2 ...
+    """
+    return {
+        name: tensor
+        for name, tensor in state.items()
+        if not name.startswith(unread) and not name.endswith("position_ids")
+    }
+
+
+def origin_of(file: Path) -> dict[str, str]:
+    """Return what a model's provenance says of the file its weights came in."""
+    return {"imported_from": file.name, "sha256": _file_hash(file)}
 
 
 def load_released(
@@ -122,7 +140,7 @@ def length_of(state: Mapping[str, Tensor], name: str, default: int) -> int:
     return default if tensor is None or tensor.ndim == 0 else tensor.shape[0]
 
 
-def file_hash(file: Path | str) -> str:
+def _file_hash(file: Path | str) -> str:
     """Return the SHA-256 (hex) of a file."""
     digest = sha256()
     with Path(file).open("rb") as stream:
