@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from napari.components.overlays import TextOverlay
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.qt import QtViewer
     from napari.viewer import Viewer
-    from qtpy.QtWidgets import QMainWindow
+    from qtpy.QtWidgets import QBoxLayout, QMainWindow
 
 __all__ = [
+    "beside_canvas",
+    "draw_cross",
+    "floating_axes",
     "guard_layer_removal",
     "keep_setting",
     "main_window",
+    "make_canvas",
+    "own_canvas",
     "place_text",
     "plain_viewer",
     "remove_text",
@@ -31,16 +40,80 @@ def guard_layer_removal(viewer: Viewer) -> None:
     Without it vispy frees the layer's buffers in whichever context is current, and hiding, painting
     and removing a layer ends the process (napari 0.6 to 0.9, PyQt6 and PySide6).
     """
+    _guard(viewer, lambda: viewer.window._qt_viewer)
 
+
+def _guard(viewer: Any, qt_viewer: Callable[[], QtViewer]) -> None:
     def make_current(event: Any = None) -> None:
         try:
-            viewer.window._qt_viewer.canvas._scene_canvas.set_current()
+            qt_viewer().canvas._scene_canvas.set_current()
         except (AttributeError, RuntimeError) as error:  # no Qt window, or it is being closed
             _LOG.debug("no canvas to make current: %s", error)
 
     if getattr(viewer.layers, "_ctclip_guarded", None) is None:
         viewer.layers.events.removing.connect(make_current, position="first")
         object.__setattr__(viewer.layers, "_ctclip_guarded", make_current)
+
+
+def make_canvas(viewer: Viewer, model: ViewerModel) -> QtViewer:
+    """Return a canvas of its own for a second viewer model, to stand beside the viewer's.
+
+    It shows no sliders, takes no dropped files, and leaves the keyboard to the viewer's canvas.
+    """
+    from napari.qt import QtViewer
+
+    canvas = QtViewer(model)
+    reference = ref(canvas)
+    _guard(model, lambda: reference())
+    canvas.dims.hide()
+    canvas.setAcceptDrops(False)
+    native = canvas.canvas.native
+    native.setMinimumSize(120, 120)
+    native.setFocusProxy(viewer.window._qt_viewer.canvas.native)
+    return canvas
+
+
+def draw_cross(canvas: QtViewer, lines: Any, colour: str) -> None:
+    """Draw lines over a canvas, or move those drawn before.
+
+    Parameters
+    ----------
+    canvas : QtViewer
+        The viewer's own, or one of :func:`make_canvas`.
+    lines : ndarray, shape (2 n, 2) or None
+        Ends (x, y) of n lines in the world of the plane shown; None hides them.
+    colour : str
+        Of the lines.
+    """
+    from vispy.scene.visuals import Line
+
+    drawn = getattr(canvas, "_ctclip_cross", None)
+    if lines is None:
+        if drawn is not None:
+            drawn.visible = False
+        return
+    if drawn is None:
+        drawn = Line(pos=lines, color=colour, width=1, connect="segments", method="gl")
+        drawn.set_gl_state("translucent", depth_test=False)
+        drawn.order = 10_000
+        drawn.parent = canvas.canvas.view.scene
+        canvas._ctclip_cross = drawn
+    drawn.set_data(pos=lines)
+    drawn.visible = True
+
+
+def own_canvas(viewer: Viewer) -> QtViewer:
+    """Return the viewer's own canvas."""
+    canvas: QtViewer = viewer.window._qt_viewer
+    return canvas
+
+
+def beside_canvas(viewer: Viewer) -> QBoxLayout | None:
+    """Return the layout that the viewer's canvas stands in; None without a window."""
+    window = main_window(viewer)
+    centre = None if window is None else window.centralWidget()
+    layout: QBoxLayout | None = None if centre is None else centre.layout()  # type: ignore[assignment]
+    return layout
 
 
 def plain_viewer(viewer: Viewer) -> Viewer:
@@ -58,6 +131,11 @@ def main_window(viewer: Viewer) -> QMainWindow | None:
 def scale_bar(viewer: Viewer) -> Any:
     """Return the viewer's scale bar overlay."""
     return viewer.canvas.overlays.scale_bar
+
+
+def floating_axes(viewer: Viewer) -> Any:
+    """Return the arrows in a corner of the canvas, named as the layers' axes are."""
+    return viewer.canvas.overlays.axes
 
 
 def place_text(viewer: Viewer, name: str, **properties: Any) -> None:

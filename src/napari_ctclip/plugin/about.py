@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from napari import current_viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox
 
 from napari_ctclip import __version__
 from napari_ctclip.plugin._compat import main_window
-from napari_ctclip.plugin.keys import KEYS
+from napari_ctclip.plugin.keys import KEYS, MOUSE
 from napari_ctclip.plugin.status_strip import RESEARCH_USE
 
 __all__ = ["about_text", "show_about"]
@@ -16,10 +18,7 @@ __all__ = ["about_text", "show_about"]
 
 def about_text() -> str:
     """Return what the dialog says, as HTML."""
-    keys = "".join(
-        f"<tr><td><b>{key.replace('-', '+')}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>"
-        for key, does in KEYS.items()
-    )
+    keys = _rows({key.replace("-", "+"): does for key, does in KEYS.items()})
     return (
         f"<h3>napari-ctclip {__version__}</h3>"
         f"<p><b>{RESEARCH_USE}</b></p>"
@@ -28,6 +27,14 @@ def about_text() -> str:
         "as the model's tokens.</p>"
         "<p>Nothing leaves this computer. Code: Apache-2.0; a model's licence stands in its card."
         f"</p><p>Keys in the picture:</p><table>{keys}</table>"
+        f"<p>The mouse:</p><table>{_rows(MOUSE)}</table>"
+    )
+
+
+def _rows(meanings: Mapping[str, str]) -> str:
+    return "".join(
+        f"<tr><td><b>{name}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>"
+        for name, does in meanings.items()
     )
 
 

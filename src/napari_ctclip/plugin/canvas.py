@@ -1,4 +1,4 @@
-"""Canvas: what is written over the picture: orientation letters, window, probe, heat legend."""
+"""Canvas: what is written over the picture: window, probe, heat legend, and the letters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
 from napari_ctclip.plugin._compat import place_text, remove_text, scale_bar
+from napari_ctclip.plugin.orientation_letters import OrientationLetters
 from napari_ctclip.scoring.probe import Probe
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CanvasTexts"]
 
-_TOWARDS = ("I", "P", "L")  # where each layer axis of ours points to
-_OPPOSITE = {"I": "S", "S": "I", "P": "A", "A": "P", "L": "R", "R": "L"}
-_LETTER_COLOUR = "#ffd166"
 _TEXT_COLOUR = "#f2f2f2"
 _LEGEND = "similarity, relative to\nthis scan; not a\nprobability of disease"
 
@@ -36,8 +34,7 @@ class CanvasTexts:
         self._probe: Probe | None = None
         self._heat = ""
         self._shown = False
-        viewer.dims.events.order.connect(self.show_letters)
-        viewer.dims.events.ndisplay.connect(self.show_letters)
+        self._letters = OrientationLetters(viewer)
 
     def show(self) -> None:
         """Start writing: a scan is open."""
@@ -46,13 +43,14 @@ class CanvasTexts:
         bar = scale_bar(self._viewer)
         bar.visible = True
         bar.colored = False
-        self.show_letters()
+        self._letters.set_shown(True)
         self._show_lines()
 
     def hide(self) -> None:
         """Take everything off: no scan is open."""
         self._shown, self._probe, self._heat = False, None, ""
         self._viewer.canvas.background_color_override = None
+        self._letters.set_shown(False)
         remove_text(self._viewer)
 
     def set_window(self, window: Window) -> None:
@@ -70,27 +68,6 @@ class CanvasTexts:
         if prompt != self._heat:
             self._heat = prompt
             self._show_lines()
-
-    def show_letters(self) -> None:
-        """Write A, P, R, L, S, I at the edges they lie towards; none in 3D."""
-        flat = self._viewer.dims.ndisplay == 2 and self._viewer.dims.ndim == 3
-        down, right = (_TOWARDS[axis % 3] for axis in self._viewer.dims.order[-2:])
-        edges = {
-            "top_center": _OPPOSITE[down],
-            "bottom_center": down,
-            "middle_left": _OPPOSITE[right],
-            "middle_right": right,
-        }
-        for position, letter in edges.items():
-            place_text(
-                self._viewer,
-                f"letter_{position}",
-                text=letter,
-                position=position,
-                font_size=14,
-                color=_LETTER_COLOUR,
-                visible=self._shown and flat,
-            )
 
     def _show_lines(self) -> None:
         lines = []

@@ -122,7 +122,7 @@ class DataTab(QWidget):
         self.quick.clicked.connect(lambda: bench.guarded(studies.make_quick_masks))
         self.segment.clicked.connect(lambda: bench.guarded(studies.run_totalsegmentator))
         self.automatic.toggled.connect(self._set_automatic)
-        self.organs.shown_changed.connect(bench.scene.show_organ)
+        self.organs.shown_changed.connect(bench.scene.outlines.show)
         studies.study_opened.connect(self._on_study_opened)
         studies.series_choice_needed.connect(self._on_series_choice_needed)
         bench.session.masks_changed.connect(self._on_masks_changed)
@@ -177,7 +177,7 @@ class DataTab(QWidget):
 
     def _on_masks_changed(self, masks: OrganMasks | None) -> None:
         volumes = {} if masks is None else self._bench.studies.volumes_ml(masks)
-        self.organs.set_organs(volumes, self._bench.scene.hidden_organs)
+        self.organs.set_organs(volumes, self._bench.scene.outlines.hidden)
 
 
 def _facts(volume: Volume) -> dict[str, str]:

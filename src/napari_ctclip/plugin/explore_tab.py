@@ -31,6 +31,7 @@ from napari_ctclip.plugin.plots import OrganPlot
 from napari_ctclip.plugin.probe_box import ProbeBox
 from napari_ctclip.plugin.prompt_line import PromptLine
 from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow
+from napari_ctclip.plugin.view_buttons import ViewButtons
 from napari_ctclip.plugin.window_buttons import WindowButtons
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.pretraining.abnormality_dictionary import findings_by_anatomy
@@ -61,6 +62,7 @@ class ExploreTab(QWidget):
             annotation=Image, name="volume", options={"choices": self._volume_choices}
         )
         self.windows = WindowButtons(workbench.scene)
+        self.views = ViewButtons(workbench.views)
         self.line = PromptLine(findings=findings_by_anatomy)
         self.table = self._make_table()
         self.negative = QLineEdit()
@@ -110,6 +112,7 @@ class ExploreTab(QWidget):
         form = QFormLayout()
         form.addRow("Volume", self.volume.native)
         form.addRow("Window", self.windows)
+        form.addRow("View", self.views)
         below = QHBoxLayout()
         for button in (self.encode, self.export, self.remove):
             below.addWidget(button)
@@ -234,8 +237,7 @@ class ExploreTab(QWidget):
         score = next((s for s in row.answer.organs if s.anatomy == anatomy), None)
         if score is not None:
             index = frame.world_to_index(score.peak.world_mm)
-            self._bench.scene.go_to(index)
-            self._bench.guarded(lambda: self._bench.probe(index))
+            self._bench.guarded(lambda: self._bench.look_at(index))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 

@@ -12,18 +12,29 @@ from napari_ctclip.plugin.workbench import Workbench
 if TYPE_CHECKING:
     from napari_ctclip.plugin.explore_tab import ExploreTab
 
-__all__ = ["KEYS", "bind_keys", "unbind_keys"]
+__all__ = ["KEYS", "MOUSE", "bind_keys", "unbind_keys"]
 
 KEYS: dict[str, str] = {
     "Q": "arm or disarm the probe",
     "H": "heat on or off",
     "G": "organ outlines on or off",
     "J": "go to the peak of the selected prompt",
+    "K": "next peak towards the feet, of any prompt shown",
+    "Shift-K": "peak before, towards the head",
     "N": "next prompt",
+    "U": "next view: one plane, three planes, 3D",
     "W": "next window preset",
     "Control-Alt-F": "type a prompt",
 } | {f"Alt-{n}": f"window {name}" for n, name in enumerate(WINDOWS, start=1)}
 """Key -> what it does."""
+
+MOUSE: dict[str, str] = {
+    "click": "turn every plane to the place, and probe there while that is armed",
+    "right drag": "window: right wider, left narrower, up brighter, down darker",
+    "Shift + move": "every plane follows the mouse",
+    "slice strip": "click or drag: that slice; with the keyboard: arrows, Page, Home, End, Enter",
+}
+"""What the mouse does, in the picture and beside it."""
 
 
 def bind_keys(workbench: Workbench, explore: ExploreTab) -> None:
@@ -45,7 +56,10 @@ def bind_keys(workbench: Workbench, explore: ExploreTab) -> None:
         "H": toggle_heat,
         "G": scene.toggle_organs,
         "J": to_peak,
+        "K": workbench.slices.next_peak,
+        "Shift-K": partial(workbench.slices.next_peak, -1),
         "N": explore.select_next,
+        "U": workbench.views.next,
         "W": explore.windows.next,
         "Control-Alt-F": explore.line.edit.setFocus,
     }

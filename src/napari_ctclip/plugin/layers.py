@@ -83,6 +83,12 @@ class Frame:
         straight = self.geometry.deobliqued()
         return np.asarray(-straight.affine[:3, 3][::-1])
 
+    @cached_property
+    def extent(self) -> npt.NDArray[np.float64]:
+        """World places (2, 3) of the scan's outer faces."""
+        faces = np.array([[-0.5] * 3, np.asarray(self.geometry.shape) - 0.5])
+        return self.index_to_display(faces)
+
     def index_to_display(self, index: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return the napari world place of a voxel of the scan."""
         return np.asarray(index, dtype=np.float64) * self.scale + self.translate

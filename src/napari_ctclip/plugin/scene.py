@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.plugin._compat import guard_layer_removal
@@ -15,24 +14,23 @@ from napari_ctclip.plugin.canvas import CanvasTexts
 from napari_ctclip.plugin.layers import (
     CT_RANGE_HU,
     Frame,
-    LayerData,
     ct_layer,
-    default_hidden,
     heat_layer,
-    organ_colormap,
-    organ_layer,
     own_metadata,
     probe_layer,
 )
+from napari_ctclip.plugin.organ_outlines import OrganOutlines
+from napari_ctclip.plugin.own_layers import OwnLayers
+from napari_ctclip.plugin.volume_view import VolumeView
 from napari_ctclip.scoring.answer import Answer
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Layer
+    from napari.layers import Image
     from napari.viewer import Viewer
 
 __all__ = ["Scene"]
 
-_RANK = {"ct": 0, "heat": 2, "organs": 3, "probe": 4}  # other layers lie at 1
+_HEAT = "heat "
 _HEAT_RANGE = (0.0, 0.3)
 
 
@@ -49,6 +47,10 @@ class Scene:
     """A prompt's heat became visible or not, also by the user's hand in the layer list."""
     heat_range_changed = Signal()
     """Heat begins and ends elsewhere."""
+    study_changed = Signal()
+    """Another scan is drawn, or none."""
+    window_changed = Signal()
+    """The scan is shown in another window, or another scan is shown."""
 
     def __init__(self, viewer: Viewer) -> None:
         guard_layer_removal(viewer)
@@ -56,33 +58,34 @@ class Scene:
         self.texts = CanvasTexts(viewer)
         self.frame: Frame | None = None
         self.ct: Image | None = None
-        self.hidden_organs: frozenset[str] = frozenset()
         self.heat_range = _HEAT_RANGE
         self.heat_range_is_chosen = False  # by the user
         self.heat_opacity = 0.75
-        self._masks: OrganMasks | None = None
-        self._own: dict[str, Layer] = {}  # "organs", "probe", "heat <prompt>"
-        viewer.layers.events.removed.connect(self._on_removed)
-        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        self._own = OwnLayers(viewer)  # "organs", "probe", "heat <prompt>"
+        self.outlines = OrganOutlines(self._own)
+        self.volume_view = VolumeView(viewer, self._own, self.outlines)
+        self._own.removed.connect(self._on_removed)
 
     # --- study ----------------------------------------------------------------------------------
 
     def add_ct(self, volume: Volume, *, more: dict[str, Any] | None = None) -> Image:
         """Add the layer of a scan and return it; ``more`` joins its metadata."""
-        image: Image = self._add(ct_layer(volume, more=more))
+        image: Image = self._own.add(ct_layer(volume, more=more))
         return image
 
     def set_study(self, study: Study | None, ct: Image | None) -> None:
         """Draw another study, whose scan is the layer ``ct``; the last one's layers go."""
-        for key in list(self._own):
-            self._remove(key)
-        self._masks = None
+        self._own.clear()
         self.ct = ct
         if study is None or ct is None:
             self.frame = None
+            self.outlines.set_frame(None)
+            self.volume_view.set_scan(None, None)
             self.texts.hide()
+            self.study_changed.emit()
             return
         self.frame = Frame(study.volume.geometry)
+        self.outlines.set_frame(self.frame)
         if own_metadata(ct).get("role") == "ct":
             ct.contrast_limits_range = CT_RANGE_HU
         for layer in self.viewer.layers:
@@ -93,54 +96,28 @@ class Scene:
         ct.events.contrast_limits.connect(self._describe_window)
         self._describe_window()
         self._show_whole_scan()
+        self.volume_view.set_scan(study.volume, ct)
+        self.study_changed.emit()
 
     def set_window(self, window: Window) -> None:
-        """Show the scan in another window."""
+        """Show the scan in another window; napari's own slider follows."""
+        if self.ct is not None:
+            self.ct.contrast_limits = window.limits
+
+    @property
+    def window(self) -> Window | None:
+        """The window the scan is shown in, whoever set it; None without a scan."""
         if self.ct is None:
-            return
-        low, high = window.limits
-        least, most = self.ct.contrast_limits_range
-        self.ct.contrast_limits_range = (min(least, low), max(most, high))
-        self.ct.contrast_limits = window.limits
-
-    # --- organs ---------------------------------------------------------------------------------
-
-    def set_masks(self, masks: OrganMasks | None) -> None:
-        """Draw organ outlines; None takes them off."""
-        self._masks = masks
-        if masks is None or self.frame is None:
-            self._remove("organs")
-            return
-        self.hidden_organs = default_hidden(masks)
-        data, properties, _ = organ_layer(masks, self.frame)
-        layer = self._own.get("organs")
-        if layer is not None and layer.data.shape == data.shape:
-            layer.data = data
-            layer.colormap = properties["colormap"]
-            layer.features = properties["features"]
-            return
-        self._remove("organs")
-        layer = self._add((data, properties, "labels"), key="organs")
-        layer.contour = 1
-        layer.editable = False
-
-    def show_organ(self, name: str, shown: bool) -> None:
-        """Draw, or no longer draw, one organ's outline."""
-        if self._masks is None:
-            return
-        self.hidden_organs = self.hidden_organs - {name} if shown else self.hidden_organs | {name}
-        layer = self._own.get("organs")
-        if layer is None:  # removed by hand: asked for again
-            hidden = self.hidden_organs
-            self.set_masks(self._masks)
-            self.hidden_organs, layer = hidden, self._own["organs"]
-        layer.colormap = organ_colormap(self._masks, self.hidden_organs)
+            return None
+        low, high = self.ct.contrast_limits
+        return Window((low + high) / 2, high - low)
 
     def toggle_organs(self) -> None:
-        """Show or hide all outlines."""
-        layer = self._own.get("organs")
-        if layer is not None:
-            layer.visible = not layer.visible
+        """Show or hide all organs, in the planes or in 3D."""
+        if self.volume_view.is_shown:
+            self.volume_view.toggle_organs()
+        else:
+            self.outlines.toggle()
 
     # --- heat -----------------------------------------------------------------------------------
 
@@ -148,14 +125,14 @@ class Scene:
         """Draw an answer's heat: in the layer it has, in that of a hidden one, or in a new one."""
         if self.frame is None:
             return
-        key = f"heat {answer.prompt.positive}"
+        key = _HEAT + answer.prompt.positive
         data, properties, kind = heat_layer(
             answer.similarity_map, self.frame, colour=colour, limits=self.heat_range
         )
         layer = self._own.get(key) or self._recycled_heat(key)
         if layer is None:
             properties |= {"opacity": self.heat_opacity, "visible": visible}
-            layer = self._add((data, properties, kind), key=key)
+            layer = self._own.add((data, properties, kind), key)
             layer.contrast_limits_range = _slider_range(self.heat_range)
             layer.colorbar.visible = True
             layer.events.visible.connect(self._on_visible)
@@ -172,16 +149,16 @@ class Scene:
     def set_heat_visible(self, prompt: str, visible: bool) -> None:
         """Show or hide one prompt's heat."""
         if self.has_heat(prompt):
-            self._own[f"heat {prompt}"].visible = visible
+            self._own.get(_HEAT + prompt).visible = visible
         self._describe_heat()
 
     def has_heat(self, prompt: str) -> bool:
         """Return whether a prompt has a heat layer."""
-        return f"heat {prompt}" in self._own
+        return _HEAT + prompt in self._own
 
     def remove_heat(self, prompt: str) -> None:
         """Take one prompt's heat off."""
-        self._remove(f"heat {prompt}")
+        self._own.remove(_HEAT + prompt)
         self._describe_heat()
 
     def set_heat_range(self, low: float, high: float) -> None:
@@ -207,15 +184,20 @@ class Scene:
         """Turn to a voxel of the scan, in whichever plane is shown, and mark it."""
         if self.frame is None:
             return
-        place = self.frame.index_to_display(index)
-        self.viewer.dims.set_point(range(3), place.tolist())
+        self.turn_to(index)
         self.mark(index)
+
+    def turn_to(self, index: tuple[int, int, int]) -> None:
+        """Turn every plane to a voxel of the scan."""
+        if self.frame is not None:
+            place = self.frame.index_to_display(index)
+            self.viewer.dims.set_point(range(3), place.tolist())
 
     def mark(self, index: tuple[int, int, int]) -> None:
         """Put the probe's ring at a voxel."""
         if self.frame is None:
             return
-        layer = self._own.get("probe") or self._add(probe_layer(self.frame), key="probe")
+        layer = self._own.get("probe") or self._own.add(probe_layer(self.frame), "probe")
         layer.data = [index]
         layer.selected_data = set()
 
@@ -225,62 +207,31 @@ class Scene:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _add(self, data: LayerData, key: str = "") -> Any:
-        """Add a layer in its place of the list, without changing what is selected."""
-        from napari.layers import Layer
-
-        layers = self.viewer.layers
-        selected = layers.selection.active
-        layer = Layer.create(*data)
-        rank = _rank(layer)
-        above = sum(1 for other in layers if _rank(other) <= rank)
-        layers.insert(above, layer)
-        if key:
-            self._own[key] = layer
-            if selected is not None:
-                layers.selection.active = selected
-        return layer
-
     def _recycled_heat(self, key: str) -> Any:
         """Return the layer of a hidden heat, now under another key; None if none is hidden."""
         # new numbers in an old layer cost napari a fraction of what a new layer does
-        hidden = next(
-            (k for k, v in self._own.items() if k.startswith("heat ") and not v.visible), ""
-        )
+        heats = [k for k in self._own.names() if k.startswith(_HEAT)]
+        hidden = next((k for k in heats if not self._own.get(k).visible), "")
         if hidden:
-            self._own[key] = self._own.pop(hidden)
+            self._own.rename(hidden, key)
         return self._own.get(key)
 
-    def _remove(self, key: str) -> None:
-        layer = self._own.pop(key, None)
-        if layer is not None and layer in self.viewer.layers:
-            self.viewer.layers.remove(layer)
-
-    def _on_removed(self, event: Any) -> None:
-        for key, layer in list(self._own.items()):
-            if layer is event.value:
-                del self._own[key]
-                if key.startswith("heat "):
-                    self.heat_shown.emit(key.removeprefix("heat "), False)
+    def _on_removed(self, key: str) -> None:
+        if key.startswith(_HEAT):
+            self.heat_shown.emit(key.removeprefix(_HEAT), False)
         self._describe_heat()
-
-    def _on_ndisplay(self, *_: Any) -> None:
-        """Hide organs in 3D, where napari draws them solid and over everything."""
-        layer = self._own.get("organs")
-        if layer is not None:
-            layer.visible = self.viewer.dims.ndisplay == 2
 
     def _on_visible(self, event: Any) -> None:
         self.heat_shown.emit(own_metadata(event.source)["prompt"], event.source.visible)
         self._describe_heat()
 
     def _heats(self) -> list[Any]:
-        return [layer for key, layer in self._own.items() if key.startswith("heat ")]
+        return [self._own.get(key) for key in self._own.names() if key.startswith(_HEAT)]
 
     def _describe_window(self, *_: Any) -> None:
-        if self.ct is not None:
-            low, high = self.ct.contrast_limits
-            self.texts.set_window(Window((low + high) / 2, high - low))
+        if self.window is not None:
+            self.texts.set_window(self.window)
+            self.window_changed.emit()
 
     def _describe_heat(self) -> None:
         shown = [layer for layer in self._heats() if layer.visible]
@@ -291,10 +242,6 @@ class Scene:
         middle = [n // 2 for n in self.frame.geometry.shape]
         self.viewer.dims.set_point(range(3), self.frame.index_to_display(middle).tolist())
         self.viewer.fit_to_view(layers=[self.ct])
-
-
-def _rank(layer: Layer) -> int:
-    return _RANK.get(own_metadata(layer).get("role", ""), 1)
 
 
 def _slider_range(limits: tuple[float, float]) -> tuple[float, float]:

@@ -221,7 +221,7 @@ class StudyFlow:
             self._messages.info("The CT was removed; open another one.")
 
     def _on_masks_changed(self, masks: OrganMasks | None) -> None:
-        self._scene.set_masks(masks)
+        self._scene.outlines.set_masks(masks)
 
     def _tell_opened(self, study: Study) -> None:
         z, y, x = study.volume.geometry.shape

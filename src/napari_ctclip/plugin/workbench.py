@@ -14,9 +14,12 @@ from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.exporting import export_job
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.montage_flow import MontageFlow
+from napari_ctclip.plugin.pointer import Pointer
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.scene import Scene
+from napari_ctclip.plugin.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.study_flow import StudyFlow
+from napari_ctclip.plugin.views import Views
 from napari_ctclip.scoring.probe import Probe, probe_at
 from napari_ctclip.session import Session
 
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Workbench", "workbench_of"]
 
 _NAME = "ctclip workbench"
-_CLICK_PIXELS = 3.0
 
 
 class Workbench(QObject):
@@ -59,9 +61,18 @@ class Workbench(QObject):
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.studies.study_opened.connect(self.prompts.study_changed)
+        self.slices = SliceNavigator(
+            self.session,
+            scene=self.scene,
+            prompts=self.prompts.table,
+            go_to=self.look_at,
+            parent=self,
+        )
         self._probing = True
         self._probed: tuple[int, int, int] | None = None
-        viewer.mouse_drag_callbacks.append(self._on_mouse)
+        self.pointer = Pointer(self.scene, self._on_click)
+        self.pointer.attach(viewer)
+        self.views = Views(self.scene, pointer=self.pointer, parent=self)
         if window is not None:
             window.destroyed.connect(self.jobs.close)
 
@@ -109,8 +120,12 @@ class Workbench(QObject):
         """Turn to where a prompt is highest, and probe there."""
         row = self.prompts.table.find(positive)
         if row is not None and row.peak is not None:
-            self.scene.go_to(row.peak)
-            self.probe(row.peak)
+            self.look_at(row.peak)
+
+    def look_at(self, index: tuple[int, int, int]) -> None:
+        """Turn to a voxel of the scan, and probe there."""
+        self.scene.go_to(index)
+        self.probe(index)
 
     def export(self, folder: Path) -> None:
         """Write every answer's scores, heatmap and figure to a folder."""
@@ -121,19 +136,10 @@ class Workbench(QObject):
         with self.messages.border():
             action()
 
-    def _on_mouse(self, viewer: Viewer, event: Any) -> Any:
-        """Probe on a left click that does not drag; napari's own tools stay as they are."""
-        active = viewer.layers.selection.active
-        pans = active is None or str(active.mode) in ("pan_zoom", "transform")
-        if not self._probing or event.button != 1 or not pans or viewer.dims.ndisplay != 2:
-            return
-        start = event.pos
-        yield
-        while event.type == "mouse_move":
-            yield
-        moved = abs(event.pos[0] - start[0]) + abs(event.pos[1] - start[1])
-        index = self.scene.index_at(event.position[-3:])
-        if moved <= _CLICK_PIXELS and index is not None:
+    def _on_click(self, index: tuple[int, int, int]) -> None:
+        """Turn every plane to the voxel that was clicked, and probe there while that is armed."""
+        self.scene.turn_to(index)
+        if self._probing:
             self.guarded(lambda: self.probe(index))
 
 

@@ -1,0 +1,106 @@
+"""Volume view: what stands in for the scan's planes while the viewer shows three dimensions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.plugin.layers import Frame
+from napari_ctclip.plugin.organ_outlines import OrganOutlines
+from napari_ctclip.plugin.own_layers import OwnLayers
+from napari_ctclip.plugin.volume_layers import organ_volume_layer, scan_volume_layer
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+    from napari.viewer import Viewer
+
+__all__ = ["VolumeView"]
+
+_SCAN, _ORGANS = "ct 3d", "organs 3d"
+_FROM_THE_FRONT = (0.0, 1.0, 0.0)  # looking from anterior to posterior ...
+_HEAD_UP = (-1.0, 0.0, 0.0)  # ... with the head up: axes point Inferior, Posterior, Left
+
+
+class VolumeView:
+    """Thinned layers, made when the viewer turns to 3D and gone when it turns back.
+
+    napari would draw the whole scan as its brightest voxels, and organs solid over everything.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose 3D view it is.
+    own : OwnLayers
+        Where its layers are kept.
+    outlines : OrganOutlines
+        Which organs are shown.
+    """
+
+    def __init__(self, viewer: Viewer, own: OwnLayers, outlines: OrganOutlines) -> None:
+        self._viewer, self._own, self._outlines = viewer, own, outlines
+        self._volume: Volume | None = None
+        self._ct: Image | None = None
+        self._put_away: list[Layer] = []
+        self._turned = False
+        # before napari's own: it would send the whole scan to the graphics card
+        viewer.dims.events.ndisplay.connect(self._exchange, position="first")
+        viewer.dims.events.ndisplay.connect(self._face_the_patient, position="last")
+        outlines.changed.connect(self._draw_organs)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the viewer shows three dimensions."""
+        return bool(self._viewer.dims.ndisplay == 3)
+
+    def set_scan(self, volume: Volume | None, ct: Image | None) -> None:
+        """Take another scan and its layer; None leaves nothing to show."""
+        self._put_away = []
+        self._volume, self._ct, self._turned = volume, ct, False
+        self._exchange()
+        self._face_the_patient()
+
+    def toggle_organs(self) -> None:
+        """Show or hide the organs."""
+        layer = self._own.get(_ORGANS)
+        if layer is not None:
+            layer.visible = not layer.visible
+
+    def _exchange(self, *_: Any) -> None:
+        if self._volume is None or self._ct is None:
+            return
+        if not self.is_shown:
+            self._own.remove(_SCAN)
+            self._own.remove(_ORGANS)
+            for layer in self._put_away:
+                layer.visible = True
+            self._put_away = []
+            return
+        flat = [self._ct, self._outlines.layer]
+        self._put_away = [layer for layer in flat if layer is not None and layer.visible]
+        for layer in self._put_away:
+            layer.visible = False
+        self._own.add(scan_volume_layer(self._volume, Frame(self._volume.geometry)), _SCAN)
+        self._draw_organs()
+
+    def _draw_organs(self) -> None:
+        masks, outlines = self._outlines.masks, self._outlines.layer
+        shown = outlines is not None and (outlines.visible or outlines in self._put_away)
+        if not self.is_shown or self._volume is None:
+            return
+        self._own.remove(_ORGANS)
+        if masks is None or outlines is None:
+            return
+        if outlines.visible:  # made while in 3D
+            outlines.visible = False
+            self._put_away.append(outlines)
+        frame = Frame(self._volume.geometry)
+        layer = self._own.add(organ_volume_layer(masks, frame, self._outlines.hidden), _ORGANS)
+        layer.visible = shown
+        layer.editable = False
+
+    def _face_the_patient(self, *_: Any) -> None:
+        """Look at the patient from the front the first time; later views are the user's."""
+        if self.is_shown and self._volume is not None and not self._turned:
+            self._turned = True
+            self._viewer.scene.camera.set_view_direction(_FROM_THE_FRONT, _HEAD_UP)
+            self._viewer.fit_to_view(layers=[self._own.get(_SCAN)])
