@@ -231,6 +231,10 @@ def test_planes_follow_window_heat_and_a_second_scan(shown: Desk) -> None:
     assert len(model.layers) == 0
     assert shown.bench.views.view is View.PLANE
     assert not shown.bench.views.planes[0].isVisible()
+    shown.open()
+    _show_planes(shown)
+    assert [plane.model.dims.order for plane in shown.bench.views.planes] == [(1, 0, 2), (2, 0, 1)]
+    assert all(plane.isVisible() for plane in shown.bench.views.planes)
 
 
 def test_u_cycles_the_views_and_the_buttons_follow(shown: Desk) -> None:

@@ -43,12 +43,11 @@ class LinkedPlane(QWidget):
     ) -> None:
         super().__init__(parent)
         self.setAccessibleName(f"{name} plane")
-        self.axis = order[0]
+        self.axis, self._order = order[0], order
         self._viewer = viewer
         self.model = ViewerModel(ndisplay=2)
         self._letters = OrientationLetters(self.model)
         self._mirror = LayerMirror(viewer, self.model)
-        self.model.dims.order = order
         self.canvas = make_canvas(viewer, self.model)
         self.model.canvas.background_color_override = "black"  # as the viewer's own
         bar = scale_bar(self.model)
@@ -65,10 +64,12 @@ class LinkedPlane(QWidget):
 
     def follow(self) -> None:
         """Turn to the slice through the point that the viewer shows."""
-        point = self._viewer.dims.point
-        if self.model.dims.ndim == 3 and len(point) == 3:
+        point, dims = self._viewer.dims.point, self.model.dims
+        if dims.ndim == 3 and len(point) == 3:
+            if dims.order != self._order:  # napari forgets it with the last layer
+                dims.order = self._order
             # the other two axes lie in the plane: moving along them would only draw it again
-            self.model.dims.set_point(self.axis, point[self.axis])
+            dims.set_point(self.axis, point[self.axis])
 
     def fit(self) -> None:
         """Show the whole plane."""

@@ -156,7 +156,7 @@ class Views(QObject):
         self.planes = ()
         if self._beside is not None:
             self._beside.hide()
-            self._beside.deleteLater()
+            self._beside.setParent(None)
         self._beside = None
         self.view = View.PLANE
 
