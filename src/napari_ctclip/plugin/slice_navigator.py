@@ -106,9 +106,10 @@ class SliceNavigator(QObject):
         self._mark_slice()
 
     def _slice(self) -> int:
-        frame = self._scene.frame
-        dims = self._scene.viewer.dims
-        found = None if frame is None else frame.display_to_index(dims.point[-3:])
+        frame, point = self._scene.frame, self._scene.viewer.dims.point
+        if frame is None or len(point) != 3:  # napari has two axes once the last layer is gone
+            return 0
+        found = frame.display_to_index(point)
         return 0 if found is None else found[0]
 
     def _mark_slice(self, *_: Any) -> None:

@@ -120,7 +120,8 @@ class Views(QObject):
         """Turn the planes to the viewer's point and draw the crosshair through it."""
         if self._beside is None:
             return
-        shown = self.view is View.PLANES
+        # napari has two axes once the last layer is gone, as on closing
+        shown = self.view is View.PLANES and self._viewer.dims.ndim == 3
         canvases = {own_canvas(self._viewer): self._viewer.dims.order}
         for plane in self.planes:
             if shown:
