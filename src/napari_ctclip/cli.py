@@ -1,4 +1,4 @@
-"""``napari-ctclip``: view, score, patches, segment, demo, models, evaluate, compare.
+"""``napari-ctclip``: view, score, export, patches, segment, demo, models, evaluate, compare.
 
 Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
 """
@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_ctclip import cli_audit, cli_evaluate, cli_models, cli_patches, terminal
+from napari_ctclip import (
+    cli_audit,
+    cli_evaluate,
+    cli_export,
+    cli_models,
+    cli_patches,
+    terminal,
+)
 from napari_ctclip.cli_scan import (
     NO_MASKS,
     QUICK_MASKS,
@@ -23,6 +29,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
+    encode,
     quick_masks,
     read_study,
 )
@@ -46,6 +53,7 @@ app.add_typer(cli_models.app, name="models")
 app.command()(cli_patches.patches)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
+app.command("export")(cli_export.export_session)
 
 
 @app.command()
@@ -89,11 +97,14 @@ def score(
     accept_suspicious: SuspiciousOption = False,
     model: ModelOption = "starter",
     device: DeviceOption = "auto",
+    export: cli_export.ExportOption = None,
+    figure_size: cli_export.SizeOption = cli_export.USUAL_SIZE,
+    findings_at: cli_export.FindingsOption = None,
 ) -> None:
     """Ask a CT for findings, without a window: scores.csv, heatmaps, figures, provenance.json."""
     prompts = _paired(prompt, negative or [])
+    kinds, size = cli_export.kinds_of(export), cli_export.size_of(figure_size)
     with terminal.data_errors():
-        from napari_ctclip.answer_files import write_answers
         from napari_ctclip.session import Session
 
         session = Session(device=device)
@@ -102,10 +113,13 @@ def score(
         )
         session.set_study(study)
         session.load_model(model)
-        _encode(session)
+        encode(session)
         for question in prompts:
             session.ask(question)
-        files = write_answers(session, out)
+        findings = cli_export.findings_of(session, share=findings_at)
+        files = cli_export.write(
+            session, out, findings=findings, kinds=kinds, size=size, model_source=model
+        )
     _print_answers(session)
     terminal.out.print(f"{len(files)} files in {out}")
 
@@ -154,11 +168,10 @@ def demo(
     with terminal.data_errors():
         if not has_display():
             restart_under_xvfb("napari_ctclip.cli", "--no-window")
-        from napari_ctclip.answer_files import write_answers
         from napari_ctclip.plugin.demo import run_demo
 
         session = run_demo(ct, out, interactive=interactive)
-        files = write_answers(session, out)
+        files = cli_export.write(session, out)
     _print_answers(session)
     for path in sorted({*files, *out.glob("window*.png")}):
         terminal.out.print(f"  {path}")
@@ -194,17 +207,6 @@ def _total(volume: Volume, *, fast: bool) -> OrganMasks:
 
     with terminal.err.status("TotalSegmentator ..."):
         return segment_with_totalsegmentator(volume, fast=fast)
-
-
-def _encode(session: Session) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True) as bar:
-        task = bar.add_task("encoding", total=None)
-        encoding = session.compute_encoding(
-            progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-    terminal.print_notices(encoding.notices)
-    session.set_encoding(encoding)
 
 
 def _print_answers(session: Session) -> None:

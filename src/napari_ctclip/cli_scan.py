@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Volume
+    from napari_ctclip.session import Session
 
 __all__ = [
     "NO_MASKS",
@@ -24,6 +26,7 @@ __all__ = [
     "ModelOption",
     "SeriesOption",
     "SuspiciousOption",
+    "encode",
     "quick_masks",
     "read_study",
 ]
@@ -83,3 +86,15 @@ def quick_masks(volume: Volume) -> OrganMasks:
     from napari_ctclip.regions.quick_masks import quick_organ_masks
 
     return quick_organ_masks(volume)
+
+
+def encode(session: Session) -> None:
+    """Encode the open scan, with a bar; its notices are printed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.err, transient=True) as bar:
+        task = bar.add_task("encoding", total=None)
+        encoding = session.compute_encoding(
+            progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    terminal.print_notices(encoding.notices)
+    session.set_encoding(encoding)

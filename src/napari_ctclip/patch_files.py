@@ -6,12 +6,12 @@ import csv
 import json
 from pathlib import Path
 
-from napari_ctclip.answer_files import replacing
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.volume import WINDOWS, Window
 from napari_ctclip.evaluation.montage_task import ClassifiedMontage
 from napari_ctclip.io.figures import write_gray_picture
+from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.montage_session import MontageSession
 
 __all__ = ["CLASS_COLUMNS", "PATCH_COLUMNS", "write_patches"]

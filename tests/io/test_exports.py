@@ -150,7 +150,7 @@ def test_a_failed_export_leaves_the_old_file_and_no_scraps(tmp_path: Path, monke
         yield np.zeros((20, 28), np.float32)
         raise OSError("disk full")
 
-    monkeypatch.setattr("napari_ctclip.io.exports._interpolated", broken)
+    monkeypatch.setattr("napari_ctclip.io.exports.heat_slices", broken)
     with pytest.raises(OSError, match="disk full"):
         write_heatmap(linear_map(volume), volume, target)
     assert target.read_bytes() == b"old"

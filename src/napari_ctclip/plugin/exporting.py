@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.session import Session
+
+if TYPE_CHECKING:
+    from napari_ctclip.exporting.write_exports import Exported
 
 __all__ = ["export_job"]
 
@@ -20,15 +23,18 @@ def export_job(session: Session, folder: Path, *, messages: Messages) -> Job:
     CtClipError
         If nothing has been answered yet.
     """
-    if not session.answers:
-        raise CtClipError("Nothing to export yet: ask a prompt first.")
+    from napari_ctclip.exporting.content import ExportContent
 
-    def work(progress: Progress, should_stop: StopRequested) -> int:
-        from napari_ctclip.answer_files import write_answers
+    content = ExportContent.of(session)  # taken here: the session may turn to another study
 
-        return len(write_answers(session, folder))
+    def work(progress: Progress, should_stop: StopRequested) -> Exported:
+        from napari_ctclip.exporting.write_exports import write_exports
 
-    def done(count: int) -> None:
-        messages.info(f"{count} files are written to {folder}.")
+        return write_exports(content, folder, progress=progress, should_stop=should_stop)
+
+    def done(exported: Exported) -> None:
+        for notice in exported.notices:
+            messages.warning(notice.message)
+        messages.info(f"{len(exported.files)} files are written to {folder}.")
 
     return Job(f"Writing to {folder.name}", work, done)

@@ -21,7 +21,7 @@ from napari_ctclip.scoring.encoding import (
     encode_input,
     restored_scan,
 )
-from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
+from napari_ctclip.scoring.feature_cache import FeatureCache, as_kept, cache_key
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.memory import SMALLER_WINDOWS
 from napari_ctclip.scoring.organ_crops import OrganEmbeddings
@@ -111,6 +111,7 @@ def encode_study(
         scan = encode_input(
             model, model_input, device=device, progress=progress, should_stop=should_stop
         )
+        scan = replace(scan, features=as_kept(scan.features))
         notices += scan.notices
         if not any(notice.code == SMALLER_WINDOWS for notice in scan.notices):
             notices += cache.store(key, scan.features)

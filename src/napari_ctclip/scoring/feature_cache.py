@@ -17,7 +17,7 @@ from napari_ctclip.models.interface import FeatureMap
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FeatureCache", "cache_key", "default_cache_folder"]
+__all__ = ["FeatureCache", "as_kept", "cache_key", "default_cache_folder"]
 
 _LOG = logging.getLogger(__name__)
 _DEFAULT_LIMIT_BYTES = 10 * 2**30
@@ -34,6 +34,11 @@ def cache_key(volume_hash: str, weights_hash: str, preprocessing_hash: str) -> s
     """Return the name of an entry, from the hashes of scan, weights and preprocessing."""
     parts = "\n".join((_SCHEMA, volume_hash, weights_hash, preprocessing_hash))
     return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def as_kept(features: FeatureMap) -> FeatureMap:
+    """Return features rounded as the cache rounds them, so that a second look gives the same."""
+    return FeatureMap(tuple(_stored(level).float() for level in features.levels))
 
 
 class FeatureCache:
@@ -86,7 +91,7 @@ class FeatureCache:
         if self.limit_bytes <= 0:
             return ()
         tensors = {
-            f"level_{i}": _stored(level.detach().cpu()).contiguous()
+            f"level_{i}": _stored(level.detach()).cpu().contiguous()
             for i, level in enumerate(features.levels)
         }
         temporary = ""

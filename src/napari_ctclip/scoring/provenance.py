@@ -18,8 +18,11 @@ _MADE_HERE = ("quick", "TotalSegmentator", "simulation")
 _PACKAGES = ("napari-ctclip", "torch", "numpy", "scipy", "nibabel", "pydicom", "SimpleITK")
 
 
-def provenance(study: Study, model: VisionLanguageModel, *, device: str) -> dict[str, Any]:
-    """Return hashes of scan and weights, preprocessing, calibration and versions; no names."""
+def provenance(study: Study, model: VisionLanguageModel | None, *, device: str) -> dict[str, Any]:
+    """Return hashes of scan and weights, preprocessing, calibration and versions; no names.
+
+    Without a model nothing is said of one: findings may be marked by hand alone.
+    """
     geometry, masks = study.volume.geometry, study.organ_masks
     return {
         "input": {
@@ -29,12 +32,20 @@ def provenance(study: Study, model: VisionLanguageModel, *, device: str) -> dict
         },
         # a path may hold a patient's name: only how masks were made here is told
         "organ_masks": None if masks is None else _told_source(masks.source),
-        "model": {"name": model.name, "weights_sha256": model.weights_hash()},
-        "preprocessing": model.preprocessing.to_dict(),
-        "calibration": None if model.calibration is None else asdict(model.calibration),
+        **_told_model(model),
         "device": device,
         "versions": {name: version(name) for name in _PACKAGES}
         | {"python": platform.python_version()},
+    }
+
+
+def _told_model(model: VisionLanguageModel | None) -> dict[str, Any]:
+    if model is None:
+        return {"model": None, "preprocessing": None, "calibration": None}
+    return {
+        "model": {"name": model.name, "weights_sha256": model.weights_hash()},
+        "preprocessing": model.preprocessing.to_dict(),
+        "calibration": None if model.calibration is None else asdict(model.calibration),
     }
 
 

@@ -1,0 +1,1 @@
+"""What a session found, as files that other programs read."""

@@ -1,0 +1,112 @@
+"""Tables: scores and findings as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from napari_ctclip.core.finding import Finding
+from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.scoring.answer import Answer
+
+__all__ = ["FINDING_COLUMNS", "SCORE_COLUMNS", "write_findings", "write_scores"]
+
+SCORE_COLUMNS = (
+    "prompt",
+    "negative",
+    "anatomy",
+    "similarity",
+    "probability",
+    "peak_x_mm",
+    "peak_y_mm",
+    "peak_z_mm",
+    "peak_similarity",
+)
+"""Columns of ``scores.csv``; peaks lie in the file's RAS world."""
+
+FINDING_COLUMNS = (
+    "number",
+    "name",
+    "state",
+    "anatomy",
+    "prompt",
+    "negative",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+    "slice",
+    "row",
+    "column",
+    "volume_ml",
+    "mean_hu",
+    "similarity",
+    "probability",
+    "threshold_similarity",
+    "note",
+    "model",
+    "weights_sha256",
+    "preprocessing_sha256",
+    "prompt_ensemble",
+)
+"""Columns of ``findings.csv``; mm in the file's RAS world, voxels as the window counts them."""
+
+
+def write_scores(answers: Sequence[Answer], path: Path) -> Path:
+    """Write one row a prompt and region."""
+    rows = (
+        (
+            answer.prompt.positive,
+            answer.prompt.negative,
+            score.anatomy,
+            f"{score.similarity:.6f}",
+            f"{score.probability:.6f}",
+            *(f"{mm:.2f}" for mm in score.peak.world_mm),
+            f"{score.peak.value:.6f}",
+        )
+        for answer in answers
+        for score in (answer.whole, *answer.organs)
+    )
+    return _write(SCORE_COLUMNS, rows, path)
+
+
+def write_findings(findings: Sequence[Finding], path: Path) -> Path:
+    """Write one row a finding, rejected ones too."""
+    rows = (_finding_row(number, finding) for number, finding in enumerate(findings, start=1))
+    return _write(FINDING_COLUMNS, rows, path)
+
+
+def _finding_row(number: int, finding: Finding) -> tuple[object, ...]:
+    prompt, origin = finding.prompt, finding.origin
+    return (
+        number,
+        finding.name,
+        finding.state,
+        finding.anatomy,
+        "" if prompt is None else prompt.positive,
+        "" if prompt is None else prompt.negative,
+        *(f"{mm:.2f}" for mm in finding.world_mm),
+        *finding.index,
+        _number(finding.volume_ml, 4),
+        f"{finding.mean_hounsfield:.2f}",
+        _number(finding.similarity, 6),
+        _number(finding.probability, 6),
+        _number(finding.threshold, 6),
+        finding.note,
+        origin.model,
+        origin.weights_sha256,
+        origin.preprocessing_sha256,
+        origin.ensemble if prompt is not None else "",
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _write(columns: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    return path

@@ -1,0 +1,226 @@
+"""Writing exports: each kind on its own, and what could not be written said plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_ctclip.core.errors import Cancelled, DataError
+from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.exporting.content import (
+    ExportContent,
+    ExportKind,
+    file_names,
+    write_provenance,
+)
+from napari_ctclip.exporting.finding_labels import finding_labels
+from napari_ctclip.exporting.html_report import write_html_report
+from napari_ctclip.exporting.pdf_report import write_pdf_report
+from napari_ctclip.exporting.pictures import pictures
+from napari_ctclip.exporting.recipe import (
+    ORGANS_FILE,
+    drawn_regions,
+    needs_organ_file,
+    recipe_text,
+    write_recipe,
+)
+from napari_ctclip.exporting.report_facts import report_facts
+from napari_ctclip.exporting.score_table import write_findings, write_scores
+from napari_ctclip.io.exports import write_heatmap, write_organ_masks
+from napari_ctclip.io.figures import DEFAULT_SIZE, write_figure
+
+__all__ = ["EVERYDAY_KINDS", "Exported", "write_exports"]
+
+EVERYDAY_KINDS = (ExportKind.CSV, ExportKind.NIFTI, ExportKind.PNG)
+"""What is written when nothing else is asked for."""
+
+_Part = Callable[[ExportContent, Path], tuple[list[Path], tuple[Notice, ...]]]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        In the order they were written.
+    notices : tuple of Notice
+        What could not be written, and why.
+    """
+
+    files: tuple[Path, ...]
+    notices: tuple[Notice, ...]
+
+
+def write_exports(
+    content: ExportContent,
+    folder: Path,
+    *,
+    kinds: Collection[ExportKind] = EVERYDAY_KINDS,
+    figure_size: tuple[int, int] = DEFAULT_SIZE,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Exported:
+    """Write kinds of files about a study, and ``provenance.json``.
+
+    Parameters
+    ----------
+    content : ExportContent
+        What is exported.
+    folder : Path
+        Made if it does not exist. Files of the same name are replaced, each whole or not at all.
+    kinds : collection of ExportKind
+        What to write.
+    figure_size : tuple of int
+        Width and height of a PNG, pixels.
+
+    Raises
+    ------
+    DataError
+        If nothing that was asked for can be written, or the folder takes no files.
+    Cancelled
+        If ``should_stop`` answered True.
+    """
+    files: list[Path] = []
+    notices: list[Notice] = []
+    wanted = [kind for kind in ExportKind if kind in kinds]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for done, kind in enumerate(wanted):
+            progress(done, len(wanted) + 1)
+            if should_stop():
+                raise Cancelled(f"stopped; {len(files)} files are whole in {folder}")
+            written, told = _part(kind, figure_size)(content, folder)
+            files += written
+            notices += told
+        if wanted and not files:
+            raise DataError(" ".join(dict.fromkeys(notice.message for notice in notices)))
+        files.append(write_provenance(content, folder / "provenance.json"))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be written to ({error.strerror or error}); "
+            "make room or choose another folder. Nothing in the window is lost."
+        ) from error
+    return Exported(tuple(dict.fromkeys(files)), tuple(dict.fromkeys(notices)))
+
+
+def _part(kind: ExportKind, figure_size: tuple[int, int]) -> _Part:
+    def png(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+        return _write_pictures(content, folder, size=figure_size)
+
+    parts: dict[ExportKind, _Part] = {
+        ExportKind.CSV: _write_tables,
+        ExportKind.NIFTI: _write_nifti,
+        ExportKind.PNG: png,
+        ExportKind.SEG: _write_seg,
+        ExportKind.PARAMETRIC_MAP: _write_maps,
+        ExportKind.HTML: _write_html,
+        ExportKind.PDF: _write_pdf,
+        ExportKind.RECIPE: _write_recipe,
+    }
+    return parts[kind]
+
+
+def _write_tables(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    files = [write_scores(content.answers, folder / "scores.csv")] if content.answers else []
+    if content.findings:
+        files.append(write_findings(content.findings, folder / "findings.csv"))
+    return files, ()
+
+
+def _write_nifti(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    volume, files = content.study.volume, []
+    names = file_names([answer.prompt.positive for answer in content.answers])
+    for answer, name in zip(content.answers, names, strict=True):
+        files.append(
+            write_heatmap(answer.similarity_map, volume, folder / f"heatmap_{name}.nii.gz")
+        )
+    if content.study.organ_masks is not None:
+        files.append(write_organ_masks(content.study.organ_masks, volume, folder / ORGANS_FILE))
+    labels, notices = finding_labels(content.findings, volume.geometry)
+    if labels is not None:
+        files.append(write_organ_masks(labels, volume, folder / "findings.nii.gz"))
+    return files, notices
+
+
+def _write_pictures(
+    content: ExportContent, folder: Path, *, size: tuple[int, int]
+) -> tuple[list[Path], tuple[Notice, ...]]:
+    files = []
+    for picture in pictures(content, size=size):
+        files.append(folder / f"{picture.name}.png")
+        write_figure(picture.figure, files[-1])
+    return files, ()
+
+
+def _write_seg(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    from napari_ctclip.io.dicom_objects import write_findings_seg, write_organs_seg
+    from napari_ctclip.io.dicom_source import dicom_source
+
+    volume, masks = content.study.volume, content.study.organ_masks
+    files: list[Path] = []
+    try:
+        source = dicom_source(volume)
+        if any(finding.region is not None for finding in content.kept):
+            path = folder / "findings_seg.dcm"
+            files.append(write_findings_seg(content.kept, volume, source, path))
+        if masks is not None and masks.labels.any():
+            files.append(write_organs_seg(masks, volume, source, folder / "organs_seg.dcm"))
+    except DataError as error:
+        return files, (_left_out("dicom-left-out", str(error)),)
+    if not files:
+        reason = "No DICOM SEG: there are neither findings with a region nor organ masks."
+        return files, (_left_out("dicom-seg-left-out", reason),)
+    return files, ()
+
+
+def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    from napari_ctclip.io.dicom_objects import write_parametric_map
+    from napari_ctclip.io.dicom_source import dicom_source
+    from napari_ctclip.scoring.found_regions import origin_of
+
+    if content.model is None or not content.answers:
+        reason = "No DICOM Parametric Map: no prompt has been asked."
+        return [], (_left_out("dicom-pm-left-out", reason),)
+    files: list[Path] = []
+    names = file_names([answer.prompt.positive for answer in content.answers])
+    try:
+        source = dicom_source(content.study.volume)
+        for answer, name in zip(content.answers, names, strict=True):
+            path = folder / f"heatmap_{name}_pm.dcm"
+            origin = origin_of(content.model)
+            files.append(write_parametric_map(answer.similarity_map, source, path, origin=origin))
+    except DataError as error:
+        return files, (_left_out("dicom-left-out", str(error)),)
+    return files, ()
+
+
+def _write_html(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    path, recipe = folder / "report.html", recipe_text(content)
+    return [write_html_report(report_facts(content), pictures(content), path, recipe=recipe)], ()
+
+
+def _write_pdf(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    path, recipe = folder / "report.pdf", recipe_text(content)
+    return [write_pdf_report(report_facts(content), pictures(content), path, recipe=recipe)], ()
+
+
+def _write_recipe(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    volume, masks = content.study.volume, content.study.organ_masks
+    files = [write_recipe(recipe_text(content), folder / "recipe.py")]
+    if masks is not None and needs_organ_file(content):
+        files.append(write_organ_masks(masks, volume, folder / ORGANS_FILE))
+    for name, region in drawn_regions(content).items():
+        mask = region.on_grid(volume.geometry).astype(np.uint8)
+        drawn = OrganMasks(mask, {"region": 1}, volume.geometry, source="findings")
+        files.append(write_organ_masks(drawn, volume, folder / name))
+    return files, ()
+
+
+def _left_out(code: str, message: str) -> Notice:
+    return Notice(Severity.WARNING, code, message)

@@ -1,0 +1,254 @@
+"""Findings from a heatmap: the connected region about a spot, or the spot alone, measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
+from napari_ctclip.core.region import Region
+from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.core.study import Study
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.io.heat_slices import heat_slices
+from napari_ctclip.regions.token_grid import TokenRegions
+from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.scoring.probe import probe_at
+from napari_ctclip.scoring.region_scores import RegionScore, region_scores
+
+if TYPE_CHECKING:
+    from napari_ctclip.models.interface import VisionLanguageModel
+
+__all__ = ["DEFAULT_SHARE", "heat_region", "origin_of", "point_finding", "reshaped", "spot_finding"]
+
+DEFAULT_SHARE = 0.5
+"""Ours: a heatmap is cut at half its peak unless asked otherwise, as an isocontour of PET is."""
+
+_CORNERS = np.ones((3, 3, 3), dtype=bool)  # voxels that touch at a corner are one region
+_BODY = "body"
+
+Index = tuple[int, int, int]
+
+
+def heat_region(
+    similarity_map: SimilarityMap, volume: Volume, *, seed: Index, threshold: float
+) -> Region:
+    """Return the connected voxels about ``seed`` whose similarity reaches ``threshold``.
+
+    The map is made as fine as the scan first (trilinear), as it is in an exported heatmap.
+
+    Raises
+    ------
+    DataError
+        If the heat at the seed lies below the threshold.
+    """
+    low, high = _reach(similarity_map, volume, seed=seed, threshold=threshold)
+    target = volume.geometry.cropped(low, high)
+    with np.errstate(invalid="ignore"):
+        hot = np.stack([s >= threshold for s in heat_slices(similarity_map, target)], axis=-1)
+    labels, _ = ndimage.label(hot, structure=_CORNERS)
+    at = tuple(i - a for i, a in zip(seed, low, strict=True))
+    wanted = int(labels[at])
+    if wanted == 0:
+        raise _too_cold(similarity_map, volume, seed=seed, threshold=threshold)
+    return Region.of(labels == wanted, start=(low[0], low[1], low[2]))
+
+
+def spot_finding(
+    study: Study,
+    answer: Answer,
+    model: VisionLanguageModel,
+    *,
+    seed: Index,
+    threshold: float,
+) -> Finding:
+    """Return the finding of the heat about a spot: its region, cut at a similarity.
+
+    Raises
+    ------
+    DataError
+        If the heat at the spot lies below the threshold.
+    """
+    region = heat_region(answer.similarity_map, study.volume, seed=seed, threshold=threshold)
+    finding = point_finding(study, seed, answer=answer, model=model)
+    return _measured(replace(finding, threshold=threshold), study, region, (answer, model))
+
+
+def point_finding(
+    study: Study,
+    index: Index,
+    *,
+    answer: Answer | None = None,
+    model: VisionLanguageModel | None = None,
+) -> Finding:
+    """Return the finding of one voxel, with what a prompt says there if one was asked.
+
+    Raises
+    ------
+    DataError
+        If the voxel lies outside the scan.
+    """
+    probe = probe_at(study, index, token_index=None, prompts=())
+    finding = Finding(
+        key=uuid4().hex,
+        name="Finding" if answer is None else answer.prompt.positive,
+        index=index,
+        world_mm=probe.world_mm,
+        mean_hounsfield=probe.mean_hounsfield,
+        anatomy=probe.anatomy,
+    )
+    if answer is None or model is None:
+        return finding
+    score = _score(answer, model, _token_at(answer.similarity_map, probe.world_mm))
+    return _scored(replace(finding, prompt=answer.prompt, origin=origin_of(model)), score)
+
+
+def reshaped(
+    finding: Finding,
+    study: Study,
+    region: Region,
+    *,
+    answer: Answer | None = None,
+    model: VisionLanguageModel | None = None,
+) -> Finding:
+    """Return a finding with the region a person drew, measured anew and marked as edited.
+
+    Its score is read out anew where its prompt's answer and the model are at hand, and taken off
+    where they are not: a number for another region would mislead.
+    """
+    asked = None if answer is None or model is None else (answer, model)
+    if finding.region is not None and not region.contains(finding.index):
+        at = tuple((np.argwhere(region.mask)[0] + region.start).tolist())
+        right, anterior, superior = study.volume.geometry.index_to_world(at).tolist()
+        finding = replace(finding, index=at, world_mm=(right, anterior, superior))
+    edited = replace(finding, state=FindingState.EDITED, similarity=None, probability=None)
+    return _measured(edited, study, region, asked)
+
+
+def origin_of(model: VisionLanguageModel) -> FindingOrigin:
+    """Return what a model's numbers depend on."""
+    return FindingOrigin(model.name, model.weights_hash(), model.preprocessing.hash())
+
+
+def _measured(
+    finding: Finding,
+    study: Study,
+    region: Region,
+    asked: tuple[Answer, VisionLanguageModel] | None,
+) -> Finding:
+    volume = study.volume
+    finding = replace(
+        finding,
+        region=region,
+        volume_ml=region.volume_ml(volume.geometry),
+        mean_hounsfield=float(volume.voxels[region.box][region.mask].mean()),
+        anatomy=_anatomy_of(study, region),
+    )
+    if asked is None:
+        return finding
+    answer, model = asked
+    tokens = _tokens_in(answer.similarity_map, volume, region)
+    if not len(tokens):  # smaller than a token
+        tokens = _token_at(answer.similarity_map, finding.world_mm)
+    return _scored(finding, _score(answer, model, tokens))
+
+
+def _scored(finding: Finding, score: RegionScore | None) -> Finding:
+    if score is None:
+        return finding
+    return replace(finding, similarity=score.similarity, probability=score.probability)
+
+
+def _score(
+    answer: Answer, model: VisionLanguageModel, tokens: npt.NDArray[np.intp]
+) -> RegionScore | None:
+    """Return the read-out of some tokens, by the same rule as an organ's."""
+    scores = region_scores(
+        answer.similarity_map,
+        TokenRegions({"finding": tokens}),
+        scale=float(model.logit_scale.exp()),
+        calibration=model.calibration,
+    )
+    return next((score for score in scores if score.anatomy == "finding"), None)
+
+
+def _token_at(
+    similarity_map: SimilarityMap, world_mm: tuple[float, float, float]
+) -> npt.NDArray[np.intp]:
+    grid = similarity_map.geometry
+    token = np.rint(grid.world_to_index(world_mm)).astype(int)
+    if not grid.contains_index(token):
+        return np.empty(0, dtype=np.intp)
+    return np.array([np.ravel_multi_index(tuple(token.tolist()), grid.shape)], dtype=np.intp)
+
+
+def _tokens_in(
+    similarity_map: SimilarityMap, volume: Volume, region: Region
+) -> npt.NDArray[np.intp]:
+    """Return the flat indices of tokens whose centre lies in the region."""
+    grid = similarity_map.geometry
+    centres = grid.index_to_world(np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3))
+    at = np.rint(volume.geometry.world_to_index(centres)).astype(int) - region.start
+    inside = ((at >= 0) & (at < region.mask.shape)).all(axis=1)
+    found = np.flatnonzero(inside)
+    z, y, x = at[found].T
+    return np.asarray(found[region.mask[z, y, x]], dtype=np.intp)
+
+
+def _anatomy_of(study: Study, region: Region) -> str:
+    """Return the organ that most of the region lies in; the body only where there is no other."""
+    masks = study.organ_masks
+    if masks is None:
+        return ""
+    counts = np.bincount(masks.labels[region.box][region.mask])
+    shares = {
+        name: int(counts[label])
+        for name, label in masks.legend.items()
+        if label < len(counts) and counts[label]
+    }
+    organs = {name: n for name, n in shares.items() if name != _BODY} or shares
+    return max(organs, key=lambda name: organs[name], default="")
+
+
+def _reach(
+    similarity_map: SimilarityMap, volume: Volume, *, seed: Index, threshold: float
+) -> tuple[list[int], list[int]]:
+    """Return the box of the scan that the region about a seed cannot leave.
+
+    Between tokens a trilinear map is nowhere higher than at the tokens around: one token more than
+    the connected hot tokens holds it.
+    """
+    grid = similarity_map.geometry
+    hot = np.nan_to_num(similarity_map.values, nan=-np.inf) >= threshold
+    labels, _ = ndimage.label(ndimage.binary_dilation(hot, _CORNERS), structure=_CORNERS)
+    token = np.rint(grid.world_to_index(volume.geometry.index_to_world(seed))).astype(int)
+    wanted = int(labels[tuple(token)]) if grid.contains_index(token) else 0
+    if wanted == 0:
+        raise _too_cold(similarity_map, volume, seed=seed, threshold=threshold)
+    tokens = np.argwhere(labels == wanted)
+    corners = np.array(list(np.ndindex(2, 2, 2)))
+    first, last = tokens.min(axis=0) - 0.5, tokens.max(axis=0) + 0.5
+    at = volume.geometry.world_to_index(grid.index_to_world(first + corners * (last - first)))
+    shape = np.asarray(volume.geometry.shape)
+    low = np.clip(np.floor(at.min(axis=0)).astype(int), 0, shape - 1)
+    high = np.clip(np.ceil(at.max(axis=0)).astype(int) + 1, low + 1, shape)
+    low, high = np.minimum(low, seed), np.maximum(high, np.asarray(seed) + 1)
+    return low.tolist(), high.tolist()
+
+
+def _too_cold(
+    similarity_map: SimilarityMap, volume: Volume, *, seed: Index, threshold: float
+) -> DataError:
+    one = volume.geometry.cropped(seed, [i + 1 for i in seed])
+    value = float(next(heat_slices(similarity_map, one))[0, 0])
+    there = "is unknown" if np.isnan(value) else f"is {value:+.2f}"
+    return DataError(
+        f"the heat of “{similarity_map.prompt.positive}” at this spot {there}, below the threshold "
+        f"of {threshold:+.2f}: choose a warmer spot or a lower threshold"
+    )

@@ -1,0 +1,1 @@
+"""Session files: a study, prompts and findings, saved and opened again."""

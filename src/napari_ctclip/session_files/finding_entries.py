@@ -1,0 +1,89 @@
+"""Findings to entries of a session file and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.region import Region
+from napari_ctclip.session_files.document import FindingEntry, PromptEntry
+
+__all__ = ["entry_of", "finding_of", "prompt_of"]
+
+
+def entry_of(finding: Finding, arrays: dict[str, npt.NDArray[Any]]) -> FindingEntry:
+    """Return the entry of a finding; the mask of its region joins ``arrays``."""
+    name = ""
+    if finding.region is not None:
+        name = f"findings/{finding.key}.npy"
+        arrays[name] = finding.region.mask
+    origin = finding.origin
+    return FindingEntry(
+        key=finding.key,
+        name=finding.name,
+        state=finding.state.value,
+        index=finding.index,
+        world_mm=finding.world_mm,
+        mean_hounsfield=finding.mean_hounsfield,
+        volume_ml=finding.volume_ml,
+        region_start=None if finding.region is None else finding.region.start,
+        region=name,
+        prompt=None if finding.prompt is None else prompt_of(finding.prompt),
+        anatomy=finding.anatomy,
+        similarity=finding.similarity,
+        probability=finding.probability,
+        threshold=finding.threshold,
+        note=finding.note,
+        model=origin.model,
+        weights_sha256=origin.weights_sha256,
+        preprocessing_sha256=origin.preprocessing_sha256,
+        ensemble=origin.ensemble,
+    )
+
+
+def finding_of(entry: FindingEntry, array: Callable[[str], npt.NDArray[Any]]) -> Finding:
+    """Return the finding of an entry; ``array`` gives an array of the file by its name.
+
+    Raises
+    ------
+    ValueError
+        If its state is unknown.
+    """
+    region = None
+    if entry.region and entry.region_start is not None:
+        region = Region(entry.region_start, array(entry.region).astype(np.bool_))
+    prompt = entry.prompt
+    return Finding(
+        key=entry.key,
+        name=entry.name,
+        index=entry.index,
+        world_mm=entry.world_mm,
+        mean_hounsfield=entry.mean_hounsfield,
+        volume_ml=entry.volume_ml,
+        region=region,
+        prompt=None if prompt is None else Prompt(prompt.positive, prompt.negative, prompt.anatomy),
+        anatomy=entry.anatomy,
+        similarity=entry.similarity,
+        probability=entry.probability,
+        threshold=entry.threshold,
+        note=entry.note,
+        state=FindingState(entry.state),
+        origin=FindingOrigin(
+            entry.model, entry.weights_sha256, entry.preprocessing_sha256, entry.ensemble
+        ),
+    )
+
+
+def prompt_of(prompt: Prompt, *, shown: bool = False) -> PromptEntry:
+    """Return the entry of a prompt."""
+    return PromptEntry(
+        positive=prompt.positive,
+        negative=prompt.negative,
+        anatomy=prompt.anatomy,
+        shown=shown,
+    )
