@@ -175,6 +175,6 @@ def test_reports_and_tables_name_no_patient_and_warn_once(tmp_path: Path, recwar
 def test_nothing_to_export_is_one_line():
     session = Session(device="cpu")
     session.set_study(ball_study())
-    with pytest.raises(CtClipError, match="ask a prompt or add a finding"):
+    with pytest.raises(CtClipError, match="ask a prompt first, or add a finding"):
         content_of(session)
     assert FindingsSession(session).compute_point(BALL_CENTRE).mean_hounsfield == 700.0

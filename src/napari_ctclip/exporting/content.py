@@ -78,7 +78,7 @@ class ExportContent:
             If there is nothing to export.
         """
         if session.study is None or not (session.answers or findings):
-            raise CtClipError("Nothing to export yet: ask a prompt or add a finding first.")
+            raise CtClipError("Nothing to export yet: ask a prompt first, or add a finding.")
         return cls(
             session.study,
             session.model,
