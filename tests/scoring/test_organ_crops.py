@@ -193,7 +193,8 @@ def test_heatmap_is_read_out_for_the_anatomy_of_the_prompt(model: _Watched) -> N
     found = index.similarity_map(prompt).values.ravel()
     assert np.allclose(found[np.isfinite(found)], expected[np.isfinite(found)], atol=1e-5)
     token = int(np.flatnonzero(np.isfinite(found))[5])
-    assert index.similarity_at(token, [prompt]) == pytest.approx([expected[token]], abs=1e-5)
+    at = index.similarities_at(np.array([token]), [prompt])
+    assert at[0] == pytest.approx([expected[token]], abs=1e-5)
 
 
 def test_pleura_is_asked_of_the_lung_and_bone_of_no_organ_of_the_model() -> None:

@@ -86,15 +86,19 @@ def test_tokens_outside_the_body_do_not_answer() -> None:
     index = TokenIndex(model, scan.within(inside))
     values = index.similarity_map(Prompt("bright")).values
     assert np.array_equal(np.isfinite(values), inside & scan.inside)
-    assert index.similarity_at(int(np.flatnonzero(~inside)[0]), [Prompt("bright")]) == []
+    outside = np.flatnonzero(~inside)[:1]
+    assert np.isnan(index.similarities_at(outside, [Prompt("bright")])).all()
+    assert index.embedding_of(outside) is None
 
 
 def test_value_at_a_token_is_the_value_of_the_map_there() -> None:
     index = _index(TinyModel())
     prompt = Prompt("bright")
     values = index.similarity_map(prompt).values
-    (found,) = index.similarity_at(1234, [prompt])
-    assert found == pytest.approx(float(values.ravel()[1234]), abs=1e-5)
+    tokens = np.array([1234, 40])
+    found = index.similarities_at(tokens, [prompt, Prompt("dark")])
+    assert found.shape == (2, 2)
+    assert found[0] == pytest.approx(values.ravel()[tokens], abs=1e-5)
 
 
 def test_organ_with_the_ball_scores_above_the_other_and_owns_the_peak() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.models.crop_protocol import AnatomyModel
@@ -35,14 +38,18 @@ class AnatomyTokenIndex(TokenIndex):
         index = self._index_for(prompt)
         return super().similarity_map(prompt) if index is None else index.similarity_map(prompt)
 
-    def similarity_at(self, token: int, prompts: Sequence[Prompt]) -> list[float]:
-        """Return each prompt's similarity at one token (flat index); empty outside the body."""
-        values: list[float] = []
-        for prompt in prompts:
-            index = self._index_for(prompt)
-            ask = super().similarity_at if index is None else index.similarity_at
-            values += ask(token, [prompt])
-        return values
+    def similarities_at(
+        self, tokens: npt.NDArray[np.intp], prompts: Sequence[Prompt]
+    ) -> npt.NDArray[np.float32]:
+        """Return each prompt's similarity (P, K) at K tokens; NaN outside the body."""
+        found = np.full((len(prompts), len(tokens)), np.nan, dtype=np.float32)
+        rows: dict[TokenIndex | None, list[int]] = {}
+        for row, prompt in enumerate(prompts):
+            rows.setdefault(self._index_for(prompt), []).append(row)
+        for index, own in rows.items():
+            ask = super().similarities_at if index is None else index.similarities_at
+            found[own] = ask(tokens, [prompts[row] for row in own])
+        return found
 
     def _index_for(self, prompt: Prompt) -> TokenIndex | None:
         """Return the index of the prompt's anatomy; None if the model has no query for it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
@@ -60,18 +62,55 @@ class TokenIndex:
         return SimilarityMap(values, self.scan.token_geometry, prompt)
 
     @torch.inference_mode()
-    def similarity_at(self, token: int, prompts: Sequence[Prompt]) -> list[float]:
-        """Return each prompt's similarity at one token (flat index); empty outside the body."""
-        place = int(np.searchsorted(self._inside, token))
-        outside = place == len(self._inside) or self._inside[place] != token
-        if outside or not prompts:
-            return []
+    def similarities_at(
+        self, tokens: npt.NDArray[np.intp], prompts: Sequence[Prompt]
+    ) -> npt.NDArray[np.float32]:
+        """Return each prompt's similarity (P, K) at K tokens (flat indices); NaN outside the body.
+
+        Parameters
+        ----------
+        tokens : ndarray, shape (K,)
+            Flat indices on the token grid.
+        prompts : sequence of Prompt
+            P of them.
+        """
+        found = np.full((len(prompts), len(tokens)), np.nan, dtype=np.float32)
+        places, known = self._places_of(tokens)
+        if not len(prompts) or not known.any():
+            return found
         texts = [text for p in prompts for text in (p.positive, p.negative)]
-        vector = self._tokens[:, place]
-        cosines = self._model.embed_text(texts).float().to(vector.device) @ vector
-        background = None if self._background is None else self._background[place]
+        chosen = torch.from_numpy(places[known]).to(self._tokens.device)
+        cosines = self._model.embed_text(texts).float().to(self._tokens.device)
+        cosines = cosines @ self._tokens[:, chosen]
+        background = None if self._background is None else self._background[chosen]
         held_against = self._held_against(cosines[1::2], background)
-        return [float(v) for v in contrast(cosines[0::2], held_against)]
+        found[:, known] = contrast(cosines[0::2], held_against).cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def embedding_of(self, tokens: npt.NDArray[np.intp]) -> Tensor | None:
+        """Return the unit mean vector (E,) of tokens (flat indices); None if none can answer."""
+        places, known = self._places_of(tokens)
+        if not known.any():
+            return None
+        chosen = torch.from_numpy(places[known]).to(self._tokens.device)
+        return functional.normalize(self._tokens[:, chosen].mean(dim=1), dim=0)
+
+    @torch.inference_mode()
+    def cosines_to(self, vector: Tensor) -> npt.NDArray[np.float32]:
+        """Return every token's cosine (d, h, w) to a unit vector (E,); NaN outside the body."""
+        values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
+        values.ravel()[self._inside] = (vector @ self._tokens).cpu().numpy()
+        return values
+
+    def _places_of(
+        self, tokens: npt.NDArray[np.intp]
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Return where tokens stand among those that can answer, and which of them can."""
+        if not len(self._inside):
+            return np.zeros(len(tokens), dtype=np.intp), np.zeros(len(tokens), dtype=bool)
+        places = np.minimum(np.searchsorted(self._inside, tokens), len(self._inside) - 1)
+        return places, self._inside[places] == tokens
 
     def _held_against(self, negative: Tensor, background: Tensor | None) -> Tensor:
         """Return the smooth maximum of the prompt's own negative and normal anatomy."""

@@ -115,7 +115,8 @@ def _ranked(
     token = np.rint(grid.world_to_index(world_mm)).astype(int)
     if not grid.contains_index(token):
         return ()
-    flat = int(np.ravel_multi_index(tuple(token), grid.shape))
-    values = token_index.similarity_at(flat, list(prompts))
-    found = [RankedFinding(p.positive, v) for p, v in zip(prompts, values, strict=False)]
+    flat = np.array([np.ravel_multi_index(tuple(token), grid.shape)], dtype=np.intp)
+    values = token_index.similarities_at(flat, prompts)[:, 0].tolist()
+    pairs = zip(prompts, values, strict=True)
+    found = [RankedFinding(p.positive, v) for p, v in pairs if np.isfinite(v)]
     return tuple(sorted(found, key=lambda f: f.similarity, reverse=True))

@@ -1,0 +1,209 @@
+"""Local findings: what the text side says of one drawn place, each number beside its nulls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ctclip.core.anatomy import anatomy_label, members
+from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.region import Region
+from napari_ctclip.core.study import Study
+from napari_ctclip.regions.mirror import counterpart, midline_plane
+from napari_ctclip.regions.region_statistics import (
+    RegionStatistics,
+    region_organ,
+    region_statistics,
+)
+from napari_ctclip.regions.region_tokens import nearest_tokens, region_tokens
+from napari_ctclip.scoring.encoded_study import EncodedStudy
+from napari_ctclip.scoring.place_null import (
+    FEWEST_PLACES,
+    percentile_among,
+    place_readout,
+    placements,
+)
+from napari_ctclip.scoring.similar_places import SimilarPlace, similar_places
+
+__all__ = ["LocalFinding", "LocalFindings", "local_findings"]
+
+_SEED = 0  # the same place always gets the same null
+_MOSTLY = 0.5
+
+Tokens = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class LocalFinding:
+    """One finding at one place.
+
+    Attributes
+    ----------
+    text : str
+        The prompt.
+    known : bool
+        Whether the model says it was trained to know it.
+    similarity : float
+        Mean of the highest tokens of the place, as an organ is read out.
+    organ_percentile : float or None
+        Percent of places of the same shape in the same organ that answer less; None if too few.
+    mirrored : float or None
+        The same read-out on the other side of the body; None where that cannot be said.
+    prompt_percentile : float or None
+        Percent of all prompts of the dictionary that this place answers less to.
+    """
+
+    text: str
+    known: bool
+    similarity: float
+    organ_percentile: float | None
+    mirrored: float | None
+    prompt_percentile: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class LocalFindings:
+    """A place in numbers and in words.
+
+    Attributes
+    ----------
+    region : Region
+        The place.
+    statistics : RegionStatistics
+        Its CT numbers and organs.
+    organ : str
+        Where its null is drawn from; ``"body"`` without organ masks.
+    findings : tuple of LocalFinding
+        Most similar first; empty outside the body.
+    places, prompts : int
+        How many places and prompts the percentiles are among.
+    mirror : str
+        What the other side is, or why there is none, in words.
+    similar : tuple of SimilarPlace
+        Where else the scan looks like it.
+    """
+
+    region: Region
+    statistics: RegionStatistics
+    organ: str
+    findings: tuple[LocalFinding, ...]
+    places: int
+    prompts: int
+    mirror: str
+    similar: tuple[SimilarPlace, ...]
+
+
+def local_findings(
+    study: Study,
+    encoded: EncodedStudy,
+    region: Region,
+    *,
+    prompts: Sequence[Prompt],
+    others: Sequence[Prompt] = (),
+    known: Collection[str] = (),
+) -> LocalFindings:
+    """Return the findings of a place, ranked, with what each number is worth.
+
+    Parameters
+    ----------
+    study, encoded : Study, EncodedStudy
+        The scan, and the same encoded.
+    region : Region
+        The place.
+    prompts : sequence of Prompt
+        What is asked of it: the findings of its organ.
+    others : sequence of Prompt
+        Further prompts that only serve as null.
+    known : collection of str
+        Texts the model was trained with.
+
+    Raises
+    ------
+    CtClipError
+        If there is no prompt to ask.
+    """
+    if not prompts:
+        raise CtClipError("there is no finding to ask for at this place")
+    statistics = region_statistics(study, region)
+    grid, geometry = encoded.scan.token_geometry, study.volume.geometry
+    tokens = region_tokens(region, geometry, grid)
+    organ = region_organ(statistics.organs) or "body"
+    empty = LocalFindings(region, statistics, organ, (), 0, 0, "outside the body", ())
+    here = _readout(encoded, tokens, prompts)
+    if not len(tokens) or not np.isfinite(here).any():
+        return empty
+    moved = placements(
+        tokens, _organ_tokens(encoded, organ), grid, rng=np.random.default_rng(_SEED)
+    )
+    there = encoded.index.similarities_at(moved.tokens, prompts)
+    null = place_readout(there, grid, moved.members)
+    beyond, mirror = _mirrored(study, encoded, tokens, organ)
+    mirrored = None if beyond is None else _readout(encoded, beyond, prompts)
+    pool = np.concatenate([here, _readout(encoded, tokens, others)])
+    heard = {text.lower() for text in known}
+    found = [
+        LocalFinding(
+            text=prompt.positive,
+            known=prompt.positive.lower() in heard,
+            similarity=float(here[row]),
+            organ_percentile=percentile_among(float(here[row]), null[row]),
+            mirrored=None if mirrored is None else float(mirrored[row]),
+            prompt_percentile=percentile_among(float(here[row]), np.delete(pool, row)),
+        )
+        for row, prompt in enumerate(prompts)
+    ]
+    return LocalFindings(
+        region,
+        statistics,
+        organ,
+        tuple(sorted(found, key=lambda f: f.similarity, reverse=True)),
+        len(moved) if len(moved) >= FEWEST_PLACES else 0,
+        len(pool) - 1,
+        mirror,
+        similar_places(encoded.index, tokens),
+    )
+
+
+def _readout(
+    encoded: EncodedStudy, tokens: Tokens, prompts: Sequence[Prompt]
+) -> npt.NDArray[np.float32]:
+    values = encoded.index.similarities_at(tokens, prompts)
+    return place_readout(values, encoded.scan.token_geometry)[:, 0]
+
+
+def _organ_tokens(encoded: EncodedStudy, organ: str) -> Tokens:
+    """Return the tokens of an organ that can answer; those of the body if it has none."""
+    inside = np.flatnonzero(encoded.scan.inside)
+    if encoded.regions is None or organ not in encoded.regions.tokens:
+        return inside
+    return np.intersect1d(encoded.regions.tokens[organ], inside, assume_unique=True)
+
+
+def _mirrored(
+    study: Study, encoded: EncodedStudy, tokens: Tokens, organ: str
+) -> tuple[Tokens | None, str]:
+    """Return the tokens on the other side, and what they are or why there are none."""
+    grid = encoded.scan.token_geometry
+    try:
+        plane = midline_plane(study.organ_masks)
+    except DataError as error:
+        return None, f"no mirrored side: {error}"
+    other = counterpart(organ)
+    if other == organ and organ not in ("body", "bone", "ribs"):
+        return None, f"no mirrored side: the {anatomy_label(organ)} is not a paired organ"
+    own = grid.index_to_world(np.stack(np.unravel_index(tokens, grid.shape), axis=1))
+    there = nearest_tokens(plane.mirrored(own), grid)
+    there = np.unique(there[there >= 0])
+    if len(np.intersect1d(there, tokens)) > _MOSTLY * len(tokens):
+        return None, "no mirrored side: the place lies on the midline"
+    assert encoded.regions is not None, "the plane came from organ masks"
+    names = members(other, encoded.regions.tokens)
+    known = [encoded.regions.tokens[name] for name in names]
+    in_other = np.isin(there, np.concatenate(known)) if known else np.zeros(len(there), dtype=bool)
+    if not len(there) or in_other.mean() < _MOSTLY:
+        return None, f"no mirrored side: across the midline is no {anatomy_label(other)}"
+    return there[in_other], f"mirrored side: {anatomy_label(other)}"

@@ -1,0 +1,135 @@
+"""Null of a place: the same read-out at places of the same shape elsewhere in the organ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.scoring.region_scores import READOUT_ML
+
+__all__ = ["FEWEST_PLACES", "Placements", "percentile_among", "place_readout", "placements"]
+
+FEWEST_PLACES = 20
+"""Ours: fewer places give percentiles in steps of more than 5 and are not told."""
+
+_MOST_PLACES = 400
+_MOSTLY = 0.5
+
+Tokens = npt.NDArray[np.intp]
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Placements:
+    """A region moved through an organ.
+
+    Attributes
+    ----------
+    tokens : ndarray of intp, shape (K,)
+        Every token that some placement holds, flat and ascending.
+    members : ndarray of intp, shape (N, R)
+        For each placement where its R tokens stand in ``tokens``; -1 outside the organ.
+    """
+
+    tokens: Tokens
+    members: npt.NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+def placements(
+    region: Tokens,
+    organ: Tokens,
+    grid: Geometry,
+    *,
+    rng: np.random.Generator,
+    most: int = _MOST_PLACES,
+) -> Placements:
+    """Return places of a region's shape in an organ that do not touch the region.
+
+    A place counts if at least half of its tokens lie in the organ; only those are read out.
+
+    Parameters
+    ----------
+    region, organ : ndarray of intp
+        Flat indices of tokens.
+    grid : Geometry
+        The token grid.
+    rng : numpy.random.Generator
+        Draws which of the possible places are taken.
+    most : int
+        At most so many.
+    """
+    own = np.stack(np.unravel_index(region, grid.shape), axis=1)
+    middle = own[np.argmin(((own - own.mean(axis=0)) ** 2).sum(axis=1))]
+    offsets = own - middle
+    slot = np.full(int(np.prod(grid.shape)) + 1, -1, dtype=np.intp)
+    slot[organ] = np.arange(len(organ))
+    slot[region] = -2
+    taken: list[npt.NDArray[np.intp]] = []
+    kept = 0
+    order = rng.permutation(len(organ))
+    for start in range(0, len(order), most):
+        centres = np.stack(np.unravel_index(organ[order[start : start + most]], grid.shape), axis=1)
+        at = centres[:, None, :] + offsets[None]
+        inside = ((at >= 0) & (at < grid.shape)).all(axis=2)
+        flat = np.full(inside.shape, slot.size - 1, dtype=np.intp)
+        flat[inside] = np.ravel_multi_index(tuple(at[inside].T), grid.shape)
+        members = slot[flat]
+        usable = (members != -2).all(axis=1) & ((members >= 0).mean(axis=1) >= _MOSTLY)
+        taken.append(members[usable])
+        kept += int(usable.sum())
+        if kept >= most:
+            break
+    members = np.concatenate(taken)[:most] if taken else np.empty((0, len(region)), dtype=np.intp)
+    used = np.unique(members[members >= 0])
+    back = np.full(len(organ) + 1, -1, dtype=np.intp)
+    back[used] = np.arange(len(used))
+    return Placements(np.asarray(organ[used], dtype=np.intp), back[members])
+
+
+def place_readout(
+    values: Values, grid: Geometry, members: npt.NDArray[np.intp] | None = None
+) -> Values:
+    """Return the read-out of places by the rule of ``region_scores``: the mean of the highest.
+
+    Parameters
+    ----------
+    values : ndarray, shape (P, K)
+        Similarity of P prompts at K tokens; NaN counts as not there.
+    grid : Geometry
+        The token grid.
+    members : ndarray of intp, shape (N, R), optional
+        Tokens of each place, -1 none; one place of all K tokens if left out.
+
+    Returns
+    -------
+    ndarray, shape (P, N)
+        NaN where a place has no token that answers.
+    """
+    if members is None:
+        members = np.arange(values.shape[1])[None]
+    padded = np.concatenate([values, np.full((len(values), 1), np.nan, dtype=np.float32)], axis=1)
+    count = max(1, round(READOUT_ML / grid.voxel_volume_ml))
+    out = np.empty((len(values), len(members)), dtype=np.float32)
+    for row, own in enumerate(padded):  # one prompt at a time: N x R numbers
+        filled = np.nan_to_num(own[members], nan=-np.inf)
+        if filled.shape[1] > count:
+            filled = np.partition(filled, filled.shape[1] - count, axis=1)[:, -count:]
+        there = np.isfinite(filled)
+        summed = np.where(there, filled, 0.0).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out[row] = np.where(there.any(axis=1), summed / there.sum(axis=1), np.nan)
+    return out
+
+
+def percentile_among(value: float, others: npt.NDArray[np.floating]) -> float | None:
+    """Return the percent of other values below one, ties by half; None if there are too few."""
+    known = others[np.isfinite(others)]
+    if len(known) < FEWEST_PLACES or not np.isfinite(value):
+        return None
+    return float(100 * ((known < value).mean() + 0.5 * (known == value).mean()))
