@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.pretraining.shipped_recipes import METHOD_SUMMARIES, recipe_file
 
 if TYPE_CHECKING:
     from napari_ctclip.pretraining.cost import Cost
@@ -18,17 +19,7 @@ if TYPE_CHECKING:
     from napari_ctclip.pretraining.run_folder import RunFolder
     from napari_ctclip.pretraining.run_log import StepReport
 
-__all__ = ["METHOD_SUMMARIES", "installed_recipe", "recipe_file", "register"]
-
-METHOD_SUMMARIES = {
-    "clip": "whole scan against whole report (baseline)",
-    "siglip": "the same, each pair judged alone (baseline)",
-    "ct_glip": "organs against their names and findings, with a dictionary of negatives",
-    "ct_glip_finetune": "a classification head on organ embeddings, tower frozen or not",
-    "lrclr": "words of the report against significant regions",
-    "fvlm": "each anatomy against its own description, false negatives calibrated",
-    "clip_ild_dapt": "a 2D CLIP adapted on lung montages and reports",
-}
+__all__ = ["register"]
 
 _STOPPED = 130  # what shells give for an interrupt
 
@@ -55,32 +46,6 @@ def register(app: typer.Typer) -> None:
     """Add a command for every method."""
     for name, what in METHOD_SUMMARIES.items():
         app.command(name, help=f"Train {name}: {what}.")(_command(name))
-
-
-def recipe_file(method: str) -> Path:
-    """Return the shipped recipe of a method: beside the package, or in the source tree.
-
-    Raises
-    ------
-    CtClipError
-        If it is not installed.
-    """
-    return installed_recipe(method, "recipe.toml")
-
-
-def installed_recipe(folder: str, name: str) -> Path:
-    """Return a shipped file of a folder of ``training/``, wherever that was installed.
-
-    Raises
-    ------
-    CtClipError
-        If it is not there.
-    """
-    package = Path(__file__).parent
-    for place in (package / "recipes", package.parents[1] / "training"):
-        if (place / folder / name).is_file():
-            return place / folder / name
-    raise CtClipError(f"the recipe of {folder!r} is not installed; pass one with --recipe")
 
 
 def _command(method: str) -> Callable[..., None]:

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
-from napari_ctclip.cli_methods import installed_recipe
+from napari_ctclip.pretraining.shipped_recipes import installed_recipe
 
 if TYPE_CHECKING:
     from napari_ctclip.pretraining.run_log import StepReport

@@ -10,8 +10,12 @@ from typing import Annotated
 import typer
 
 from napari_ctclip import cli_methods, cli_prepare, cli_reports, cli_simulate, cli_study
-from napari_ctclip.cli_methods import recipe_file
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.pretraining.shipped_recipes import (
+    METHOD_SUMMARIES,
+    STARTER_SUMMARIES,
+    recipe_file,
+)
 
 __all__ = ["app", "main"]
 
@@ -28,11 +32,7 @@ app.command()(cli_study.study)
 
 cli_methods.register(app)
 
-_METHODS = {
-    "starter": "the bundled 3D model, trained on simulated chest CT",
-    "starter_2d": "the bundled 2D model for patches and montages, trained on simulated slices",
-    **cli_methods.METHOD_SUMMARIES,
-}
+_METHODS = {**STARTER_SUMMARIES, **METHOD_SUMMARIES}
 
 _STARTER_TOKEN_ML = 0.064  # a cube of 4 mm
 

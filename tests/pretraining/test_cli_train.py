@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip import cli_train
-from napari_ctclip.cli_methods import recipe_file
+from napari_ctclip.pretraining.shipped_recipes import recipe_file
 
 
 def test_methods_are_listed():

@@ -22,6 +22,7 @@ from napari_ctclip.pretraining.method_recipe import MethodRecipe, OptimizerTable
 from napari_ctclip.pretraining.objectives.objective import Objective
 from napari_ctclip.pretraining.run_folder import RunFolder
 from napari_ctclip.pretraining.run_log import RunLog, StepReport
+from napari_ctclip.pretraining.run_status import noted_status
 from napari_ctclip.pretraining.samples import SampleSource, StudyBatch
 
 __all__ = ["Stopped", "TrainingFailed", "rate_at", "train_method"]
@@ -64,6 +65,8 @@ def train_method(
 ) -> None:
     """Train to the recipe's last step; the model lies in ``folder.model`` then.
 
+    Whether it runs, stopped or failed stands in the folder's ``status.json``.
+
     All chance comes from (seed, step, process) and a checkpoint holds the rest: a run that was
     killed and resumed ends with the weights of one that was not, bit by bit.
 
@@ -99,15 +102,17 @@ def train_method(
         folder.note_start(fabric, step=run.step, studies=len(source))
         log = RunLog(folder.path, first_step=run.step, report=report)
     batches = _batches(run, source)
-    with stop_requests(fabric) as asked_to_stop, log or nullcontext():
+    status = noted_status(folder.path, stopped=Stopped, write=fabric.is_global_zero)
+    with status, stop_requests(fabric) as asked_to_stop, log or nullcontext():
         while run.step < recipe.optimizer.steps:
             numbers = _take_step(run, batches)
             if log is not None:
                 log.write(run.step - 1, recipe.optimizer.steps, numbers)
             stop = asked_to_stop()
             is_last = run.step == recipe.optimizer.steps
-            if stop or is_last or run.step % recipe.loop.save_every == 0:
-                _save(run, folder, assembly)
+            is_example = _is_due(run.step, recipe.loop.snapshot_every)
+            if stop or is_last or is_example or _is_due(run.step, recipe.loop.save_every):
+                _save(run, folder, assembly, snapshot=is_example)
             if stop and not is_last:
                 raise Stopped(f"stopped after step {run.step}; go on with --resume")
 
@@ -229,7 +234,11 @@ def _adamw(module: nn.Module, recipe: MethodRecipe) -> torch.optim.AdamW:
     )
 
 
-def _save(run: _Run, folder: RunFolder, assembly: Assembly) -> None:
+def _is_due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def _save(run: _Run, folder: RunFolder, assembly: Assembly, *, snapshot: bool) -> None:
     scaler = run.launch.scaler
     state = {
         "module": run.module,
@@ -242,6 +251,8 @@ def _save(run: _Run, folder: RunFolder, assembly: Assembly) -> None:
     if run.launch.fabric.is_global_zero:
         training = {"steps": run.step, "recipe": run.recipe.model_dump(mode="json")}
         assembly.export(folder.saved_weights(), folder.model, training)
+        if snapshot:
+            folder.keep_snapshot(run.step)
 
 
 def _restore(run: _Run, folder: RunFolder) -> None:

@@ -165,6 +165,8 @@ class LoopTable(Table):
         Recompute transformer blocks in the backward pass; compile the image encoder.
     save_every : int
         Steps between checkpoints.
+    snapshot_every : int
+        Steps between copies of the model that are kept, to see its answers by step; 0 keeps none.
     explosion : float
         A loss this many times the running mean stops the training. Ours.
     accelerator, devices, nodes, strategy
@@ -177,6 +179,7 @@ class LoopTable(Table):
     activation_checkpointing: bool = False
     compile: bool = False
     save_every: int = Field(default=100, ge=1)
+    snapshot_every: int = Field(default=0, ge=0)
     explosion: float = Field(default=20.0, gt=1)
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int | Literal["auto"] = "auto"

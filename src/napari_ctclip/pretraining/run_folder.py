@@ -1,7 +1,7 @@
 """Run folder: what a training leaves behind, written so that no kill can harm it.
 
-``state.pt`` (to go on), ``model/`` (to open), ``recipe.toml``, ``data.json``, ``metrics.csv``,
-``tensorboard/``, ``provenance.json``.
+``state.pt`` (to go on), ``model/`` (to open), ``snapshots/`` (models on the way), ``recipe.toml``,
+``data.json``, ``metrics.csv``, ``tensorboard/``, ``provenance.json``, ``status.json``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.run_record import SNAPSHOTS, snapshot_name
 
 __all__ = ["RunFolder"]
 
@@ -105,6 +107,15 @@ class RunFolder:
         state = torch.load(self.path / _STATE, map_location="cpu", weights_only=True, mmap=True)
         weights: dict[str, Tensor] = state["module"]
         return weights
+
+    def keep_snapshot(self, step: int) -> None:
+        """Copy the model as it is after ``step`` steps; the copy appears whole."""
+        target = self.path / SNAPSHOTS / snapshot_name(step)
+        part = target.with_name(f"{target.name}.part")
+        for left in (part, target):  # of a run that was killed, or did these steps before
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(self.model, part)
+        part.replace(target)
 
     def require_same_recipe(self, recipe: MethodRecipe) -> None:
         """Pass a recipe that goes on with what the run began.

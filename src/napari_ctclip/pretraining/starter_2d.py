@@ -20,6 +20,7 @@ from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.patch_batches import PatchBatch, PatchSampler
 from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
 from napari_ctclip.pretraining.recipe import Table
+from napari_ctclip.pretraining.run_status import noted_status
 from napari_ctclip.pretraining.sentences import TextClass, Vocabulary, load_vocabulary
 from napari_ctclip.pretraining.token_targets import TISSUES
 from napari_ctclip.pretraining.train import MovingAverage, append_metrics, learning_rate
@@ -97,7 +98,8 @@ def pretrain_starter_2d(recipe: Starter2dRecipe, out: Path, *, resume: bool = Fa
         windows_hu=recipe.model.windows_hu,
         image_size=recipe.model.image["image_size"],
     )
-    return _train(model, recipe, sampler=sampler, out=out, resume=resume)
+    with noted_status(out):
+        return _train(model, recipe, sampler=sampler, out=out, resume=resume)
 
 
 def build(recipe: Starter2dRecipe) -> SliceModel:
@@ -175,7 +177,7 @@ def _train(
         row = {"step": step, "loss": round(float(loss.detach()), 4)}
         row |= {
             "scale": round(float(scale.detach().exp()), 2),
-            "seconds": round(time.monotonic() - started, 1),
+            "elapsed": round(time.monotonic() - started, 1),
         }
         append_metrics(out, row)
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:

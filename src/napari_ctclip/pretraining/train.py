@@ -21,6 +21,7 @@ from napari_ctclip.pretraining.dataset import StudyFolder
 from napari_ctclip.pretraining.loader import CropPlan, batches
 from napari_ctclip.pretraining.objectives.token_grounding import TokenGrounding
 from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.run_status import noted_status
 from napari_ctclip.pretraining.sentences import load_vocabulary
 
 __all__ = ["MovingAverage", "append_metrics", "learning_rate", "train"]
@@ -71,7 +72,7 @@ def train(
     model.to(device)
     # the objective makes many small tensors: they are made where the model is
     place = nullcontext() if device == "cpu" else torch.device(device)
-    with place:
+    with place, noted_status(out):
         _loop(model, recipe, studies=studies, out=out, architecture=architecture, resume=resume)
     return out / "model"
 
@@ -176,7 +177,7 @@ def _log(
 ) -> None:
     row = {"step": step, **{name: round(float(term.detach()), 4) for name, term in terms.items()}}
     row |= {"gradient_norm": round(float(norm), 3), "scale": round(float(scale.detach().exp()), 2)}
-    row["seconds"] = round(seconds, 1)
+    row["elapsed"] = round(seconds, 1)
     append_metrics(out, row)
 
 
