@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "beside_canvas",
+    "camera_of",
     "draw_cross",
     "floating_axes",
+    "guard_canvas",
     "guard_layer_removal",
     "keep_setting",
     "main_window",
@@ -114,6 +116,17 @@ def beside_canvas(viewer: Viewer) -> QBoxLayout | None:
     centre = None if window is None else window.centralWidget()
     layout: QBoxLayout | None = None if centre is None else centre.layout()  # type: ignore[assignment]
     return layout
+
+
+def guard_canvas(model: Any, canvas: Any) -> None:
+    """Do the same for a viewer model that has a canvas (``QtViewer``) but no window."""
+    reference = ref(canvas)
+    _guard(model, lambda: reference())
+
+
+def camera_of(viewer: Any) -> Any:
+    """Return a viewer's camera."""
+    return viewer.scene.camera
 
 
 def plain_viewer(viewer: Viewer) -> Viewer:
