@@ -62,7 +62,9 @@ def view(
     prompt: Annotated[list[str] | None, typer.Option(help="Ask this at once; repeatable.")] = None,
     series: SeriesOption = None,
     masks: MasksOption = QUICK_MASKS,
-    model: ModelOption = "starter",
+    model: Annotated[
+        str | None, typer.Option(help="Name or folder; that of the settings without it.")
+    ] = None,
 ) -> None:
     """Open a CT in napari with the CT-CLIP panel."""
     with terminal.data_errors():

@@ -12,7 +12,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.fetch import Progress, Remote, fetch, sha256_of, stated_by_hub
 from napari_ctclip.models.registry import Access, KnownModel, ModelFile
 
-__all__ = ["RECORD_FILE", "DownloadedFile", "download_model", "recorded_files"]
+__all__ = ["RECORD_FILE", "DownloadedFile", "download_model", "recorded_files", "require_network"]
 
 RECORD_FILE = "download.json"
 """In a downloaded model folder: where each file came from, its size and SHA-256."""
@@ -42,7 +42,7 @@ def download_model(
     """
     if model.access != Access.DOWNLOAD:
         raise CtClipError(f"{model.name} cannot be downloaded ({model.state}): {model.how}")
-    _require_network()
+    require_network()
     before = {entry.path: entry for entry in recorded_files(model.folder)}
     done: list[DownloadedFile] = []
     for file in model.files:
@@ -70,7 +70,14 @@ def recorded_files(folder: Path) -> tuple[DownloadedFile, ...]:
         return ()
 
 
-def _require_network() -> None:
+def require_network() -> None:
+    """Pass unless downloads are switched off.
+
+    Raises
+    ------
+    CtClipError
+        If ``HF_HUB_OFFLINE`` is set.
+    """
     if os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on"):
         raise CtClipError(
             "offline (HF_HUB_OFFLINE is set): nothing is downloaded; unset it, or copy the model's "

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.qt import QtViewer
     from napari.viewer import Viewer
+    from qtpy.QtCore import QObject
     from qtpy.QtWidgets import QBoxLayout, QMainWindow
 
 __all__ = [
@@ -25,14 +26,17 @@ __all__ = [
     "keep_setting",
     "main_window",
     "make_canvas",
+    "on_setting_changed",
     "own_canvas",
     "place_text",
     "plain_viewer",
     "remove_text",
     "scale_bar",
     "setting",
+    "show_preferences",
 ]
 
+_PAGE = "CT-CLIP"  # the display name in napari.yaml
 _LOG = logging.getLogger(__name__)
 
 
@@ -180,6 +184,23 @@ def keep_setting(name: str, value: Any) -> None:
     found = _settings()
     if found is not None:
         setattr(found, name, value)
+
+
+def on_setting_changed(owner: QObject, callback: Callable[[Any], None]) -> None:
+    """Call back after one of the plugin's settings changed, as long as ``owner`` lives."""
+    found = _settings()
+    if found is not None:
+        found.events.connect(callback)
+        owner.destroyed.connect(lambda: found.events.disconnect(callback))
+
+
+def show_preferences(viewer: Viewer) -> None:
+    """Open napari's Preferences at the plugin's page."""
+    dialog = viewer.window._open_preferences_dialog()
+    pages = dialog._list
+    for row in range(pages.count()):
+        if pages.item(row).text() == _PAGE:
+            pages.setCurrentRow(row)
 
 
 def _settings() -> Any:

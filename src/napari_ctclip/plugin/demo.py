@@ -46,7 +46,7 @@ def run_demo(ct: Path | None, out: Path, interactive: bool) -> Session:
         If the CT cannot be read, or the model does not answer.
     """
     source = ct if ct is not None else Study(simulated_chest_volume(), study_id="simulated")
-    viewer, widget = open_window(source)
+    viewer, widget = open_window(source, model="starter")
     failures: list[str] = []
 
     def note(message: Message) -> None:

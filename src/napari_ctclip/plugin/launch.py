@@ -30,7 +30,7 @@ def open_window(
     *,
     masks: Path | None = None,
     prompts: Sequence[str] = (),
-    model: str = "starter",
+    model: str | None = None,
     show: bool = True,
     series: int | str | None = None,
     quick_masks: bool = True,
@@ -46,7 +46,7 @@ def open_window(
     prompts : sequence of str
         Asked at once; answered when the scan is encoded.
     model : str
-        Name or folder of the model.
+        Name or folder of the model; that of the settings if None.
     show : bool
         Whether the window appears.
     series : int or str, optional
@@ -63,7 +63,8 @@ def open_window(
     viewer = napari.Viewer(title="CT-CLIP", show=False)
     widget = dock(viewer)
     bench = widget.workbench
-    bench.prompts.model_name = model
+    if model is not None:
+        bench.prompts.model_name = model
     bench.studies.makes_masks_at_once = quick_masks and masks is None
     if show:
         viewer.window.show()

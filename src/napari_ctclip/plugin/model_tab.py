@@ -62,6 +62,7 @@ class ModelTab(QWidget):
         self.browse.setToolTip("A model folder: trained here, imported, or copied")
         self.device = QComboBox()
         self.device.addItems(_DEVICES)
+        self.device.setCurrentText(workbench.session.device)
         self.device.setAccessibleName("Device")
         self.load = QPushButton("Load")
         self.load.setToolTip("Loads by itself when the first prompt is asked")
@@ -150,6 +151,11 @@ class ModelTab(QWidget):
             self.state.setText(
                 f"“{session.model.name}” is loaded; scans are resampled to {spacing} mm for it."
             )
+        self.show_cache()
+
+    def show_cache(self) -> None:
+        """Show where encodings are kept and how large they are."""
+        session = self._bench.session
         size = session.cache.size_bytes() / _MEGABYTE
         self.cache.setText(f"{size:,.0f} MB on disk")
         self.cache.setToolTip(f"Kept in {session.cache.folder}")

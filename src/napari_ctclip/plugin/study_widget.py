@@ -12,6 +12,7 @@ from napari_ctclip.plugin.explore_tab import ExploreTab
 from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
+from napari_ctclip.plugin.preferences import follow_preferences
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.workbench import workbench_of
 
@@ -66,6 +67,7 @@ class StudyWidget(QWidget):
             self.tabs.setCurrentIndex(1)
         self.workbench.studies.study_opened.connect(self._show_explore)
         bind_keys(self.workbench, self.explore)
+        follow_preferences(self)
 
     def sizeHint(self) -> QSize:
         """Return the size the mock has."""

@@ -15,6 +15,7 @@ from napari_ctclip.plugin.exporting import export_job
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.montage_flow import MontageFlow
 from napari_ctclip.plugin.pointer import Pointer
+from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.slice_navigator import SliceNavigator
@@ -52,12 +53,13 @@ class Workbench(QObject):
         super().__init__(window)
         self.setObjectName(_NAME)
         self.viewer = viewer
-        self.session = session or Session()
+        self.session = session or preferred_session()
         self.messages = Messages()
         self.jobs = JobQueue(self.messages, self)
         self.scene = Scene(viewer)
         parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.prompts.model_name = preferences().model
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.studies.study_opened.connect(self.prompts.study_changed)
