@@ -276,7 +276,7 @@ def test_demo_saves_its_window_and_keeps_the_answers(
     desk = make_desk(show=True)
     ball = ball_study()
 
-    def open_window(source: Any) -> tuple[Any, StudyWidget]:
+    def open_window(source: Any, *, model: str) -> tuple[Any, StudyWidget]:
         desk.bench.studies.open_study(ball)
         return desk.viewer, desk.widget
 

@@ -65,8 +65,6 @@ def train_method(
 ) -> None:
     """Train to the recipe's last step; the model lies in ``folder.model`` then.
 
-    Whether it runs, stopped or failed stands in the folder's ``status.json``.
-
     All chance comes from (seed, step, process) and a checkpoint holds the rest: a run that was
     killed and resumed ends with the weights of one that was not, bit by bit.
 
