@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ctclip.answer_files import replacing
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
+from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.regions.correspondence import Correspondence, correspond
 from napari_ctclip.scoring.change import ScoreChange, score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
