@@ -118,6 +118,22 @@ class FindingsSession:
         model = None if answer is None else self._model()
         return point_finding(self._require_study(), index, answer=answer, model=model)
 
+    def compute_drawn(self, region: Region, *, name: str = "", positive: str = "") -> Finding:
+        """Return the finding of a region a person drew, with a prompt's score there if it has one.
+
+        Raises
+        ------
+        CtClipError
+            If no study is open.
+        """
+        from napari_ctclip.scoring.found_regions import reshaped
+
+        answer = self._session.answer_to(positive)
+        model = None if answer is None else self._model()
+        made = self.compute_point(region.middle, positive=positive)
+        drawn = reshaped(made, self._require_study(), region, answer=answer, model=model)
+        return replace(drawn, name=name.strip() or made.name, state=FindingState.ACCEPTED)
+
     def compute_reshaped(self, key: str, region: Region) -> Finding:
         """Return a finding with another region, measured anew and marked as edited.
 

@@ -15,6 +15,7 @@ if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py"]  # no display: run under xvfb-run
 else:
     from napari_ctclip.core.study import Study
+    from napari_ctclip.plugin import autosave_flow, export_dialog
     from napari_ctclip.plugin.study_widget import StudyWidget
     from napari_ctclip.plugin.workbench import Workbench
     from napari_ctclip.scoring.feature_cache import FeatureCache
@@ -46,7 +47,8 @@ class Desk:
 
     def wait(self) -> None:
         """Serve events until no job runs or waits."""
-        self.qtbot.waitUntil(lambda: self.bench.jobs.is_idle, timeout=WAIT_MS)
+        idle = (self.bench.jobs, self.bench.autosave.jobs)
+        self.qtbot.waitUntil(lambda: all(jobs.is_idle for jobs in idle), timeout=WAIT_MS)
 
     def open(self, study: Study | None = None) -> None:
         """Open a study and wait until it is settled."""
@@ -80,9 +82,15 @@ def model(monkeypatch: pytest.MonkeyPatch) -> WatchedModel:
 
 @pytest.fixture
 def make_desk(
-    make_napari_viewer: Any, model: WatchedModel, tmp_path: Path, qtbot: Any
+    make_napari_viewer: Any,
+    model: WatchedModel,
+    tmp_path: Path,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Desk]]:
     """Give a function that opens a viewer with the panel."""
+    monkeypatch.setattr(autosave_flow, "autosave_folder", lambda: tmp_path / "state")
+    monkeypatch.setattr(export_dialog, "keep_setting", lambda name, value: None)
     desks: list[Desk] = []
 
     def make(*, show: bool = False) -> Desk:

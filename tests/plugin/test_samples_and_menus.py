@@ -15,6 +15,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin import menus, sample_data, sample_dialog
 from napari_ctclip.plugin._compat import keep_setting
+from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.sample_dialog import SampleDialog
 from napari_ctclip.sample_scans import known_samples
@@ -93,12 +94,13 @@ def test_commands_of_the_menu_act_on_the_open_scan(current, monkeypatch, tmp_pat
     menus.encode_scan()
     current.wait()
     assert current.bench.session.is_ready
-    chosen = lambda *arguments: str(tmp_path / "out")  # noqa: E731
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", chosen)
     menus.export_answers()
     assert "ask a prompt first" in current.status
     current.ask("bright ball")
     menus.export_answers()
+    (dialog,) = current.viewer.window._qt_window.findChildren(ExportDialog)
+    dialog.folder.setText(str(tmp_path / "out"))
+    dialog.accept()
     current.wait()
     assert (tmp_path / "out" / "scores.csv").is_file()
     cache = current.bench.session.cache

@@ -64,6 +64,14 @@ class Region:
         z, y, x = (slice(a, a + n) for a, n in zip(self.start, self.mask.shape, strict=True))
         return z, y, x
 
+    @property
+    def middle(self) -> tuple[int, int, int]:
+        """Its voxel (z, y, x) nearest to its centre of mass."""
+        voxels = np.argwhere(self.mask)
+        distances = ((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1)
+        z, y, x = (voxels[int(distances.argmin())] + self.start).tolist()
+        return z, y, x
+
     def contains(self, index: tuple[int, int, int]) -> bool:
         """Return whether a voxel (z, y, x) of the scan belongs to it."""
         at = tuple(i - s for i, s in zip(index, self.start, strict=True))

@@ -21,7 +21,14 @@ from napari_ctclip.session import Session, resolved_device
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
 
-__all__ = ["RESEARCH_USE", "ExportContent", "ExportKind", "file_names", "write_provenance"]
+__all__ = [
+    "EVERYDAY_KINDS",
+    "RESEARCH_USE",
+    "ExportContent",
+    "ExportKind",
+    "file_names",
+    "write_provenance",
+]
 
 RESEARCH_USE = "Research use only, not a medical device."
 
@@ -37,6 +44,10 @@ class ExportKind(StrEnum):
     HTML = "html"
     PDF = "pdf"
     RECIPE = "recipe"
+
+
+EVERYDAY_KINDS = (ExportKind.CSV, ExportKind.NIFTI, ExportKind.PNG)
+"""What is written when nothing else is asked for."""
 
 
 @dataclass(frozen=True, eq=False)

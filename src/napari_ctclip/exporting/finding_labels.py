@@ -11,6 +11,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import slug
+from napari_ctclip.regions.painted_labels import draw_regions
 
 __all__ = ["finding_labels"]
 
@@ -27,11 +28,8 @@ def finding_labels(
     if not regions:
         return None, ()
     labels = np.zeros(geometry.shape, dtype=np.uint16)
-    overlaps = False
-    for number, _, region in sorted(regions, key=lambda r: int(r[2].mask.sum()), reverse=True):
-        box = labels[region.box]
-        overlaps |= bool(box[region.mask].any())
-        box[region.mask] = number
+    draw_regions(labels, {number: region for number, _, region in regions})
+    overlaps = np.count_nonzero(labels) < sum(int(region.mask.sum()) for _, _, region in regions)
     # numbers keep names apart that read alike
     legend = {f"{number}_{slug(name).replace('-', '_')}": number for number, name, _ in regions}
     notices: tuple[Notice, ...] = ()

@@ -12,6 +12,7 @@ from napari_ctclip.core.errors import Cancelled, DataError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.exporting.content import (
+    EVERYDAY_KINDS,
     ExportContent,
     ExportKind,
     file_names,
@@ -33,10 +34,7 @@ from napari_ctclip.exporting.score_table import write_findings, write_scores
 from napari_ctclip.io.exports import write_heatmap, write_organ_masks
 from napari_ctclip.io.figures import DEFAULT_SIZE, write_figure
 
-__all__ = ["EVERYDAY_KINDS", "Exported", "write_exports"]
-
-EVERYDAY_KINDS = (ExportKind.CSV, ExportKind.NIFTI, ExportKind.PNG)
-"""What is written when nothing else is asked for."""
+__all__ = ["Exported", "write_exports"]
 
 _Part = Callable[[ExportContent, Path], tuple[list[Path], tuple[Notice, ...]]]
 

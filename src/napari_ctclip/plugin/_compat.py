@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari.components.overlays import TextOverlay
+from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -26,6 +27,7 @@ __all__ = [
     "keep_setting",
     "main_window",
     "make_canvas",
+    "on_labels_painted",
     "on_setting_changed",
     "own_canvas",
     "place_text",
@@ -131,6 +133,39 @@ def guard_canvas(model: Any, canvas: Any) -> None:
 def camera_of(viewer: Any) -> Any:
     """Return a viewer's camera."""
     return viewer.scene.camera
+
+
+def on_labels_painted(layer: Any, act: Callable[[Any], None]) -> None:
+    """Call ``act(box)`` after a stroke, a fill, napari's undo or redo changed a labels layer.
+
+    ``box`` is a slice an axis; None where it is not known. napari tells of a fill before it is
+    done and of its undo not at all.
+    """
+
+    def later(box: Any) -> None:
+        QTimer.singleShot(0, lambda: act(box))
+
+    layer.events.paint.connect(lambda event: later(_box_of(event.value)))
+    for name in ("undo", "redo"):
+        original = getattr(layer, name)
+
+        def step(original: Callable[[], None] = original) -> None:
+            original()
+            later(None)
+
+        setattr(layer, name, step)
+
+
+def _box_of(item: Any) -> Any:
+    """Return the box that a step of napari's paint history changed."""
+    boxes = [
+        atom.slice_key
+        if hasattr(atom, "slice_key")
+        else tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in atom[0])
+        for atom in item
+    ]
+    axes = zip(*boxes, strict=True)
+    return tuple(slice(min(s.start for s in a), max(s.stop for s in a)) for a in axes) or None
 
 
 def plain_viewer(viewer: Viewer) -> Viewer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import create_widget
@@ -12,7 +11,6 @@ from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
@@ -25,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.foreign_layers import is_volume_layer
 from napari_ctclip.plugin.heat_controls import HeatControls
 from napari_ctclip.plugin.plots import OrganPlot
@@ -73,7 +72,9 @@ class ExploreTab(QWidget):
         self.remove = QPushButton("Remove")
         self.remove.setToolTip("Forget the selected prompts (Delete)")
         self.export = QPushButton("Export…")
-        self.export.setToolTip("Scores (CSV), heatmaps (NIfTI), figures (PNG), provenance (JSON)")
+        self.export.setToolTip(
+            "Tables, heatmaps, key slices, DICOM objects, reports: choose what and where"
+        )
         self.heat = HeatControls(workbench.scene)
         self.plot = OrganPlot()
         self.plot.set_theme(workbench.viewer.theme)
@@ -139,7 +140,7 @@ class ExploreTab(QWidget):
         self.volume.changed.connect(self._on_volume_chosen)
         self.line.entered.connect(self._on_entered)
         self.encode.clicked.connect(lambda: bench.guarded(bench.prompts.encode))
-        self.export.clicked.connect(self._ask_export_folder)
+        self.export.clicked.connect(self._ask_export)
         self.remove.clicked.connect(self.remove_selected)
         self.table.installEventFilter(self)
         self.negative.editingFinished.connect(self._on_negative)
@@ -220,10 +221,8 @@ class ExploreTab(QWidget):
             table = self._bench.prompts.table
             self._bench.guarded(lambda: table.setData(table.index(row, _NEGATIVE_COLUMN), text))
 
-    def _ask_export_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Export answers to")
-        if folder:
-            self._bench.guarded(lambda: self._bench.export(Path(folder)))
+    def _ask_export(self) -> None:
+        self._bench.guarded(lambda: ExportDialog(self._bench, self.window()).show())
 
     def _on_volume_chosen(self, layer: Any) -> None:
         if layer is not None and layer is not self._bench.studies.layer:

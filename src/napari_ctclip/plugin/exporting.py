@@ -1,36 +1,44 @@
-"""Exporting: every answer as files, written in the background."""
+"""Exporting: answers and findings as files or on the clipboard, made in the background."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtWidgets import QApplication
+
+from napari_ctclip.exporting.content import ExportContent, ExportKind
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
-from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.exporting.write_exports import Exported
 
-__all__ = ["export_job"]
+__all__ = ["copy_text", "export_job", "recipe_job", "why_not"]
 
 
-def export_job(session: Session, folder: Path, *, messages: Messages) -> Job:
-    """Return the job that writes scores, heatmaps, figures and what they depend on.
-
-    Raises
-    ------
-    CtClipError
-        If nothing has been answered yet.
-    """
-    from napari_ctclip.exporting.content import ExportContent
-
-    content = ExportContent.of(session)  # taken here: the session may turn to another study
+def export_job(
+    content: ExportContent,
+    folder: Path,
+    *,
+    kinds: Collection[ExportKind],
+    figure_size: tuple[int, int],
+    messages: Messages,
+) -> Job:
+    """Return the job that writes kinds of files, and what they depend on, to a folder."""
 
     def work(progress: Progress, should_stop: StopRequested) -> Exported:
         from napari_ctclip.exporting.write_exports import write_exports
 
-        return write_exports(content, folder, progress=progress, should_stop=should_stop)
+        return write_exports(
+            content,
+            folder,
+            kinds=kinds,
+            figure_size=figure_size,
+            progress=progress,
+            should_stop=should_stop,
+        )
 
     def done(exported: Exported) -> None:
         for notice in exported.notices:
@@ -38,3 +46,39 @@ def export_job(session: Session, folder: Path, *, messages: Messages) -> Job:
         messages.info(f"{len(exported.files)} files are written to {folder}.")
 
     return Job(f"Writing to {folder.name}", work, done)
+
+
+def recipe_job(content: ExportContent, *, messages: Messages) -> Job:
+    """Return the job that copies the script which makes the numbers again; it hashes the scan."""
+
+    def work(progress: Progress, should_stop: StopRequested) -> str:
+        from napari_ctclip.exporting.recipe import recipe_text
+
+        return recipe_text(content)
+
+    def done(text: str) -> None:
+        copy_text(text)
+        messages.info("The recipe is copied: a Python script that makes these numbers again.")
+
+    return Job("Writing the recipe", work, done)
+
+
+def copy_text(text: str) -> None:
+    """Put a text on the clipboard."""
+    clipboard = QApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
+
+
+def why_not(kind: ExportKind, content: ExportContent) -> str:
+    """Return why a kind of file cannot be had of this content; empty if it can."""
+    masks = content.study.organ_masks
+    has_region = any(finding.region is not None for finding in content.kept)
+    is_dicom = content.study.volume.metadata.get("series") is not None
+    if kind in (ExportKind.SEG, ExportKind.PARAMETRIC_MAP) and not is_dicom:
+        return "needs a scan read from DICOM"
+    if kind is ExportKind.SEG and not has_region and masks is None:
+        return "needs a finding with a region, or organ masks"
+    if kind is ExportKind.PARAMETRIC_MAP and not content.answers:
+        return "needs a prompt that is answered"
+    return ""

@@ -27,6 +27,7 @@ __all__ = [
     "ct_layer",
     "default_heat_range",
     "default_hidden",
+    "finding_layer",
     "heat_colormap",
     "heat_layer",
     "organ_colormap",
@@ -238,6 +239,19 @@ def probe_layer(frame: Frame) -> LayerData:
         "metadata": {NAMESPACE: {"schema": 1, "role": "probe"}},
     }
     return np.empty((0, 3)), properties, "points"
+
+
+def finding_layer(frame: Frame) -> LayerData:
+    """Return the labels layer of findings on a scan, with nothing drawn yet; a byte a voxel."""
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colours |= {n: PROMPT_COLOURS[(n - 1) % len(PROMPT_COLOURS)] for n in range(1, 256)}
+    properties = frame.placing(frame.geometry) | {
+        "name": "Findings",
+        "opacity": 0.9,
+        "colormap": DirectLabelColormap(color_dict=colours),
+        "metadata": {NAMESPACE: {"schema": 1, "role": "findings"}},
+    }
+    return np.zeros(frame.geometry.shape, dtype=np.uint8), properties, "labels"
 
 
 def own_metadata(layer: Any) -> Mapping[str, Any]:

@@ -21,7 +21,9 @@ __all__ = [
     "offer_real_ct",
     "open_ct",
     "open_dicom",
+    "open_session",
     "open_settings",
+    "save_session",
 ]
 
 _CT_FILES = "CT (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.gz);;All files (*)"
@@ -65,12 +67,34 @@ def ask_totalsegmentator() -> None:
 
 
 def export_answers() -> None:
-    """Ask for a folder and write every answer to it."""
+    """Ask what to write of the answers and findings, and where to."""
 
     def act(bench: Workbench) -> None:
-        path = QFileDialog.getExistingDirectory(main_window(bench.viewer), "Export answers to")
-        if path:
-            bench.export(Path(path))
+        from napari_ctclip.plugin.export_dialog import ExportDialog
+
+        ExportDialog(bench, main_window(bench.viewer)).show()
+
+    _do(act)
+
+
+def save_session() -> None:
+    """Ask for a file and save scan, prompts, view and findings to it."""
+
+    def act(bench: Workbench) -> None:
+        from napari_ctclip.plugin.findings_tab import ask_save_session
+
+        ask_save_session(bench, main_window(bench.viewer))
+
+    _do(act)
+
+
+def open_session() -> None:
+    """Ask for a session file and open it."""
+
+    def act(bench: Workbench) -> None:
+        from napari_ctclip.plugin.findings_tab import ask_open_session
+
+        ask_open_session(bench, main_window(bench.viewer))
 
     _do(act)
 

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnLayers"]
 
-_RANK = {"ct": 0, "ct 3d": 0, "heat": 2, "organs": 3, "organs 3d": 3, "probe": 4}  # others: 1
+_RANK = {
+    "ct": 0,
+    "ct 3d": 0,
+    "heat": 2,
+    "organs": 3,
+    "organs 3d": 3,
+    "findings": 4,
+    "probe": 5,
+}  # others: 1
 
 
 class OwnLayers:
@@ -33,6 +41,11 @@ class OwnLayers:
         self._viewer = viewer
         self._layers: dict[str, Layer] = {}
         viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def viewer(self) -> Viewer:
+        """Where they are."""
+        return self._viewer
 
     def __contains__(self, key: str) -> bool:
         return key in self._layers

@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari import current_viewer
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QApplication
 
 from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
 from napari_ctclip.io import can_read, read_volume
 from napari_ctclip.plugin.layers import LayerData, ct_layer
+from napari_ctclip.plugin.workbench import workbench_of
+from napari_ctclip.session_files.archive import SUFFIX
 
-__all__ = ["get_reader", "read_ct"]
+__all__ = ["get_reader", "open_session_file", "read_ct"]
 
 PathOrPaths = str | Sequence[str]
 _NO_LAYER: list[tuple[Any, ...]] = [(None,)]  # napari's word for "read, and nothing to show"
@@ -22,6 +25,8 @@ _NO_LAYER: list[tuple[Any, ...]] = [(None,)]  # napari's word for "read, and not
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[Any]] | None:
     """Return :func:`read_ct` for what it reads; it looks at the bytes, not the name."""
     paths = [path] if isinstance(path, str) else list(path)
+    if len(paths) == 1 and paths[0].endswith(SUFFIX):
+        return open_session_file
     if len(paths) == 1:
         return read_ct if can_read(paths[0]) else None
     folder = _common_folder(paths)
@@ -49,6 +54,20 @@ def read_ct(path: PathOrPaths) -> list[LayerData] | list[tuple[Any, ...]]:
         show_error(str(error))
         return _NO_LAYER
     return [ct_layer(read.volume, more={"notices": read.notices})]
+
+
+def open_session_file(path: PathOrPaths) -> list[tuple[Any, ...]]:
+    """Open a session file in the current viewer; its layers come when they are read."""
+    viewer = current_viewer()
+    if viewer is None:
+        raise CtClipError(
+            f"{path} is a session of CT-CLIP: open it in napari's window, or write its exports "
+            "with napari-ctclip export"
+        )
+    bench = workbench_of(viewer)
+    source = Path(path if isinstance(path, str) else path[0])
+    bench.guarded(lambda: bench.sessions.open(source))
+    return _NO_LAYER
 
 
 def _asked_series(folder: Path, needed: SeriesChoiceNeeded) -> int | None:

@@ -11,6 +11,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.plugin._compat import guard_layer_removal
 from napari_ctclip.plugin.canvas import CanvasTexts
+from napari_ctclip.plugin.finding_layer import FindingLayer
 from napari_ctclip.plugin.layers import (
     CT_RANGE_HU,
     Frame,
@@ -27,6 +28,8 @@ from napari_ctclip.scoring.answer import Answer
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
+
+    from napari_ctclip.session_files.saved_session import SavedView
 
 __all__ = ["Scene"]
 
@@ -63,6 +66,7 @@ class Scene:
         self.heat_opacity = 0.75
         self._own = OwnLayers(viewer)  # "organs", "probe", "heat <prompt>"
         self.outlines = OrganOutlines(self._own)
+        self.findings = FindingLayer(self._own)
         self.volume_view = VolumeView(viewer, self._own, self.outlines)
         self._own.removed.connect(self._on_removed)
 
@@ -80,12 +84,14 @@ class Scene:
         if study is None or ct is None:
             self.frame = None
             self.outlines.set_frame(None)
+            self.findings.set_frame(None)
             self.volume_view.set_scan(None, None)
             self.texts.hide()
             self.study_changed.emit()
             return
         self.frame = Frame(study.volume.geometry)
         self.outlines.set_frame(self.frame)
+        self.findings.set_frame(self.frame)
         if own_metadata(ct).get("role") == "ct":
             ct.contrast_limits_range = CT_RANGE_HU
         for layer in self.viewer.layers:
@@ -204,6 +210,27 @@ class Scene:
     def index_at(self, position: Any) -> tuple[int, int, int] | None:
         """Return the scan's voxel at a place in the viewer's world; None outside."""
         return None if self.frame is None else self.frame.display_to_index(position)
+
+    # --- what is shown, for session files -------------------------------------------------------
+
+    def saved_view(self) -> SavedView | None:
+        """Return window, place and heat; None without a scan."""
+        from napari_ctclip.session_files.saved_session import SavedView
+
+        if self.frame is None or self.window is None:
+            return None
+        place = self.index_at(self.viewer.dims.point[-3:]) or (0, 0, 0)
+        chosen = self.heat_range if self.heat_range_is_chosen else None
+        return SavedView(self.window, place, chosen, self.heat_opacity)
+
+    def restore_view(self, view: SavedView) -> None:
+        """Show the scan as it was shown."""
+        self.set_window(view.window)
+        self.turn_to(view.position)
+        self.set_heat_opacity(view.heat_opacity)
+        if view.heat_range is not None:
+            self.heat_range_is_chosen = True
+            self.set_heat_range(*view.heat_range)
 
     # --- inside ---------------------------------------------------------------------------------
 

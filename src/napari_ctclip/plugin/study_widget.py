@@ -1,4 +1,4 @@
-"""Study widget: the dock panel: Explore, Data, Model and Montage over a status strip."""
+"""Study widget: the dock panel: the tabs over a status strip."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ctclip.plugin.data_tab import DataTab
 from napari_ctclip.plugin.explore_tab import ExploreTab
+from napari_ctclip.plugin.findings_tab import FindingsTab
 from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
@@ -44,11 +45,13 @@ class StudyWidget(QWidget):
         self.data = DataTab(self.workbench)
         self.model = ModelTab(self.workbench)
         self.montage = MontageTab(self.workbench)
+        self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
         tabs = (
             ("Explore", self.explore),
+            ("Montage", self.montage),
+            ("Findings", self.findings),
             ("Data", self.data),
             ("Model", self.model),
-            ("Montage", self.montage),
         )
         for title, tab in tabs:
             area = QScrollArea()
@@ -64,7 +67,7 @@ class StudyWidget(QWidget):
         layout.addWidget(self.status)
         self.setMinimumWidth(400)
         if self.workbench.session.study is None:
-            self.tabs.setCurrentIndex(1)
+            self.tabs.setCurrentIndex([title for title, _ in tabs].index("Data"))
         self.workbench.studies.study_opened.connect(self._show_explore)
         bind_keys(self.workbench, self.explore)
         follow_preferences(self)

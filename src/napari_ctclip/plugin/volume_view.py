@@ -75,7 +75,7 @@ class VolumeView:
                 layer.visible = True
             self._put_away = []
             return
-        flat = [self._ct, self._outlines.layer]
+        flat = [self._ct, self._outlines.layer, self._own.get("findings")]
         self._put_away = [layer for layer in flat if layer is not None and layer.visible]
         for layer in self._put_away:
             layer.visible = False

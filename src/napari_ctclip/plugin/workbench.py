@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 from qtpy.QtCore import QObject
 
+from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
+from napari_ctclip.io.figures import DEFAULT_SIZE
 from napari_ctclip.plugin._compat import main_window, plain_viewer
+from napari_ctclip.plugin.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.background import Job, JobQueue
-from napari_ctclip.plugin.exporting import export_job
+from napari_ctclip.plugin.exporting import export_job, recipe_job
+from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.montage_flow import MontageFlow
 from napari_ctclip.plugin.pointer import Pointer
 from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.scene import Scene
+from napari_ctclip.plugin.session_flow import SessionFlow
 from napari_ctclip.plugin.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.study_flow import StudyFlow
 from napari_ctclip.plugin.views import Views
@@ -62,6 +67,14 @@ class Workbench(QObject):
         self.prompts.model_name = preferences().model
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
+        self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.sessions = SessionFlow(
+            self.session,
+            prompts=self.prompts,
+            findings=self.findings,
+            **parts,  # type: ignore[arg-type]
+        )
+        self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)
         self.studies.study_opened.connect(self.prompts.study_changed)
         self.slices = SliceNavigator(
             self.session,
@@ -74,14 +87,21 @@ class Workbench(QObject):
         self._probed: tuple[int, int, int] | None = None
         self.pointer = Pointer(self.scene, self._on_click)
         self.pointer.attach(viewer)
+        self.studies.study_opened.connect(self._forget_probe)
         self.views = Views(self.scene, pointer=self.pointer, parent=self)
         if window is not None:
             window.destroyed.connect(self.jobs.close)
+            window.destroyed.connect(self.autosave.close)
 
     @property
     def is_probing(self) -> bool:
         """Whether a click on the picture probes."""
         return self._probing
+
+    @property
+    def probed_index(self) -> tuple[int, int, int] | None:
+        """The voxel (z, y, x) of the open scan that was probed last."""
+        return self._probed
 
     def set_probing(self, armed: bool) -> None:
         """Arm or disarm the probe."""
@@ -113,6 +133,9 @@ class Workbench(QObject):
                 )
             )
 
+    def _forget_probe(self) -> None:
+        self._probed = None
+
     def _show_probe(self, found: Probe, is_ranking: bool = False) -> None:
         self.scene.mark(found.index)
         self.scene.texts.set_probe(found)
@@ -129,9 +152,49 @@ class Workbench(QObject):
         self.scene.go_to(index)
         self.probe(index)
 
-    def export(self, folder: Path) -> None:
-        """Write every answer's scores, heatmap and figure to a folder."""
-        self.jobs.submit(export_job(self.session, folder, messages=self.messages))
+    def export_content(self) -> ExportContent:
+        """Return what an export would hold now.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to export.
+        """
+        kept = self.findings.kept.findings
+        return ExportContent.of(self.session, kept, model_source=self.prompts.model_name)
+
+    def export(
+        self,
+        folder: Path,
+        *,
+        kinds: Collection[ExportKind] = EVERYDAY_KINDS,
+        figure_size: tuple[int, int] = DEFAULT_SIZE,
+    ) -> None:
+        """Write answers and findings to a folder, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to export.
+        """
+        job = export_job(
+            self.export_content(),  # taken here: the session may turn to another study
+            folder,
+            kinds=kinds,
+            figure_size=figure_size,
+            messages=self.messages,
+        )
+        self.jobs.submit(job)
+
+    def copy_recipe(self) -> None:
+        """Copy the script that makes every number of the open study again.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to make again.
+        """
+        self.jobs.submit(recipe_job(self.export_content(), messages=self.messages))
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run a GUI action; what it raises is shown as one line."""
