@@ -62,6 +62,19 @@ class Desk:
         line.returnPressed.emit()
         self.wait()
 
+    def ask_and_hold(self, text: str) -> threading.Event:
+        """Ask a prompt and hold its encoding in the first window; the event lets it go on."""
+        reached, release = threading.Event(), threading.Event()
+
+        def window() -> None:
+            reached.set()
+            release.wait(5.0)
+
+        self.model.before_window = window
+        self.bench.prompts.add(text)
+        self.qtbot.waitUntil(reached.is_set, timeout=WAIT_MS)
+        return release
+
     def heat(self, prompt: str) -> Any:
         """Return the heat layer of a prompt."""
         return self.viewer.layers[f"Heat: {prompt}"]

@@ -80,16 +80,7 @@ def test_encoding_runs_off_the_gui_thread_while_events_are_served(open_desk: Des
 
 
 def test_progress_is_shown_and_cancel_stops_between_windows(open_desk: Desk) -> None:
-    reached = threading.Event()
-    release = threading.Event()
-
-    def window() -> None:
-        reached.set()
-        release.wait(5.0)
-
-    open_desk.model.before_window = window
-    open_desk.bench.prompts.add("bright spot")
-    open_desk.qtbot.waitUntil(reached.is_set, timeout=10_000)
+    release = open_desk.ask_and_hold("bright spot")
     open_desk.qtbot.waitUntil(lambda: open_desk.widget.status.bar.maximum() > 1, timeout=5_000)
     assert open_desk.widget.status.cancel.isEnabled()
     open_desk.widget.status.cancel.click()
@@ -136,16 +127,7 @@ def test_model_error_leaves_the_panel_usable_and_leaks_nothing(
 
 
 def test_scan_opened_while_another_is_encoded_gets_its_own_answers(open_desk: Desk) -> None:
-    reached = threading.Event()
-    release = threading.Event()
-
-    def window() -> None:
-        reached.set()
-        release.wait(5.0)
-
-    open_desk.model.before_window = window
-    open_desk.bench.prompts.add("bright spot")
-    open_desk.qtbot.waitUntil(reached.is_set, timeout=10_000)
+    release = open_desk.ask_and_hold("bright spot")
     first = open_desk.bench.session.study
     open_desk.bench.studies.open_study(ball_study())
     release.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from itertools import permutations, product
 from pathlib import Path
@@ -339,15 +338,7 @@ def test_strip_is_coloured_where_the_prompt_is_high_and_keys_go_to_its_peak(show
 def test_removing_the_scan_while_it_is_encoded_leaves_a_usable_window(shown: Desk) -> None:
     shown.open()
     _show_planes(shown)
-    reached, release = threading.Event(), threading.Event()
-
-    def window() -> None:
-        reached.set()
-        release.wait(5.0)
-
-    shown.model.before_window = window
-    shown.bench.prompts.add("bright spot")
-    shown.qtbot.waitUntil(reached.is_set, timeout=20_000)
+    release = shown.ask_and_hold("bright spot")
     shown.viewer.layers.remove(shown.bench.studies.layer)
     release.set()
     shown.wait()
@@ -362,17 +353,10 @@ def test_removing_the_scan_while_it_is_encoded_leaves_a_usable_window(shown: Des
 def test_closing_the_window_with_three_planes_while_encoding_stops_quietly(shown: Desk) -> None:
     shown.open()
     _show_planes(shown)
-    reached, release = threading.Event(), threading.Event()
-
-    def window() -> None:
-        reached.set()
-        release.wait(5.0)
-
-    shown.model.before_window = window
-    shown.bench.prompts.add("bright spot")
-    shown.qtbot.waitUntil(reached.is_set, timeout=20_000)
+    release = shown.ask_and_hold("bright spot")
     jobs = shown.bench.jobs
     shown.viewer.close()
+    shown.qtbot.waitUntil(lambda: jobs.is_closed)  # Qt deletes the window a little later
     release.set()
     shown.qtbot.wait(300)
     assert len(shown.model.encoded_on) == 1

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,15 +220,7 @@ def test_reopened_panel_shows_what_was_there(open_desk: Desk) -> None:
 
 @pytest.mark.parametrize("closes", ["panel", "viewer"])
 def test_closing_while_encoding_stops_quietly(open_desk: Desk, closes: str) -> None:
-    reached, release = threading.Event(), threading.Event()
-
-    def window() -> None:
-        reached.set()
-        release.wait(5.0)
-
-    open_desk.model.before_window = window
-    open_desk.bench.prompts.add("bright spot")
-    open_desk.qtbot.waitUntil(reached.is_set, timeout=10_000)
+    release = open_desk.ask_and_hold("bright spot")
     if closes == "panel":
         open_desk.viewer.window.remove_dock_widget(open_desk.widget)
         release.set()
@@ -238,6 +229,7 @@ def test_closing_while_encoding_stops_quietly(open_desk: Desk, closes: str) -> N
     else:
         jobs = open_desk.bench.jobs
         open_desk.viewer.close()
+        open_desk.qtbot.waitUntil(lambda: jobs.is_closed)  # Qt deletes the window a little later
         release.set()
         open_desk.qtbot.wait(300)
         assert len(open_desk.model.encoded_on) == 1

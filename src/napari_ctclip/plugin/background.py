@@ -110,6 +110,11 @@ class JobQueue(QObject):
         return self._running is None and not self._waiting
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it has stopped for good."""
+        return self._closed
+
+    @property
     def title(self) -> str:
         """The running job's title; empty when idle."""
         return "" if self._running is None else self._running.title
