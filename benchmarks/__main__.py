@@ -18,6 +18,7 @@ from benchmarks import (
     random_crops,
     reading,
     reports,
+    saving,
     slices,
     window,
 )
@@ -43,6 +44,7 @@ def main() -> None:
         lambda: prompts.run(study),
         patches.run,
         lambda: window.run(study),
+        lambda: saving.run(study),
         fvlm_step.run,
     )
     for part in parts:
