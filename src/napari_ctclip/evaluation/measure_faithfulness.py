@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.study import Study
-from napari_ctclip.evaluation.faithfulness import FaithfulnessCurves, faithfulness_curves
 from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.evaluation.zero_shot import ask_task
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoded_study import EncodedStudy, read_out_masks
-from napari_ctclip.scoring.encoding import encode_input
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.scoring.readout import token_index
+from napari_ctclip.scoring.encoded_study import EncodedStudy
+from napari_ctclip.scoring.faithfulness import FaithfulnessCurves, faithfulness_curves
+from napari_ctclip.scoring.reencoding import encode_changed
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
@@ -53,18 +49,10 @@ def measure_faithfulness(
     model_input = model.preprocessing.prepare(study.volume)
 
     def ask(changed: ModelInput) -> float:
-        scan = encode_input(model, changed, device=device).within(encoded.scan.inside)
-        with tempfile.TemporaryDirectory() as empty:  # organs of a changed image are never kept
-            readout = read_out_masks(
-                model,
-                (study.volume, changed),
-                study.organ_masks,
-                scan=scan,
-                cache=FeatureCache(Path(empty), limit_bytes=0),
-                device=device,
-            )
-        changed_study = EncodedStudy(scan, token_index(model, scan), readout, (), False)
-        return ask_task(model, changed_study, task).probability
+        found = encode_changed(
+            model, study, encoded, original=model_input, changed=changed, device=device
+        )
+        return ask_task(model, found, task).probability
 
     own = ask_task(model, encoded, task).similarity_map
     curves = faithfulness_curves(model_input, own, ask, patch_size=model.patch_size)

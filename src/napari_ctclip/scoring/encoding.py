@@ -21,8 +21,11 @@ from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 __all__ = [
     "EncodedScan",
     "Progress",
+    "Span",
     "StopRequested",
+    "cut_windows",
     "encode_input",
+    "place_window",
     "restored_scan",
     "window_shapes",
 ]
@@ -65,7 +68,7 @@ class EncodedScan:
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """One window along one axis: what is encoded, and which part of the answer is kept."""
 
     start: int
@@ -99,7 +102,7 @@ def encode_input(
     shape = _shape3(image.shape[1:])
 
     def work(attempt: Attempt) -> list[Tensor]:
-        cuts = list(_windows(shape, attempt.windows))
+        cuts = list(cut_windows(shape, attempt.windows))
         levels: list[Tensor] = []
         for done, cut in enumerate(cuts):
             if should_stop is not None and should_stop():
@@ -108,7 +111,7 @@ def encode_input(
                 progress(done, len(cuts))
             block = image[(slice(None), *(slice(s.start, s.stop) for s in cut))]
             tensor = torch.from_numpy(np.ascontiguousarray(block))[None].to(attempt.device)
-            _place(levels, model.encode_image(tensor), cut, shape)
+            place_window(levels, model.encode_image(tensor), cut, shape)
         if progress is not None:
             progress(len(cuts), len(cuts))
         return levels
@@ -138,7 +141,9 @@ def window_shapes(
     shape: tuple[int, int, int], windows: EncodingWindows
 ) -> tuple[tuple[int, int, int], ...]:
     """Return the voxels (z, y, x) of each window that a prepared image (D, H, W) takes."""
-    return tuple(_shape3(tuple(s.stop - s.start for s in cut)) for cut in _windows(shape, windows))
+    return tuple(
+        _shape3(tuple(s.stop - s.start for s in cut)) for cut in cut_windows(shape, windows)
+    )
 
 
 def tokens_inside(
@@ -152,9 +157,10 @@ def tokens_inside(
     return share >= 0.5
 
 
-def _windows(
+def cut_windows(
     shape: tuple[int, int, int], windows: EncodingWindows
-) -> Iterator[tuple[_Span, _Span, _Span]]:
+) -> Iterator[tuple[Span, Span, Span]]:
+    """Return the windows that a prepared image (D, H, W) is encoded in, in this order."""
     z, y, x = (
         _spans(n, size, overlap)
         for n, size, overlap in zip(shape, windows.shape, windows.overlap, strict=True)
@@ -162,29 +168,29 @@ def _windows(
     yield from product(z, y, x)
 
 
-def _spans(length: int, size: int, overlap: int) -> list[_Span]:
+def _spans(length: int, size: int, overlap: int) -> list[Span]:
     """Return windows that cover an axis; neighbours meet in the middle of their overlap.
 
     Without overlap nothing is encoded twice: the last window is shorter.
     """
     if length <= size:
-        return [_Span(0, length, 0, length)]
+        return [Span(0, length, 0, length)]
     if overlap == 0:
         cuts = [*range(0, length, size), length]
-        return [_Span(a, b, a, b) for a, b in pairwise(cuts)]
+        return [Span(a, b, a, b) for a, b in pairwise(cuts)]
     starts = [*range(0, length - size, size - overlap), length - size]
     spans = []
     for i, start in enumerate(starts):
         keep_start = 0 if i == 0 else (starts[i - 1] + size + start) // 2
         keep_stop = length if i == len(starts) - 1 else (start + size + starts[i + 1]) // 2
-        spans.append(_Span(start, start + size, keep_start, keep_stop))
+        spans.append(Span(start, start + size, keep_start, keep_stop))
     return spans
 
 
-def _place(
+def place_window(
     levels: list[Tensor],
     features: FeatureMap,
-    cut: tuple[_Span, _Span, _Span],
+    cut: tuple[Span, Span, Span],
     shape: tuple[int, int, int],
 ) -> None:
     """Write the kept part of one window's levels into those of the whole scan."""

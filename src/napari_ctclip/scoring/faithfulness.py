@@ -25,12 +25,12 @@ logarithm. A lesion fills a thousandth of a chest; on an even scale it would pas
 _BLUR_MM = 15.0  # Ours: wipes out lesions up to 3 cm and leaves organs where they are
 
 Ask = Callable[["ModelInput"], float]
-"""From a prepared image to the probability of the finding."""
+"""From a prepared image to the answer: a probability or a similarity."""
 
 
 @dataclass(frozen=True)
 class FaithfulnessCurves:
-    """The probability of a finding as tokens go, and as they come back.
+    """The answer to a prompt as tokens go, and as they come back.
 
     Attributes
     ----------

@@ -8,14 +8,8 @@ import pytest
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.evaluation.faithfulness import (
-    SHARES,
-    FaithfulnessCurves,
-    area,
-    faithfulness_curves,
-)
-from napari_ctclip.evaluation.faithfulness_rows import faithfulness_row
 from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.scoring.faithfulness import area, faithfulness_curves
 
 GRID = Geometry.from_spacing((20, 40, 40), (2.0, 2.0, 2.0))
 PATCH = (2, 2, 2)
@@ -47,13 +41,3 @@ def test_the_right_map_deletes_and_inserts_the_deciding_token_first(bright):
     assert area(own.deletion) < area(wrong.deletion)
     assert area(own.insertion) > area(wrong.insertion)
     assert bright.image.max() == 1.0  # the scan itself is never changed
-
-
-def test_rows_hold_own_areas_against_the_null():
-    low, high = tuple([0.0] * len(SHARES)), tuple([1.0] * len(SHARES))
-    good, bad = FaithfulnessCurves(low, high), FaithfulnessCurves(high, low)
-    row = faithfulness_row("a", ["p", "q", "r"], [(good, bad), (good, bad), (bad, good)],
-                           replicates=200)  # fmt: skip
-    assert row.deletion == pytest.approx(1 / 3)
-    assert row.deletion_gain.value == pytest.approx(1 / 3)
-    assert row.insertion_gain.low < row.insertion_gain.value < row.insertion_gain.high

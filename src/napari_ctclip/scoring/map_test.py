@@ -1,0 +1,175 @@
+"""Map test: how a score goes as the tokens a heatmap ranks highest are taken away or left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from napari_ctclip.core.errors import Cancelled
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.core.study import Study
+from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
+from napari_ctclip.scoring.encoding import Progress, StopRequested
+from napari_ctclip.scoring.faithfulness import SHARES, FaithfulnessCurves, faithfulness_curves
+from napari_ctclip.scoring.reencoding import encode_changed
+
+__all__ = ["ENCODINGS", "MapTest", "MapTestRow", "map_test"]
+
+ENCODINGS = 4 * len(SHARES)
+"""At most: deletion and insertion, by the map and by chance."""
+
+_BACK = 0.9
+_GONE = 0.5
+"""Ours: a score counts as carried by the tokens that bring nine tenths of it back, and as lost
+where half of it is gone."""
+
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class MapTestRow:
+    """One step of the curves.
+
+    Attributes
+    ----------
+    share : float
+        Of the body's tokens.
+    tokens : int
+        How many these are.
+    deletion, insertion : float
+        Similarity with these tokens blurred, and with all but these blurred.
+    null_deletion, null_insertion : float
+        The same for as many tokens drawn at random.
+    """
+
+    share: float
+    tokens: int
+    deletion: float
+    insertion: float
+    null_deletion: float
+    null_insertion: float
+
+
+@dataclass(frozen=True)
+class MapTest:
+    """The curves of one prompt's heatmap in one scan.
+
+    Attributes
+    ----------
+    prompt : Prompt
+        What was asked.
+    anatomy : str
+        Whose score: that of the organ the prompt speaks of, or the whole scan's.
+    token_mm : tuple of float
+        Sides (z, y, x) of one token.
+    rows : tuple of MapTestRow
+        By rising share.
+    """
+
+    prompt: Prompt
+    anatomy: str
+    token_mm: tuple[float, float, float]
+    rows: tuple[MapTestRow, ...]
+
+    @property
+    def tokens_that_carry(self) -> int | None:
+        """The fewest tokens tried that bring nine tenths of the score back; None if none do.
+
+        Counted from the wholly blurred scan. None also where the scan scores no more than that.
+        """
+        blank, full = self.rows[0].insertion, self.rows[0].deletion
+        if full <= blank:
+            return None
+        wanted = blank + _BACK * (full - blank)
+        return next((row.tokens for row in self.rows[1:] if row.insertion >= wanted), None)
+
+    @property
+    def tokens_it_hangs_on(self) -> int | None:
+        """The fewest tokens tried without which half of the score is gone; None if none are."""
+        blank, full = self.rows[0].insertion, self.rows[0].deletion
+        if full <= blank:
+            return None
+        wanted = full - _GONE * (full - blank)
+        return next((row.tokens for row in self.rows[1:] if row.deletion <= wanted), None)
+
+
+def map_test(
+    model: VisionLanguageModel,
+    study: Study,
+    encoded: EncodedStudy,
+    prompt: Prompt,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    should_stop: StopRequested | None = None,
+) -> MapTest:
+    """Return the deletion and insertion curves of a prompt's map beside those of a random ranking.
+
+    Parameters
+    ----------
+    model, study, encoded
+        As the prompt was asked.
+    prompt : Prompt
+        Whose map is tested.
+    progress, should_stop : callable, optional
+        Told, and asked, before each of the ``ENCODINGS``.
+
+    Raises
+    ------
+    Cancelled
+        If ``should_stop`` answered True.
+
+    References
+    ----------
+    Petsiuk et al. 2018 (arXiv 1806.07421), section 4.3. Ours: blur in place of grey, the steps, and
+    tokens drawn at random as the null.
+    """
+    original = model.preprocessing.prepare(study.volume)
+    answer = answer_prompt(model, encoded, prompt)
+    anatomy = answer.focus.anatomy
+    asked = 0
+
+    def ask(changed: ModelInput) -> float:
+        nonlocal asked
+        if should_stop is not None and should_stop():
+            raise Cancelled("the test of the map was cancelled; nothing was changed")
+        if progress is not None:
+            progress(asked, ENCODINGS)
+        asked += 1
+        found = encode_changed(
+            model, study, encoded, original=original, changed=changed, device=device,
+            should_stop=should_stop,
+        )  # fmt: skip
+        scores = answer_prompt(model, found, prompt).scores
+        return next(s.similarity for s in scores if s.anatomy == anatomy)
+
+    own_map = answer.similarity_map
+    own = faithfulness_curves(original, own_map, ask, patch_size=model.patch_size)
+    null = faithfulness_curves(original, _shuffled(own_map), ask, patch_size=model.patch_size)
+    sides = own_map.geometry.spacing_mm
+    tokens = int(np.isfinite(own_map.values).sum())
+    return MapTest(prompt, anatomy, sides, _rows(own, null, [round(s * tokens) for s in SHARES]))
+
+
+def _rows(
+    own: FaithfulnessCurves, null: FaithfulnessCurves, tokens: Sequence[int]
+) -> tuple[MapTestRow, ...]:
+    columns = (own.deletion, own.insertion, null.deletion, null.insertion)
+    return tuple(
+        MapTestRow(share, count, *values)
+        for share, count, *values in zip(SHARES, tokens, *columns, strict=True)
+    )
+
+
+def _shuffled(similarity_map: SimilarityMap) -> SimilarityMap:
+    """Return the map with its values dealt out anew: a ranking by chance."""
+    values = similarity_map.values.copy()
+    known = np.isfinite(values)
+    values[known] = np.random.default_rng(_SEED).permutation(values[known])
+    return replace(similarity_map, values=values)
