@@ -1,4 +1,4 @@
-"""``napari-ctclip``: view, score, export, patches, segment, demo, models, evaluate, compare.
+"""``napari-ctclip``: view, score, export, erase, patches, segment, demo, models, evaluate ...
 
 Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
 """
@@ -17,6 +17,7 @@ from napari_ctclip import (
     cli_export,
     cli_models,
     cli_patches,
+    cli_truth,
     terminal,
 )
 from napari_ctclip.cli_scan import (
@@ -51,6 +52,8 @@ app = typer.Typer(
 cli_models.app.command("audit")(cli_audit.audit_scan)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_patches.patches)
+app.command()(cli_truth.erase)
+app.command()(cli_truth.deletion_curve)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 app.command("export")(cli_export.export_session)

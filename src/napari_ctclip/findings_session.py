@@ -71,6 +71,11 @@ class FindingsSession:
         return self._history.present
 
     @property
+    def place(self) -> str:
+        """What tells the open scan from others, the same when it is read again; empty if none."""
+        return self._place
+
+    @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
         return bool(self._history.past)

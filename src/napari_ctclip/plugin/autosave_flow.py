@@ -1,10 +1,15 @@
-"""Autosave flow: findings that no session file holds are kept, and offered after a crash."""
+"""Autosave flow: findings that no session file holds are kept, and offered after a crash.
+
+Each scan of a window has its own file: opening another scan must not cost the one before.
+"""
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
@@ -16,10 +21,16 @@ from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.session_flow import SessionFlow
 from napari_ctclip.session_files.autosave import autosave_folder, autosave_path, left_behind
 
+if TYPE_CHECKING:
+    from napari_ctclip.session_files.archive import SessionState
+
 __all__ = ["AutosaveFlow"]
+
+_LOG = logging.getLogger(__name__)
 
 _EVERY_MS = 120_000
 _SOON_MS = 2_000  # after a finding changed; a stroke of the brush is several changes
+_PLACE = 16  # letters of the scan's fingerprint
 
 
 class AutosaveFlow(QObject):
@@ -42,7 +53,10 @@ class AutosaveFlow(QObject):
         super().__init__(parent)
         self._sessions, self._messages = sessions, messages
         self.jobs = JobQueue(messages, self)  # its own: an autosave waits for no encoding
-        self._replaces: Path | None = None
+        self._held: dict[Path, SessionState] = {}  # not written yet, by file
+        self._unsaved: set[Path] = set()  # files that must stay
+        self._replaces: dict[Path, Path] = {}  # what was recovered, by the file that takes over
+        self._writing = Lock()  # the close of the window and a worker use one partial file
         self._failed = False
         self._timer, self._soon = QTimer(self), QTimer(self)
         self._timer.setInterval(_EVERY_MS)
@@ -55,8 +69,9 @@ class AutosaveFlow(QObject):
 
     @property
     def path(self) -> Path:
-        """Where this window's autosave lies, if there is one."""
-        return autosave_path(autosave_folder(), f"w{id(self):x}")
+        """Where this window's autosave of the open scan lies, if there is one."""
+        window = f"w{id(self):x}_{self._sessions.place[:_PLACE]}"
+        return autosave_path(autosave_folder(), window)
 
     def left_behind(self) -> list[Path]:
         """Return autosaves of windows that are gone, newest first."""
@@ -66,7 +81,7 @@ class AutosaveFlow(QObject):
         """Open what a window left behind; the file goes once this window has its own autosave."""
 
         def then() -> None:
-            self._replaces = path
+            self._replaces[self.path] = path
             self._sessions.mark_unsaved()
 
         self._sessions.open(path, then=then)
@@ -77,15 +92,64 @@ class AutosaveFlow(QObject):
         self.changed.emit()
 
     def keep(self) -> None:
-        """Write the autosave in the background, if there is something unsaved."""
-        wanted = self._sessions.is_unsaved and setting("autosave", default=True)
-        if not wanted or not self.jobs.is_idle:
+        """Write what is unsaved in the background, if there is anything."""
+        self._hold()
+        self._write_next()
+
+    def close(self) -> None:
+        """End with the window: what is unsaved stays, and is offered at the next start."""
+        self._timer.stop()
+        self._soon.stop()
+        self.jobs.close()
+        for path, state in self._held.items():  # the last seconds; no window is left to block
+            try:
+                self._write(state, path)
+            except CtClipError as error:  # nobody is left to be told
+                _LOG.error("%s", error)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _on_changed(self) -> None:
+        if self._sessions.is_unsaved:
+            self._hold()  # now: in two seconds another scan may be open
+            self._soon.start()
+        else:
+            self._forget(self.path)
+
+    def _hold(self) -> None:
+        if self._sessions.is_unsaved and setting("autosave", default=True):
+            self._held[self.path] = self._sessions.state()
+            self._unsaved.add(self.path)
+
+    def _write_next(self) -> None:
+        if not self._held or not self.jobs.is_idle:
             return
-        state, path, replaced = self._sessions.state(), self.path, self._replaces
+        path, state = next(iter(self._held.items()))
+
+        def done(written: Path) -> None:
+            self._failed = False
+            if self._held.get(path) is state:
+                del self._held[path]
+            replaced = self._replaces.pop(path, None)
+            if replaced is not None:
+                self.discard(replaced)
+            if path not in self._unsaved:  # saved meanwhile
+                self._forget(path)
+            self._write_next()
+
+        def on_error(error: Exception) -> bool:
+            was, self._failed = self._failed, True
+            return was  # said once, not every two minutes
 
         def work(progress: Any, should_stop: Any) -> Path:
-            from napari_ctclip.session_files.archive import write_session
+            return self._write(state, path)
 
+        self.jobs.submit(Job("Autosave", work, done, on_error=on_error))
+
+    def _write(self, state: SessionState, path: Path) -> Path:
+        from napari_ctclip.session_files.archive import write_session
+
+        with self._writing:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -95,31 +159,8 @@ class AutosaveFlow(QObject):
                 ) from error
             return write_session(state, path)
 
-        def done(written: Path) -> None:
-            self._failed, self._replaces = False, None
-            if replaced is not None:
-                self.discard(replaced)
-
-        def on_error(error: Exception) -> bool:
-            was, self._failed = self._failed, True
-            return was  # said once, not every two minutes
-
-        self.jobs.submit(Job("Autosave", work, done, on_error=on_error))
-
-    def close(self) -> None:
-        """End with the window: what is unsaved stays, and is offered at the next start."""
-        self._timer.stop()
-        self._soon.stop()
-        self.jobs.close()
-        if not self._sessions.is_unsaved:
-            self._forget()
-
-    def _on_changed(self) -> None:
-        if self._sessions.is_unsaved:
-            self._soon.start()
-        elif self.jobs.is_idle:
-            self._forget()
-
-    def _forget(self) -> None:
+    def _forget(self, path: Path) -> None:
+        self._unsaved.discard(path)
+        self._held.pop(path, None)
         with suppress(OSError):  # a folder that takes no files holds none either
-            self.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

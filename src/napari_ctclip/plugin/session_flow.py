@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.finding import Finding
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
@@ -67,8 +68,7 @@ class SessionFlow:
     ) -> None:
         self._session, self._jobs, self._scene = session, jobs, scene
         self._prompts, self._findings, self._messages = prompts, findings, messages
-        self._edits = 0
-        self._saved_edits = 0
+        self._saved: dict[str, tuple[Finding, ...]] = {}  # what a file holds, by scan
         self._expected: ModelReference | None = None  # of a session that was opened
         session.model_changed.connect(self._compare_weights)
         findings.kept.changed.connect(self._on_edit)
@@ -78,7 +78,13 @@ class SessionFlow:
     @property
     def is_unsaved(self) -> bool:
         """Whether there are findings that no session file holds."""
-        return self._edits != self._saved_edits and bool(self._findings.kept.findings)
+        kept = self._findings.kept
+        return bool(kept.findings) and kept.findings != self._saved.get(kept.place)
+
+    @property
+    def place(self) -> str:
+        """What tells the open scan from others."""
+        return self._findings.kept.place
 
     def state(self) -> SessionState:
         """Return what a session file would hold now.
@@ -114,10 +120,10 @@ class SessionFlow:
 
         if not path.name.endswith(SUFFIX):
             path = path.with_name(path.name.removesuffix(".zip") + SUFFIX)
-        state, edits = self.state(), self._edits
+        state, place = self.state(), self.place
 
         def done(written: Path) -> None:
-            self._saved_edits = edits
+            self._saved[place] = tuple(state.findings)
             self._messages.info(f"The session is saved to {written}.")
             self.changed.emit()
 
@@ -164,7 +170,8 @@ class SessionFlow:
 
     def mark_unsaved(self) -> None:
         """Say that what is here is in no file the user chose, e.g. after a recovery."""
-        self._on_edit()
+        self._saved.pop(self.place, None)
+        self.changed.emit()
 
     def _take_up(self, opened: OpenedSession) -> None:
         saved, read = opened.saved, opened.scan
@@ -176,7 +183,7 @@ class SessionFlow:
             more["organ_masks"] = saved.masks
         self._scene.add_ct(read.volume, more=more)
         self._findings.kept.restore(saved.findings)
-        self._saved_edits = self._edits
+        self._saved[self.place] = self._findings.kept.findings
         if saved.view is not None:
             self._scene.restore_view(saved.view)
         self._restore_prompts(saved)
@@ -214,5 +221,4 @@ class SessionFlow:
             self._messages.warning(str(error))
 
     def _on_edit(self, *_: Any) -> None:
-        self._edits += 1
         self.changed.emit()

@@ -98,6 +98,18 @@ class MapTest:
         wanted = full - _GONE * (full - blank)
         return next((row.tokens for row in self.rows[1:] if row.deletion <= wanted), None)
 
+    @property
+    def reading(self) -> str:
+        """The patch budget in words."""
+        carry, hangs = self.tokens_that_carry, self.tokens_it_hangs_on
+        last = self.rows[-1].tokens
+        if self.rows[0].deletion <= self.rows[0].insertion:
+            return "The whole scan scores no more than a blurred one: there is nothing to carry."
+        return (
+            f"{_budget(self, carry)} of {last} tokens bring nine tenths of the score back; "
+            f"half of it is gone without {_budget(self, hangs)}."
+        )
+
 
 def map_test(
     model: VisionLanguageModel,
@@ -165,6 +177,13 @@ def _rows(
         MapTestRow(share, count, *values)
         for share, count, *values in zip(SHARES, tokens, *columns, strict=True)
     )
+
+
+def _budget(tested: MapTest, tokens: int | None) -> str:
+    if tokens is None:
+        return "not even all"
+    millilitres = tokens * float(np.prod(tested.token_mm)) / 1000.0
+    return f"{tokens} ({millilitres:.2g} ml)"
 
 
 def _shuffled(similarity_map: SimilarityMap) -> SimilarityMap:

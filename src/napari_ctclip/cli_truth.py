@@ -1,0 +1,181 @@
+"""``napari-ctclip erase | deletion-curve``: whether a heatmap shows what drives the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_ctclip import terminal
+from napari_ctclip.cli_scan import (
+    QUICK_MASKS,
+    CtArgument,
+    DeviceOption,
+    LegendOption,
+    MasksOption,
+    ModelOption,
+    SeriesOption,
+    SuspiciousOption,
+    encode,
+    read_study,
+)
+from napari_ctclip.core.prompt import Prompt
+
+if TYPE_CHECKING:
+    from napari_ctclip.core.study import Study
+    from napari_ctclip.session import Session
+
+__all__ = ["deletion_curve", "erase"]
+
+_PEAK = "peak"
+
+PromptOption = Annotated[str, typer.Option(help="The finding whose answer is tested.")]
+NegativeOption = Annotated[str, typer.Option(help="What it is held against.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for table, picture and provenance.")]
+
+
+def erase(
+    ct: CtArgument,
+    prompt: PromptOption,
+    out: OutOption,
+    at: Annotated[
+        str,
+        typer.Option(help="Middle x,y,z in mm (RAS, as score prints peaks), or 'peak'."),
+    ] = _PEAK,
+    radius: Annotated[float, typer.Option(help="Of the erased ball, mm.", min=0.0)] = 10.0,
+    controls: Annotated[
+        int, typer.Option(help="Places elsewhere in the organ, erased likewise.", min=0, max=50)
+    ] = 5,
+    negative: NegativeOption = "",
+    series: SeriesOption = None,
+    masks: MasksOption = QUICK_MASKS,
+    legend: LegendOption = None,
+    accept_suspicious: SuspiciousOption = False,
+    model: ModelOption = "starter",
+    device: DeviceOption = "auto",
+) -> None:
+    """Fill a ball with normal tissue and ask again, to see whether the place drives the score."""
+    place = None if at == _PEAK else _millimetres(at)
+    asked = _asked(prompt, negative)
+    with terminal.data_errors():
+        from napari_ctclip.exporting.truth_files import write_erase
+        from napari_ctclip.regions.drawn_region import ball_region
+        from napari_ctclip.scoring.erase import erase_region
+        from napari_ctclip.session import resolved_device
+
+        study = read_study(
+            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        )
+        session = _encoded(study, model=model, device=device)
+        answer = session.ask(asked)
+        geometry = study.volume.geometry
+        world = answer.focus.peak.world_mm if place is None else place
+        z, y, x = geometry.world_to_index(world).round().astype(int).tolist()
+        region = ball_region(geometry, (z, y, x), radius_mm=radius)
+        assert session.model is not None, "it was loaded"
+        assert session.encoding is not None, "it was encoded"
+        with _bar("erasing") as progress:
+            erased = erase_region(
+                session.model,
+                study,
+                session.encoding,
+                asked,
+                region,
+                controls=controls,
+                device=resolved_device(device),
+                progress=progress,
+            )
+        terminal.print_notices(erased.notices)
+        files = write_erase(erased, study.volume, out, provenance=session.provenance())
+    for effect in erased.effects:
+        terminal.out.print(
+            f"{effect.where.replace('_', ' '):18s} {effect.before:+.3f} -> {effect.after:+.3f}  "
+            f"{effect.reading}",
+            markup=False,
+        )
+    terminal.out.print(f"{len(files)} files in {out}", markup=False)
+
+
+def deletion_curve(
+    ct: CtArgument,
+    prompt: PromptOption,
+    out: OutOption,
+    negative: NegativeOption = "",
+    series: SeriesOption = None,
+    masks: MasksOption = QUICK_MASKS,
+    legend: LegendOption = None,
+    accept_suspicious: SuspiciousOption = False,
+    model: ModelOption = "starter",
+    device: DeviceOption = "auto",
+) -> None:
+    """Blur the tokens a heatmap ranks highest, step by step, to see how few carry the score."""
+    asked = _asked(prompt, negative)
+    with terminal.data_errors():
+        from napari_ctclip.exporting.truth_files import write_map_test
+        from napari_ctclip.scoring.map_test import map_test
+        from napari_ctclip.session import resolved_device
+
+        study = read_study(
+            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        )
+        session = _encoded(study, model=model, device=device)
+        assert session.model is not None, "it was loaded"
+        assert session.encoding is not None, "it was encoded"
+        with _bar("testing") as progress:
+            tested = map_test(
+                session.model,
+                study,
+                session.encoding,
+                asked,
+                device=resolved_device(device),
+                progress=progress,
+            )
+        files = write_map_test(tested, out, provenance=session.provenance())
+    terminal.out.print(" tokens  deletion (random)  insertion (random)")
+    for row in tested.rows:
+        terminal.out.print(
+            f"{row.tokens:7d}  {row.deletion:+.3f} ({row.null_deletion:+.3f})   "
+            f"{row.insertion:+.3f} ({row.null_insertion:+.3f})",
+            markup=False,
+        )
+    terminal.out.print(tested.reading)
+    terminal.out.print(f"{len(files)} files in {out}", markup=False)
+
+
+def _asked(positive: str, negative: str) -> Prompt:
+    if not positive.strip():
+        raise typer.BadParameter("--prompt needs at least one word, e.g. 'lung nodule'")
+    return Prompt(positive, negative)
+
+
+def _millimetres(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"--at {text!r} is no place; expected x,y,z in mm, e.g. -52,-82,-115, or 'peak'"
+        ) from None
+    return x, y, z
+
+
+def _encoded(study: Study, *, model: str, device: str) -> Session:
+    from napari_ctclip.session import Session
+
+    session = Session(device=device)
+    session.set_study(study)
+    session.load_model(model)
+    encode(session)
+    return session
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for work that tells how far it is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.err, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
