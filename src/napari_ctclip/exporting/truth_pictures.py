@@ -12,12 +12,14 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.heat_slices import heat_slices
 from napari_ctclip.io.key_slices import window_about
-from napari_ctclip.scoring.erase import ErasedPlace
-from napari_ctclip.scoring.map_test import MapTest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    # torch comes in with these; a window draws before it asks
+    from napari_ctclip.scoring.erase import ErasedPlace
+    from napari_ctclip.scoring.map_test import MapTest
 
 __all__ = ["draw_curves", "draw_effects", "erase_figure", "map_test_figure"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "beside_canvas",
     "camera_of",
-    "draw_cross",
+    "draw_lines",
     "floating_axes",
     "guard_canvas",
     "guard_layer_removal",
@@ -81,8 +81,8 @@ def make_canvas(viewer: Viewer, model: ViewerModel) -> QtViewer:
     return canvas
 
 
-def draw_cross(canvas: QtViewer, lines: Any, colour: str) -> None:
-    """Draw lines over a canvas, or move those drawn before.
+def draw_lines(canvas: QtViewer, lines: Any, colour: str, *, name: str) -> None:
+    """Draw lines over a canvas, or move those drawn before under the same name.
 
     Parameters
     ----------
@@ -92,10 +92,13 @@ def draw_cross(canvas: QtViewer, lines: Any, colour: str) -> None:
         Ends (x, y) of n lines in the world of the plane shown; None hides them.
     colour : str
         Of the lines.
+    name : str
+        What they are, e.g. ``"cross"``.
     """
     from vispy.scene.visuals import Line
 
-    drawn = getattr(canvas, "_ctclip_cross", None)
+    key = f"_ctclip_{name}"
+    drawn = getattr(canvas, key, None)
     if lines is None:
         if drawn is not None:
             drawn.visible = False
@@ -105,7 +108,7 @@ def draw_cross(canvas: QtViewer, lines: Any, colour: str) -> None:
         drawn.set_gl_state("translucent", depth_test=False)
         drawn.order = 10_000
         drawn.parent = canvas.canvas.view.scene
-        canvas._ctclip_cross = drawn
+        setattr(canvas, key, drawn)
     drawn.set_data(pos=lines)
     drawn.visible = True
 

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.exporting import copy_text
 from napari_ctclip.plugin.findings_table import COLUMNS, FindingsTable, cells_of
@@ -189,6 +190,11 @@ class FindingsTab(QWidget):
         selection = self.table.selectionModel()
         rows = [] if selection is None else selection.selectedRows()
         return [self.model.rows[index.row()] for index in rows]
+
+    def selected_region(self) -> Region | None:
+        """Return the region of the first selected finding that has one."""
+        regions = (finding.region for finding in self.selected())
+        return next((region for region in regions if region is not None), None)
 
     def _add_region(self) -> None:
         row = self._selected_prompt()

@@ -18,11 +18,13 @@ _RANK = {
     "ct": 0,
     "ct 3d": 0,
     "heat": 2,
+    "change": 2,
     "organs": 3,
     "organs 3d": 3,
     "findings": 4,
     "probe": 5,
-}  # others: 1
+}
+"""Others: 1."""
 
 
 class OwnLayers:

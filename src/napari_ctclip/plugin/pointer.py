@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from psygnal import Signal
+
 from napari_ctclip.core.volume import Window
 from napari_ctclip.plugin.scene import Scene
 
@@ -27,6 +29,9 @@ class Pointer:
     on_click : callable
         Takes the voxel (z, y, x) of a left click that does not drag.
     """
+
+    hovered = Signal(tuple)
+    """The mouse is over a voxel (z, y, x) of the scan, in any plane."""
 
     def __init__(self, scene: Scene, on_click: Callable[[tuple[int, int, int]], None]) -> None:
         self._scene, self._on_click = scene, on_click
@@ -70,11 +75,14 @@ class Pointer:
             yield
 
     def _on_move(self, viewer: Any, event: Any) -> None:
-        """Move the crosshair with the mouse while Shift is held."""
-        if viewer.dims.ndisplay != 2 or not _has_shift(event) or not _pans(viewer):
+        """Tell where the mouse is; move the crosshair with it while Shift is held."""
+        if viewer.dims.ndisplay != 2:
             return
         index = self._scene.index_at(event.position[-3:])
-        if index is not None:
+        if index is None:
+            return
+        self.hovered.emit(index)
+        if _has_shift(event) and _pans(viewer):
             self._scene.turn_to(index)
 
 

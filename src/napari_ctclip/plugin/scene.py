@@ -15,6 +15,7 @@ from napari_ctclip.plugin.finding_layer import FindingLayer
 from napari_ctclip.plugin.layers import (
     CT_RANGE_HU,
     Frame,
+    LayerData,
     ct_layer,
     heat_layer,
     own_metadata,
@@ -48,6 +49,8 @@ class Scene:
 
     heat_shown = Signal(str, bool)
     """A prompt's heat became visible or not, also by the user's hand in the layer list."""
+    heat_described = Signal()
+    """Heat was drawn, shown, hidden or taken off."""
     heat_range_changed = Signal()
     """Heat begins and ends elsewhere."""
     study_changed = Signal()
@@ -184,6 +187,25 @@ class Scene:
         for layer in self._heats():
             layer.opacity = opacity
 
+    # --- what goes with the scan ----------------------------------------------------------------
+
+    def put(self, key: str, data: LayerData) -> Any:
+        """Draw a further layer of the open study, in place of one of the same key; return it."""
+        self._own.remove(key)
+        return self._own.add(data, key)
+
+    def layer(self, key: str) -> Any:
+        """Return a layer that was put; None if it is gone."""
+        return self._own.get(key)
+
+    def take_off(self, key: str) -> None:
+        """Take a layer that was put off, if it is there."""
+        self._own.remove(key)
+
+    def shown_heats(self) -> tuple[Any, ...]:
+        """Return the heat layers that are visible."""
+        return tuple(layer for layer in self._heats() if layer.visible)
+
     # --- places ---------------------------------------------------------------------------------
 
     def go_to(self, index: tuple[int, int, int]) -> None:
@@ -261,8 +283,9 @@ class Scene:
             self.window_changed.emit()
 
     def _describe_heat(self) -> None:
-        shown = [layer for layer in self._heats() if layer.visible]
+        shown = self.shown_heats()
         self.texts.set_heat(", ".join(own_metadata(layer)["prompt"] for layer in shown))
+        self.heat_described.emit()
 
     def _show_whole_scan(self) -> None:
         assert self.frame is not None

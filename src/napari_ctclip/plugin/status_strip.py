@@ -19,9 +19,12 @@ from qtpy.QtWidgets import (
 from napari_ctclip.plugin.background import JobQueue
 from napari_ctclip.plugin.messages import Message, Messages
 
-__all__ = ["RESEARCH_USE", "StatusStrip"]
+__all__ = ["RESEARCH_USE", "SIMILARITY_IS", "StatusStrip"]
 
 RESEARCH_USE = "Research use only, not a medical device."
+
+SIMILARITY_IS = "Similarity is relative to this scan. It is not a probability of disease."
+"""Stands below every tab, whatever is shown."""
 
 _ICONS = {
     "info": QStyle.StandardPixmap.SP_MessageBoxInformation,
@@ -66,7 +69,7 @@ class StatusStrip(QWidget):
         self.copy = QPushButton("Copy details")
         self.copy.setToolTip("Copy what a bug report needs")
         self.copy.clicked.connect(self._copy_details)
-        self.notice = QLabel(RESEARCH_USE)
+        self.notice = QLabel(f"{SIMILARITY_IS}\n{RESEARCH_USE}")
         self.notice.setStyleSheet("color: #e08a2e;")
         self._lay_out()
         jobs.running_changed.connect(self._show_running)

@@ -15,6 +15,7 @@ from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
 from napari_ctclip.plugin.preferences import follow_preferences
 from napari_ctclip.plugin.status_strip import StatusStrip
+from napari_ctclip.plugin.truth_tab import TruthTab
 from napari_ctclip.plugin.workbench import workbench_of
 
 if TYPE_CHECKING:
@@ -46,10 +47,16 @@ class StudyWidget(QWidget):
         self.model = ModelTab(self.workbench)
         self.montage = MontageTab(self.workbench)
         self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
+        self.truth = TruthTab(
+            self.workbench,
+            selected_prompt=self.explore.selected_prompt,
+            selected_region=self.findings.selected_region,
+        )
         tabs = (
             ("Explore", self.explore),
             ("Montage", self.montage),
             ("Findings", self.findings),
+            ("Truth", self.truth),
             ("Data", self.data),
             ("Model", self.model),
         )

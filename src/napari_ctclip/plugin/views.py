@@ -10,7 +10,7 @@ from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QSplitter
 
-from napari_ctclip.plugin._compat import beside_canvas, draw_cross, main_window, own_canvas
+from napari_ctclip.plugin._compat import beside_canvas, draw_lines, main_window, own_canvas
 from napari_ctclip.plugin.linked_plane import LinkedPlane
 from napari_ctclip.plugin.pointer import Pointer
 from napari_ctclip.plugin.scene import Scene
@@ -49,6 +49,8 @@ class Views(QObject):
 
     changed = Signal(View)
     """Another view is shown, whoever asked for it."""
+    followed = Signal()
+    """The planes show other slices, or there are other planes."""
 
     def __init__(self, scene: Scene, *, pointer: Pointer, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -85,6 +87,11 @@ class Views(QObject):
         views = list(View)
         self.show(views[(views.index(self.view) + 1) % len(views)])
 
+    def canvases(self) -> tuple[tuple[Any, Any], ...]:
+        """Return every canvas with the dims of what it shows; those of hidden planes too."""
+        own = (own_canvas(self._viewer), self._viewer.dims)
+        return (own, *((plane.canvas, plane.model.dims) for plane in self.planes))
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Give the canvases back when the window closes."""
         if event is not None and event.type() == QEvent.Type.Close:
@@ -118,8 +125,11 @@ class Views(QObject):
 
     def _follow(self, *_: Any) -> None:
         """Turn the planes to the viewer's point and draw the crosshair through it."""
-        if self._beside is None:
-            return
+        if self._beside is not None:
+            self._turn_planes()
+        self.followed.emit()
+
+    def _turn_planes(self) -> None:
         # napari has two axes once the last layer is gone, as on closing
         shown = self.view is View.PLANES and self._viewer.dims.ndim == 3
         canvases = {own_canvas(self._viewer): self._viewer.dims.order}
@@ -132,7 +142,7 @@ class Views(QObject):
             lines = None
             if shown and frame is not None:
                 lines = _cross(np.asarray(self._viewer.dims.point), frame.extent, order)
-            draw_cross(canvas, lines, _CROSS)
+            draw_lines(canvas, lines, _CROSS, name="cross")
 
     def _fit(self) -> None:
         self._viewer.fit_to_view()

@@ -25,6 +25,8 @@ from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.session_flow import SessionFlow
 from napari_ctclip.plugin.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.study_flow import StudyFlow
+from napari_ctclip.plugin.token_ghost import TokenGhost
+from napari_ctclip.plugin.truth_flow import TruthFlow
 from napari_ctclip.plugin.views import Views
 from napari_ctclip.scoring.probe import Probe, probe_at
 from napari_ctclip.session import Session
@@ -75,7 +77,9 @@ class Workbench(QObject):
             **parts,  # type: ignore[arg-type]
         )
         self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)
+        self.truth = TruthFlow(self.session, **parts)  # type: ignore[arg-type]
         self.studies.study_opened.connect(self.prompts.study_changed)
+        self.studies.study_opened.connect(self._forget_probe)
         self.slices = SliceNavigator(
             self.session,
             scene=self.scene,
@@ -87,8 +91,9 @@ class Workbench(QObject):
         self._probed: tuple[int, int, int] | None = None
         self.pointer = Pointer(self.scene, self._on_click)
         self.pointer.attach(viewer)
-        self.studies.study_opened.connect(self._forget_probe)
         self.views = Views(self.scene, pointer=self.pointer, parent=self)
+        self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
+        self.pointer.hovered.connect(self.ghost.move_to)
         if window is not None:
             window.destroyed.connect(self.jobs.close)
             window.destroyed.connect(self.autosave.close)
@@ -121,6 +126,7 @@ class Workbench(QObject):
         if study is None:
             return
         self._probed = index
+        self.ghost.move_to(index)
         found = probe_at(study, index, token_index=None, prompts=())
         self._show_probe(found, self.session.is_ready)
         if self.session.is_ready:
@@ -133,13 +139,13 @@ class Workbench(QObject):
                 )
             )
 
-    def _forget_probe(self) -> None:
-        self._probed = None
-
     def _show_probe(self, found: Probe, is_ranking: bool = False) -> None:
         self.scene.mark(found.index)
         self.scene.texts.set_probe(found)
         self.probed.emit(found, is_ranking)
+
+    def _forget_probe(self) -> None:
+        self._probed = None
 
     def go_to_peak(self, positive: str) -> None:
         """Turn to where a prompt is highest, and probe there."""
