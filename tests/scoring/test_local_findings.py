@@ -107,6 +107,35 @@ def test_nothing_is_ranked_outside_the_body_or_without_a_prompt(
         local_findings(study, encoded, region, prompts=())
 
 
+def test_placements_are_all_those_that_looking_at_each_place_would_find() -> None:
+    grid = Geometry.from_spacing((9, 8, 7), (4.0, 4.0, 4.0))
+    rng = np.random.default_rng(3)
+    organ = np.flatnonzero(rng.random(grid.shape) < 0.6)
+    region = np.ravel_multi_index(np.array([[4, 4, 3], [4, 5, 3], [5, 4, 3]]).T, grid.shape)
+    found = placements(region, organ, grid, rng=rng, most=1000)
+    shape = np.stack(np.unravel_index(region, grid.shape), axis=1) - (4, 4, 3)
+    kept = set()
+    for centre in np.stack(np.unravel_index(organ, grid.shape), axis=1):
+        at = centre + shape
+        at = at[((at >= 0) & (at < grid.shape)).all(axis=1)]
+        flat = np.ravel_multi_index(tuple(at.T), grid.shape)
+        held = flat[np.isin(flat, organ)]
+        if len(held) >= 2 and not np.isin(flat, region).any():
+            kept.add(tuple(sorted(held)))
+    listed = {tuple(sorted(found.tokens[m[m >= 0]].tolist())) for m in found.members}
+    assert listed == kept
+    assert len(placements(region, np.empty(0, dtype=np.intp), grid, rng=rng)) == 0
+
+
+def test_a_large_place_is_moved_to_fewer_others() -> None:
+    grid = Geometry.from_spacing((40, 40, 40), (4.0, 4.0, 4.0))
+    whole = np.arange(40**3)
+    box = np.zeros(grid.shape, dtype=bool)
+    box[:12, :12, :12] = True
+    found = placements(np.flatnonzero(box), whole, grid, rng=np.random.default_rng(0))
+    assert len(found) == 400_000 // 12**3
+
+
 def test_placements_keep_the_shape_stay_in_the_organ_and_off_the_region() -> None:
     grid = Geometry.from_spacing((12, 12, 12), (4.0, 4.0, 4.0))
     organ = np.flatnonzero(np.indices(grid.shape)[2].ravel() < 6)

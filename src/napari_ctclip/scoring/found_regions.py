@@ -17,6 +17,8 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.heat_slices import heat_slices
+from napari_ctclip.regions.region_statistics import organ_shares, region_organ
+from napari_ctclip.regions.region_tokens import nearest_tokens, region_tokens
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.probe import probe_at
@@ -31,7 +33,6 @@ DEFAULT_SHARE = 0.5
 """Ours: a heatmap is cut at half its peak unless asked otherwise, as an isocontour of PET is."""
 
 _CORNERS = np.ones((3, 3, 3), dtype=bool)  # voxels that touch at a corner are one region
-_BODY = "body"
 
 Index = tuple[int, int, int]
 
@@ -148,14 +149,12 @@ def _measured(
         region=region,
         volume_ml=region.volume_ml(volume.geometry),
         mean_hounsfield=float(volume.voxels[region.box][region.mask].mean()),
-        anatomy=_anatomy_of(study, region),
+        anatomy=region_organ(organ_shares(study.organ_masks, region)),
     )
     if asked is None:
         return finding
     answer, model = asked
-    tokens = _tokens_in(answer.similarity_map, volume, region)
-    if not len(tokens):  # smaller than a token
-        tokens = _token_at(answer.similarity_map, finding.world_mm)
+    tokens = region_tokens(region, volume.geometry, answer.similarity_map.geometry)
     return _scored(finding, _score(answer, model, tokens))
 
 
@@ -181,39 +180,8 @@ def _score(
 def _token_at(
     similarity_map: SimilarityMap, world_mm: tuple[float, float, float]
 ) -> npt.NDArray[np.intp]:
-    grid = similarity_map.geometry
-    token = np.rint(grid.world_to_index(world_mm)).astype(int)
-    if not grid.contains_index(token):
-        return np.empty(0, dtype=np.intp)
-    return np.array([np.ravel_multi_index(tuple(token.tolist()), grid.shape)], dtype=np.intp)
-
-
-def _tokens_in(
-    similarity_map: SimilarityMap, volume: Volume, region: Region
-) -> npt.NDArray[np.intp]:
-    """Return the flat indices of tokens whose centre lies in the region."""
-    grid = similarity_map.geometry
-    centres = grid.index_to_world(np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3))
-    at = np.rint(volume.geometry.world_to_index(centres)).astype(int) - region.start
-    inside = ((at >= 0) & (at < region.mask.shape)).all(axis=1)
-    found = np.flatnonzero(inside)
-    z, y, x = at[found].T
-    return np.asarray(found[region.mask[z, y, x]], dtype=np.intp)
-
-
-def _anatomy_of(study: Study, region: Region) -> str:
-    """Return the organ that most of the region lies in; the body only where there is no other."""
-    masks = study.organ_masks
-    if masks is None:
-        return ""
-    counts = np.bincount(masks.labels[region.box][region.mask])
-    shares = {
-        name: int(counts[label])
-        for name, label in masks.legend.items()
-        if label < len(counts) and counts[label]
-    }
-    organs = {name: n for name, n in shares.items() if name != _BODY} or shares
-    return max(organs, key=lambda name: organs[name], default="")
+    found = nearest_tokens(np.array([world_mm]), similarity_map.geometry)
+    return found[found >= 0]
 
 
 def _reach(

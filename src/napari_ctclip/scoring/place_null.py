@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.signal import oaconvolve
 
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.scoring.region_scores import READOUT_ML
@@ -16,6 +17,11 @@ FEWEST_PLACES = 20
 """Ours: fewer places give percentiles in steps of more than 5 and are not told."""
 
 _MOST_PLACES = 400
+_LEAST_OF_LARGE = 100
+_MOST_MEMBERS = 400_000
+"""Ours: tokens of all places together; a place of more than 1000 tokens is moved to fewer than 400
+others, down to 100, so that it answers within a second."""
+
 _MOSTLY = 0.5
 
 Tokens = npt.NDArray[np.intp]
@@ -67,29 +73,48 @@ def placements(
     own = np.stack(np.unravel_index(region, grid.shape), axis=1)
     middle = own[np.argmin(((own - own.mean(axis=0)) ** 2).sum(axis=1))]
     offsets = own - middle
+    most = min(most, max(_LEAST_OF_LARGE, _MOST_MEMBERS // len(region)))
+    shuffled = organ[rng.permutation(len(organ))]
+    usable = shuffled[_fits(shuffled, region, offsets, grid)][:most]
+    at = np.stack(np.unravel_index(usable, grid.shape), axis=1)[:, None, :] + offsets[None]
+    inside = ((at >= 0) & (at < grid.shape)).all(axis=2)
     slot = np.full(int(np.prod(grid.shape)) + 1, -1, dtype=np.intp)
     slot[organ] = np.arange(len(organ))
-    slot[region] = -2
-    taken: list[npt.NDArray[np.intp]] = []
-    kept = 0
-    order = rng.permutation(len(organ))
-    for start in range(0, len(order), most):
-        centres = np.stack(np.unravel_index(organ[order[start : start + most]], grid.shape), axis=1)
-        at = centres[:, None, :] + offsets[None]
-        inside = ((at >= 0) & (at < grid.shape)).all(axis=2)
-        flat = np.full(inside.shape, slot.size - 1, dtype=np.intp)
-        flat[inside] = np.ravel_multi_index(tuple(at[inside].T), grid.shape)
-        members = slot[flat]
-        usable = (members != -2).all(axis=1) & ((members >= 0).mean(axis=1) >= _MOSTLY)
-        taken.append(members[usable])
-        kept += int(usable.sum())
-        if kept >= most:
-            break
-    members = np.concatenate(taken)[:most] if taken else np.empty((0, len(region)), dtype=np.intp)
+    flat = np.full(inside.shape, slot.size - 1, dtype=np.intp)
+    flat[inside] = np.ravel_multi_index(tuple(at[inside].T), grid.shape)
+    members = slot[flat]
     used = np.unique(members[members >= 0])
     back = np.full(len(organ) + 1, -1, dtype=np.intp)
     back[used] = np.arange(len(used))
     return Placements(np.asarray(organ[used], dtype=np.intp), back[members])
+
+
+def _fits(
+    organ: Tokens, region: Tokens, offsets: npt.NDArray[np.intp], grid: Geometry
+) -> npt.NDArray[np.bool_]:
+    """Return for each organ token whether the region's shape, moved there, is a usable place.
+
+    What a moved shape holds of the organ and of the region is a correlation: one Fourier
+    transform for all places at once, where looking at each place takes a minute for half a lung.
+    """
+    if not len(organ):
+        return np.zeros(0, dtype=bool)
+    tokens = np.stack(np.unravel_index(np.concatenate([organ, region]), grid.shape), axis=1)
+    low = tokens.min(axis=0)
+    tokens -= low
+    here, own = tokens[: len(organ)], tokens[len(organ) :]
+    reach = offsets.max(axis=0)
+    shape = np.zeros(reach - offsets.min(axis=0) + 1)
+    shape[tuple((reach - offsets).T)] = 1  # turned round, so that convolving correlates
+    size = tokens.max(axis=0) + 1
+    held = []
+    for places in (here, own):
+        mask = np.zeros(size)
+        mask[tuple(places.T)] = 1
+        found = oaconvolve(mask, shape)
+        held.append(np.rint(found[tuple((here + reach).T)]))
+    in_organ, in_region = held
+    return np.asarray((in_region == 0) & (in_organ >= _MOSTLY * len(region)))
 
 
 def place_readout(
