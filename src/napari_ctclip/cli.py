@@ -1,4 +1,4 @@
-"""``napari-ctclip``: view, score, export, erase, patches, segment, demo, models, evaluate ...
+"""``napari-ctclip``: view, score, probe, erase, export, patches, segment, demo, models, evaluate ...
 
 Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
 """
@@ -17,6 +17,7 @@ from napari_ctclip import (
     cli_export,
     cli_models,
     cli_patches,
+    cli_probe,
     cli_truth,
     terminal,
 )
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 cli_models.app.command("audit")(cli_audit.audit_scan)
 app.add_typer(cli_models.app, name="models")
+app.command()(cli_probe.probe)
 app.command()(cli_patches.patches)
 app.command()(cli_truth.erase)
 app.command()(cli_truth.deletion_curve)

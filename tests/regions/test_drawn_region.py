@@ -5,8 +5,12 @@ import pytest
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.regions.drawn_region import ball_region, box_region
-from napari_ctclip.regions.region_statistics import region_organ, region_statistics
+from napari_ctclip.regions.drawn_region import ball_region, box_about, box_region, organ_region
+from napari_ctclip.regions.region_statistics import (
+    hounsfield_histogram,
+    region_organ,
+    region_statistics,
+)
 from napari_ctclip.regions.region_tokens import nearest_tokens, region_tokens
 from tests.phantom import BALL_CENTRE, SHAPE, ball_study
 
@@ -75,3 +79,40 @@ def test_region_smaller_than_a_token_gets_the_token_that_holds_it() -> None:
     assert np.unravel_index(found, tokens.shape) == (1, 1, 2)
     outside = GEOMETRY.index_to_world(np.array([[-9.0, 0.0, 0.0]]))
     assert nearest_tokens(outside, tokens).tolist() == [-1]
+
+
+def test_box_about_a_voxel_has_the_size_asked_for_and_ends_with_the_scan() -> None:
+    geometry = Geometry.from_spacing((40, 48, 64), (2.0, 1.5, 1.5))
+    box = box_about(geometry, (20, 24, 32), (10.0, 13.5, 1.5))
+    assert box.mask.shape == (5, 9, 1)
+    assert box.start == (18, 20, 32)
+    assert box_about(geometry, (20, 24, 32), (0.1, 0.1, 0.1)).mask.shape == (1, 1, 1)
+    assert box_about(geometry, (0, 24, 32), (10.0, 1.5, 1.5)).mask.shape == (3, 1, 1)
+    with pytest.raises(DataError, match="sides above 0 mm"):
+        box_about(geometry, (20, 24, 32), (10.0, 0.0, 1.5))
+
+
+def test_an_organ_or_a_group_is_taken_and_a_missing_one_is_told() -> None:
+    study = ball_study()
+    left = organ_region(study.organ_masks, "lung_left")
+    assert left.start == (0, 0, 32)
+    assert left.mask.all()
+    assert organ_region(study.organ_masks, "lung").mask.shape == study.volume.geometry.shape
+    with pytest.raises(DataError, match="they hold lung_right, lung_left"):
+        organ_region(study.organ_masks, "liver")
+    with pytest.raises(DataError, match="no organ masks"):
+        organ_region(None, "liver")
+
+
+def test_histogram_counts_every_voxel_in_bins_of_a_round_width() -> None:
+    study = ball_study()
+    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=12.0)
+    histogram = hounsfield_histogram(study, region)
+    values = study.volume.voxels[region.box][region.mask]
+    expected, _ = np.histogram(values, histogram.edges)
+    assert np.allclose(histogram.shares * len(values), expected)
+    assert len(histogram.shares) <= 40
+    assert set(np.diff(histogram.edges)) == {50}
+    one = hounsfield_histogram(study, ball_region(study.volume.geometry, (20, 24, 10), radius_mm=0))
+    assert one.edges.tolist() == [-900, -899]
+    assert one.shares.tolist() == [1.0]

@@ -1,14 +1,16 @@
-"""Drawn regions: a box or a ball that somebody put on a scan."""
+"""Drawn regions: a box or a ball that somebody put on a scan, or an organ that was taken."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.region import Region
 
-__all__ = ["ball_region", "box_region"]
+__all__ = ["ball_region", "box_about", "box_region", "organ_region"]
 
 Index = tuple[float, float, float]
 
@@ -30,6 +32,22 @@ def box_region(geometry: Geometry, corner: Index, opposite: Index) -> Region:
         )
     z, y, x = low.tolist()
     return Region((z, y, x), np.ones(tuple(high - low), dtype=bool))
+
+
+def box_about(geometry: Geometry, centre: Index, size_mm: Index) -> Region:
+    """Return the box of a size (z, y, x) in mm about a voxel, as far as the scan goes.
+
+    Raises
+    ------
+    DataError
+        If it lies outside the scan or a side is not above 0.
+    """
+    if min(size_mm) <= 0:
+        raise DataError(f"a box needs sides above 0 mm, got {size_mm}")
+    count = np.maximum(np.rint(np.divide(size_mm, geometry.spacing_mm)), 1)
+    first = np.floor(np.asarray(centre) - (count - 1) / 2 + 0.5)
+    low, high = first.tolist(), (first + count - 1).tolist()
+    return box_region(geometry, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
 def ball_region(geometry: Geometry, centre: Index, *, radius_mm: float) -> Region:
@@ -55,3 +73,20 @@ def ball_region(geometry: Geometry, centre: Index, *, radius_mm: float) -> Regio
     return Region.of(
         z**2 + y**2 + x**2 <= radius_mm**2 + 1e-9, start=(int(low[0]), int(low[1]), int(low[2]))
     )
+
+
+def organ_region(masks: OrganMasks | None, organ: str) -> Region:
+    """Return the voxels of an organ, or of a group of organs such as ``"lung"``.
+
+    Raises
+    ------
+    DataError
+        If the organ masks do not have it; says which there are.
+    """
+    if masks is None:
+        raise DataError("there are no organ masks, so no organ can be taken")
+    mask = masks.mask(organ) if masks.labels_of(organ) else None
+    if mask is None or not mask.any():
+        known = ", ".join(masks.legend)
+        raise DataError(f"the organ masks hold no {anatomy_label(organ)!r}; they hold {known}")
+    return Region.of(mask)

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 
-__all__ = ["PERCENTS", "RegionStatistics", "organ_shares", "region_organ", "region_statistics"]
+__all__ = [
+    "PERCENTS",
+    "HounsfieldHistogram",
+    "RegionStatistics",
+    "hounsfield_histogram",
+    "organ_shares",
+    "region_organ",
+    "region_statistics",
+]
 
 PERCENTS = (5, 25, 50, 75, 95)
+_MOST_BINS = 40
 _REST = ("body",)
 
 
@@ -50,6 +60,40 @@ class RegionStatistics:
     centre: tuple[int, int, int]
     world_mm: tuple[float, float, float]
     organs: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class HounsfieldHistogram:
+    """How often each CT number occurs in a region.
+
+    Attributes
+    ----------
+    edges : ndarray, shape (n + 1,)
+        HU where the bins begin and end; a bin holds its lower edge.
+    shares : ndarray, shape (n,)
+        Share of the region's voxels in each bin; they sum to 1.
+    """
+
+    edges: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+
+
+def hounsfield_histogram(study: Study, region: Region) -> HounsfieldHistogram:
+    """Return the histogram of a region's CT numbers, at most 40 bins of a round width.
+
+    Raises
+    ------
+    IndexError
+        If the region does not lie on the scan.
+    """
+    values = study.volume.voxels[region.box][region.mask].astype(np.int64)
+    low, high = int(values.min()), int(values.max())
+    fits = (width for width in (1, 2, 5, 10, 20, 50) if (high - low) / width < _MOST_BINS - 1)
+    width = next(fits, 100 * -(-(high - low) // (100 * (_MOST_BINS - 1))))
+    first = low // width
+    counts = np.bincount(values // width - first)
+    edges = (first + np.arange(len(counts) + 1)) * width
+    return HounsfieldHistogram(edges, counts / counts.sum())
 
 
 def region_statistics(study: Study, region: Region) -> RegionStatistics:

@@ -26,6 +26,7 @@ from napari_ctclip.scoring.place_null import (
     percentile_among,
     place_readout,
     placements,
+    share_as_high,
 )
 from napari_ctclip.scoring.similar_places import SimilarPlace, similar_places
 
@@ -55,6 +56,9 @@ class LocalFinding:
         The same read-out on the other side of the body; None where that cannot be said.
     prompt_percentile : float or None
         Percent of all prompts of the dictionary that this place answers less to.
+    prompt_p : float or None
+        Share of them that it answers at least as much to, this one counted on both sides: a rank
+        among prompts, not a test of disease.
     """
 
     text: str
@@ -63,6 +67,7 @@ class LocalFinding:
     organ_percentile: float | None
     mirrored: float | None
     prompt_percentile: float | None
+    prompt_p: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +158,7 @@ def local_findings(
             organ_percentile=percentile_among(float(here[row]), null[row]),
             mirrored=None if mirrored is None else float(mirrored[row]),
             prompt_percentile=percentile_among(float(here[row]), np.delete(pool, row)),
+            prompt_p=share_as_high(float(here[row]), np.delete(pool, row)),
         )
         for row, prompt in enumerate(prompts)
     ]
@@ -164,7 +170,7 @@ def local_findings(
         len(moved) if len(moved) >= FEWEST_PLACES else 0,
         len(pool) - 1,
         mirror,
-        similar_places(encoded.index, tokens),
+        similar_places(encoded.index, tokens, masks=study.organ_masks),
     )
 
 

@@ -11,7 +11,14 @@ from scipy.signal import oaconvolve
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.scoring.region_scores import READOUT_ML
 
-__all__ = ["FEWEST_PLACES", "Placements", "percentile_among", "place_readout", "placements"]
+__all__ = [
+    "FEWEST_PLACES",
+    "Placements",
+    "percentile_among",
+    "place_readout",
+    "placements",
+    "share_as_high",
+]
 
 FEWEST_PLACES = 20
 """Ours: fewer places give percentiles in steps of more than 5 and are not told."""
@@ -158,3 +165,17 @@ def percentile_among(value: float, others: npt.NDArray[np.floating]) -> float | 
     if len(known) < FEWEST_PLACES or not np.isfinite(value):
         return None
     return float(100 * ((known < value).mean() + 0.5 * (known == value).mean()))
+
+
+def share_as_high(value: float, others: npt.NDArray[np.floating]) -> float | None:
+    """Return (1 + how many others are at least a value) / (1 + how many); None if too few.
+
+    References
+    ----------
+    Phipson and Smyth 2010, "Permutation P-values should never be zero", (b + 1) / (m + 1): the
+    value itself is one of those it is held against.
+    """
+    known = others[np.isfinite(others)]
+    if len(known) < FEWEST_PLACES or not np.isfinite(value):
+        return None
+    return float((1 + (known >= value).sum()) / (1 + len(known)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.scoring.heatmap import TokenIndex
 
 __all__ = ["SimilarPlace", "similar_places"]
@@ -24,14 +25,22 @@ class SimilarPlace:
         RAS place of the token, mm.
     cosine : float
         Of its embedding with the region's; 1 is the same direction.
+    organ : str
+        That holds its middle; empty if unknown.
     """
 
     world_mm: tuple[float, float, float]
     cosine: float
+    organ: str = ""
 
 
 def similar_places(
-    index: TokenIndex, tokens: npt.NDArray[np.intp], *, count: int = 5, apart_mm: float = _APART_MM
+    index: TokenIndex,
+    tokens: npt.NDArray[np.intp],
+    *,
+    masks: OrganMasks | None = None,
+    count: int = 5,
+    apart_mm: float = _APART_MM,
 ) -> tuple[SimilarPlace, ...]:
     """Return the tokens nearest to a region in embedding space, most similar first.
 
@@ -43,6 +52,8 @@ def similar_places(
         The encoded scan.
     tokens : ndarray, shape (K,)
         Flat indices of the region's tokens.
+    masks : OrganMasks or None
+        Name the organ of each.
     count : int
         At most so many.
     apart_mm : float
@@ -67,6 +78,17 @@ def similar_places(
             break
         best = int(np.argmax(free))
         right, anterior, superior = places[best].tolist()
-        found.append(SimilarPlace((right, anterior, superior), float(values[order[best]])))
+        world = (right, anterior, superior)
+        found.append(SimilarPlace(world, float(values[order[best]]), _organ_at(masks, world)))
         free &= ((places - places[best]) ** 2).sum(axis=1) > apart_mm**2
     return tuple(found)
+
+
+def _organ_at(masks: OrganMasks | None, world_mm: tuple[float, float, float]) -> str:
+    if masks is None:
+        return ""
+    index = np.rint(masks.geometry.world_to_index(world_mm)).astype(int)
+    if not masks.geometry.contains_index(index):  # a token reaches past the scan
+        return ""
+    z, y, x = index.tolist()
+    return masks.name_at((z, y, x))

@@ -1,0 +1,88 @@
+"""Place reading: all that is told of one place: CT numbers, organs, findings with their nulls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.region import Region
+from napari_ctclip.core.study import Study
+from napari_ctclip.interpretation.vocabulary import finding_prompts
+from napari_ctclip.regions.region_statistics import (
+    HounsfieldHistogram,
+    RegionStatistics,
+    hounsfield_histogram,
+    region_organ,
+    region_statistics,
+)
+
+if TYPE_CHECKING:
+    # torch comes in with these; a place of a scan that is not encoded needs none
+    from napari_ctclip.models.interface import VisionLanguageModel
+    from napari_ctclip.scoring.encoded_study import EncodedStudy
+    from napari_ctclip.scoring.local_findings import LocalFindings
+
+__all__ = ["PlaceReading", "read_place"]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceReading:
+    """A place as it is told in the window and on the command line.
+
+    Attributes
+    ----------
+    statistics : RegionStatistics
+        Its CT numbers, size and organs.
+    histogram : HounsfieldHistogram
+        Its CT numbers, counted.
+    local : LocalFindings or None
+        Findings ranked and similar places; None until the scan is encoded.
+    """
+
+    statistics: RegionStatistics
+    histogram: HounsfieldHistogram
+    local: LocalFindings | None
+
+
+def read_place(
+    study: Study,
+    region: Region,
+    *,
+    encoded: tuple[VisionLanguageModel, EncodedStudy] | None = None,
+    asked: Sequence[Prompt] = (),
+) -> PlaceReading:
+    """Return what a place of a scan is, and which findings of its organ fit it.
+
+    Parameters
+    ----------
+    study : Study
+        The scan.
+    region : Region
+        The place.
+    encoded : tuple of VisionLanguageModel and EncodedStudy, optional
+        The same scan as a model sees it; without it no finding is ranked.
+    asked : sequence of Prompt
+        Prompts of the user's own that are ranked among the dictionary's.
+    """
+    statistics = region_statistics(study, region)
+    histogram = hounsfield_histogram(study, region)
+    if encoded is None:
+        return PlaceReading(statistics, histogram, None)
+    from napari_ctclip.scoring.local_findings import local_findings
+
+    model, scan = encoded
+    organ = region_organ(statistics.organs)
+    own, others = finding_prompts(organ, suggested=model.suggested_prompts)
+    said = {prompt.positive.lower() for prompt in asked}
+    prompts = [*asked, *(p for p in own if p.positive.lower() not in said)]
+    local = local_findings(
+        study,
+        scan,
+        region,
+        prompts=prompts,
+        others=[p for p in others if p.positive.lower() not in said],
+        known=model.suggested_prompts,
+    )
+    return PlaceReading(statistics, histogram, local)
