@@ -1,4 +1,4 @@
-"""``napari-ctclip``: view, score, probe, erase, export, patches, segment, demo, models, evaluate ...
+"""``napari-ctclip``: view, score, probe, read-report, erase, export, patches, segment, demo ...
 
 Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
 """
@@ -18,6 +18,7 @@ from napari_ctclip import (
     cli_models,
     cli_patches,
     cli_probe,
+    cli_read_report,
     cli_truth,
     terminal,
 )
@@ -56,6 +57,7 @@ app.command()(cli_probe.probe)
 app.command()(cli_patches.patches)
 app.command()(cli_truth.erase)
 app.command()(cli_truth.deletion_curve)
+app.command("read-report")(cli_read_report.read_report_of)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 app.command("export")(cli_export.export_session)

@@ -14,6 +14,7 @@ from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
 from napari_ctclip.plugin.preferences import follow_preferences
+from napari_ctclip.plugin.report_tab import ReportTab
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.truth_tab import TruthTab
 from napari_ctclip.plugin.workbench import workbench_of
@@ -45,6 +46,7 @@ class StudyWidget(QWidget):
         self.explore = ExploreTab(self.workbench)
         self.data = DataTab(self.workbench)
         self.model = ModelTab(self.workbench)
+        self.report = ReportTab(self.workbench)
         self.montage = MontageTab(self.workbench)
         self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
         self.truth = TruthTab(
@@ -54,6 +56,7 @@ class StudyWidget(QWidget):
         )
         tabs = (
             ("Explore", self.explore),
+            ("Report", self.report),
             ("Montage", self.montage),
             ("Findings", self.findings),
             ("Truth", self.truth),

@@ -1,0 +1,156 @@
+"""Report tab: paste a report; each sentence is scored in its organ and linked to its peak."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QModelIndex
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ctclip.plugin.report_flow import ReportFlow
+from napari_ctclip.plugin.report_table import ReportTable
+from napari_ctclip.plugin.workbench import Workbench
+
+__all__ = ["ReportTab"]
+
+_WIDTHS = (148, 112, 72, 44, 400)
+_HINT = (
+    "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
+    "what it was not trained on is not judged. The text stays in this window, nothing is stored."
+)
+
+
+class ReportTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bench = bench = workbench
+        self.flow = ReportFlow(
+            bench.session,
+            jobs=bench.jobs,
+            scene=bench.scene,
+            messages=bench.messages,
+            encode=bench.prompts.encode,
+        )
+        self.text = QPlainTextEdit()
+        self.text.setPlaceholderText("Paste a report of this scan, in English")
+        self.text.setAccessibleName("Report text")
+        self.text.setToolTip("Findings and impression are read; it is stored nowhere")
+        self.text.setTabChangesFocus(True)
+        self.text.setMinimumHeight(96)
+        self.read = self._button("Read", "Hold every sentence against the scan")
+        self.ask = self._button("Ask", "Ask the selected finding as a prompt: its heat is shown")
+        self.clear = self._button("Clear", "Drop the report and what was read of it")
+        self.ask.setEnabled(False)
+        self.summary = QLabel(_HINT)
+        self.summary.setWordWrap(True)
+        self.model = ReportTable(self)
+        self.table = self._make_table()
+        self._lay_out()
+        self.read.clicked.connect(self._on_read)
+        self.clear.clicked.connect(self._on_clear)
+        self.ask.clicked.connect(self._on_ask)
+        self.table.clicked.connect(self._on_clicked)
+        self.table.activated.connect(self._on_clicked)
+        self.flow.changed.connect(self._on_changed)
+        self.flow.forgotten.connect(self._on_forgotten)
+
+    @staticmethod
+    def _button(title: str, tooltip: str) -> QPushButton:
+        button = QPushButton(title)
+        button.setToolTip(tooltip)
+        return button
+
+    def _make_table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self.model)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setTabKeyNavigation(False)
+        table.setWordWrap(False)
+        table.setAccessibleName("Sentences of the report")
+        rows, header = table.verticalHeader(), table.horizontalHeader()
+        if rows is not None and header is not None:
+            rows.hide()
+            rows.setDefaultSectionSize(24)
+            for column, width in enumerate(_WIDTHS):
+                header.resizeSection(column, width)
+        selection = table.selectionModel()
+        if selection is not None:
+            selection.currentRowChanged.connect(self._on_current_changed)
+        return table
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.read, self.ask, self.clear):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 6, 4, 4)
+        layout.setSpacing(6)
+        layout.addWidget(self.text, 1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.table, 3)
+        layout.addWidget(self.summary)
+
+    # --- the user -------------------------------------------------------------------------------
+
+    def _on_read(self) -> None:
+        self._bench.guarded(lambda: self.flow.read_text(self.text.toPlainText()))
+
+    def _on_clear(self) -> None:
+        self.text.clear()
+        self.flow.forget()
+
+    def _on_ask(self) -> None:
+        row = self.table.currentIndex().row()
+        if 0 <= row < len(self.model.lines) and self.model.lines[row].finding:
+            self._bench.guarded(lambda: self._bench.prompts.add(self.model.lines[row].finding))
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        line = self.model.lines[index.row()]
+        voxel = self.flow.voxel_of(line)
+        if voxel is None:
+            self._bench.messages.info(f"No place to go to: {line.verdict}; {line.why}.")
+        else:
+            self._bench.guarded(lambda: self._bench.look_at(voxel))
+
+    def _on_current_changed(self, current: QModelIndex) -> None:
+        row = current.row()
+        self.ask.setEnabled(
+            0 <= row < len(self.model.lines) and bool(self.model.lines[row].finding)
+        )
+
+    # --- what changes elsewhere -----------------------------------------------------------------
+
+    def _on_forgotten(self) -> None:
+        self.text.clear()
+
+    def _on_changed(self) -> None:
+        read = self.flow.read
+        self.model.set_read(read)
+        self.ask.setEnabled(False)
+        if read is None:
+            self.summary.setText(_HINT)
+            return
+        judged = sum(line.finding != "" for line in read.lines)
+        told = "".join(f" {notice.message}." for notice in read.notices)
+        self.summary.setText(
+            f"{judged} findings in {len(read.lines)} lines; ⚠ {len(read.conflicts)} disagree with "
+            f"the scan.{told} {_HINT}"
+        )
