@@ -30,6 +30,7 @@ from napari_ctclip.plugin.plots import OrganPlot
 from napari_ctclip.plugin.probe_box import ProbeBox
 from napari_ctclip.plugin.prompt_line import PromptLine
 from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow
+from napari_ctclip.plugin.prompt_tools import PromptTools
 from napari_ctclip.plugin.view_buttons import ViewButtons
 from napari_ctclip.plugin.window_buttons import WindowButtons
 from napari_ctclip.plugin.workbench import Workbench
@@ -75,6 +76,7 @@ class ExploreTab(QWidget):
         self.export.setToolTip(
             "Tables, heatmaps, key slices, DICOM objects, reports: choose what and where"
         )
+        self.tools = PromptTools(workbench, self.selected_prompts)
         self.heat = HeatControls(workbench.scene)
         self.plot = OrganPlot()
         self.plot.set_theme(workbench.viewer.theme)
@@ -115,7 +117,7 @@ class ExploreTab(QWidget):
         form.addRow("Window", self.windows)
         form.addRow("View", self.views)
         below = QHBoxLayout()
-        for button in (self.encode, self.export, self.remove):
+        for button in (self.encode, self.tools, self.export, self.remove):
             below.addWidget(button)
         negative = QFormLayout()
         negative.addRow("Negative", self.negative)
@@ -175,12 +177,16 @@ class ExploreTab(QWidget):
         current = self.table.currentIndex().row()
         return rows[current] if 0 <= current < len(rows) else None
 
-    def remove_selected(self) -> None:
-        """Forget the selected prompts."""
+    def selected_prompts(self) -> list[PromptRow]:
+        """Return the selected rows of the table, top first."""
         selection = self.table.selectionModel()
         rows = self._bench.prompts.table.rows
-        chosen = [] if selection is None else [rows[i.row()] for i in selection.selectedRows()]
-        for row in chosen:
+        chosen = [] if selection is None else sorted(i.row() for i in selection.selectedRows())
+        return [rows[row] for row in chosen]
+
+    def remove_selected(self) -> None:
+        """Forget the selected prompts."""
+        for row in self.selected_prompts():
             self._bench.guarded(partial(self._bench.prompts.remove, row.prompt.positive))
 
     def select_next(self) -> None:

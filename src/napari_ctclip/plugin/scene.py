@@ -11,6 +11,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.plugin._compat import guard_layer_removal
 from napari_ctclip.plugin.canvas import CanvasTexts
+from napari_ctclip.plugin.difference_layer import DifferenceLayer
 from napari_ctclip.plugin.finding_layer import FindingLayer
 from napari_ctclip.plugin.layers import (
     CT_RANGE_HU,
@@ -69,6 +70,7 @@ class Scene:
         self.heat_opacity = 0.75
         self._own = OwnLayers(viewer)  # "organs", "probe", "heat <prompt>"
         self.outlines = OrganOutlines(self._own)
+        self.difference = DifferenceLayer(self._own)
         self.findings = FindingLayer(self._own)
         self.volume_view = VolumeView(viewer, self._own, self.outlines)
         self._own.removed.connect(self._on_removed)

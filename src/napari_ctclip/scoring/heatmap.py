@@ -100,7 +100,7 @@ class TokenIndex:
     def cosines_to(self, vector: Tensor) -> npt.NDArray[np.float32]:
         """Return every token's cosine (d, h, w) to a unit vector (E,); NaN outside the body."""
         values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
-        values.ravel()[self._inside] = (vector @ self._tokens).cpu().numpy()
+        values.ravel()[self._inside] = (vector.to(self._tokens.device) @ self._tokens).cpu().numpy()
         return values
 
     def _places_of(

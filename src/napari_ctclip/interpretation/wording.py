@@ -1,0 +1,94 @@
+"""Wording: how far synonyms of a prompt disagree, and whether its negation gives another map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.interpretation.vocabulary import synonyms_of
+from napari_ctclip.session import Session
+
+__all__ = ["ALIKE", "UNSTABLE", "WordingCheck", "check_wording"]
+
+ALIKE = 0.95
+"""Ours: from this correlation on, the maps of a prompt and of its negative are called the same."""
+
+UNSTABLE = 0.1
+"""Ours: synonyms whose similarities lie further apart than this make a prompt unstable."""
+
+
+@dataclass(frozen=True)
+class WordingCheck:
+    """How far a prompt's wording can be trusted, with one model in one scan.
+
+    Attributes
+    ----------
+    negation_correlation : float
+        Between the cosines of the prompt and of its negative over the scan; NaN if either is flat.
+    scores : tuple of (str, float)
+        Wording -> similarity in the prompt's organ; the prompt as typed first, then its synonyms.
+    """
+
+    negation_correlation: float
+    scores: tuple[tuple[str, float], ...]
+
+    @property
+    def separates(self) -> bool:
+        """Whether the prompt and its negative give different maps."""
+        return self.negation_correlation < ALIKE  # not for NaN: a flat map separates nothing
+
+    @property
+    def spread(self) -> float:
+        """Highest less lowest similarity over the wordings; 0 if there is only one."""
+        values = [value for _, value in self.scores]
+        return max(values) - min(values)
+
+    @property
+    def in_words(self) -> str:
+        """What the user reads."""
+        typed = self.scores[0][0]
+        negation = (
+            f"its negation gives another map (r = {self.negation_correlation:.2f})"
+            if self.separates
+            else f"does not separate: its negation gives the same map "
+            f"(r = {self.negation_correlation:.2f})"
+        )
+        if len(self.scores) == 1:
+            return f"“{typed}”: {negation}; the dictionary knows no synonym."
+        low, high = (pick(self.scores, key=lambda pair: pair[1]) for pick in (min, max))
+        steady = "unstable" if self.spread > UNSTABLE else "stable"
+        return (
+            f"“{typed}”: {negation}; {steady} over {len(self.scores)} wordings: "
+            f"{low[1]:+.2f} (“{low[0]}”) to {high[1]:+.2f} (“{high[0]}”)."
+        )
+
+
+def check_wording(session: Session, prompt: Prompt) -> WordingCheck:
+    """Return the check of a prompt on the encoded scan; it may run on any thread.
+
+    Every synonym of the dictionary is asked as the prompt was, of the same organ, each held against
+    its own plain negation.
+
+    Raises
+    ------
+    CtClipError
+        If the scan is not encoded.
+    """
+    if session.encoding is None or session.model is None:
+        raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
+    index = session.encoding.index
+    vectors = session.model.embed_text([prompt.positive, prompt.negative]).float()
+    positive, negative = (index.cosines_to(vector) for vector in vectors)
+    typed = session.compute_answer(prompt).focus
+    scores = [(prompt.positive, typed.similarity)]
+    for wording in synonyms_of(prompt.positive):
+        answer = session.compute_answer(Prompt(wording))
+        same_place = next((s for s in answer.scores if s.anatomy == typed.anatomy), answer.whole)
+        scores.append((wording, same_place.similarity))
+    inside = np.isfinite(positive)
+    a, b = positive[inside].astype(np.float64), negative[inside].astype(np.float64)
+    flat = a.size < 2 or a.std() == 0 or b.std() == 0
+    return WordingCheck(float("nan") if flat else float(np.corrcoef(a, b)[0, 1]), tuple(scores))

@@ -1,0 +1,64 @@
+"""Difference layer: two prompts as one map with two colours, nothing where they agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.utils.colormaps import Colormap
+
+from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.plugin.layers import Frame, heat_layer
+from napari_ctclip.plugin.own_layers import OwnLayers
+from napari_ctclip.scoring.prompt_comparison import symmetric_limit
+
+__all__ = ["DifferenceLayer"]
+
+_KEY = "difference"
+_FIRST, _SECOND = "#e69f00", "#56b4e9"  # orange and sky blue of Okabe and Ito, told apart by all
+
+
+class DifferenceLayer:
+    """Where one prompt answers more (orange) and where another does (blue).
+
+    Parameters
+    ----------
+    own : OwnLayers
+        Where it is kept; it goes with the study.
+    """
+
+    def __init__(self, own: OwnLayers) -> None:
+        self._own = own
+
+    def show(self, difference: SimilarityMap, frame: Frame) -> None:
+        """Draw a difference in place of the last one, on a scale that is symmetric about 0."""
+        self.remove()
+        limit = symmetric_limit(difference)
+        # where nothing was asked there is no difference: 0 is transparent
+        known = SimilarityMap(
+            np.nan_to_num(difference.values, nan=0.0), difference.geometry, difference.prompt
+        )
+        data, properties, kind = heat_layer(known, frame, colour=_FIRST, limits=(-limit, limit))
+        first, second = difference.prompt.positive, difference.prompt.negative
+        properties |= {
+            "name": f"More: {first[:24]} (orange) | {second[:24]} (blue)",
+            "colormap": _diverging(),
+            "opacity": 0.8,
+        }
+        layer: Any = self._own.add((data, properties, kind), _KEY)
+        layer.metadata["ctclip"] |= {"role": "difference", "second": second}
+        layer.colorbar.visible = True
+
+    def remove(self) -> None:
+        """Take it off."""
+        self._own.remove(_KEY)
+
+
+def _diverging() -> Colormap:
+    first, second = (_rgb(colour) for colour in (_FIRST, _SECOND))
+    colours = [(*second, 0.95), (*second, 0.4), (0.5, 0.5, 0.5, 0.0), (*first, 0.4), (*first, 0.95)]
+    return Colormap(colours, name="ctclip difference", controls=(0, 0.3, 0.5, 0.7, 1.0))
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

@@ -1,0 +1,116 @@
+"""Prompt tools: compare two prompts, and check whether a prompt's wording can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from qtpy.QtWidgets import QMenu, QPushButton, QWidget
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.interpretation.wording import WordingCheck, check_wording
+from napari_ctclip.plugin.background import Job, Progress, StopRequested
+from napari_ctclip.plugin.prompt_table import PromptRow
+from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.scoring.prompt_comparison import difference_map
+
+__all__ = ["PromptTools"]
+
+
+class PromptTools(QPushButton):
+    """A button whose menu works on the selected prompts.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    selected : callable
+        Returns the selected rows of the table, top first.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        selected: Callable[[], Sequence[PromptRow]],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__("Tools", parent)
+        self._bench, self._selected = workbench, selected
+        self._pair: tuple[str, str] | None = None
+        self.setToolTip("Compare two selected prompts, or check the wording of one")
+        menu = QMenu(self)
+        for title, action in (
+            ("Compare the two selected prompts", self.compare),
+            ("Check the wording of the selected prompt", self.check),
+        ):
+            menu.addAction(title, lambda *_, action=action: self._bench.guarded(action))
+        self.setMenu(menu)
+        workbench.session.answer_removed.connect(self._on_answer_removed)
+        workbench.session.answered.connect(self._on_answered)
+
+    def compare(self) -> None:
+        """Draw where one of two selected prompts answers more than the other.
+
+        Raises
+        ------
+        CtClipError
+            If not two answered prompts are selected.
+        """
+        rows = self._selected()
+        if len(rows) != 2 or any(row.answer is None for row in rows):
+            raise CtClipError(
+                f"{len(rows)} prompts are selected; select two that are answered (Ctrl+click)"
+            )
+        self._pair = (rows[0].prompt.positive, rows[1].prompt.positive)
+        self._draw()
+        first, second = self._pair
+        self._bench.messages.info(f"Orange: more “{first}”; blue: more “{second}”.")
+
+    def check(self) -> None:
+        """Tell how far synonyms disagree, and whether the negation gives another map.
+
+        Raises
+        ------
+        CtClipError
+            If not one prompt is selected, or the scan is not encoded.
+        """
+        rows = self._selected()
+        if len(rows) != 1:
+            raise CtClipError(f"{len(rows)} prompts are selected; select one")
+        session, prompt = self._bench.session, rows[0].prompt
+        encoding = session.encoding
+        if encoding is None:
+            raise CtClipError(
+                "the scan is not encoded yet; press Encode (or wait until it is done)"
+            )
+
+        def work(progress: Progress, should_stop: StopRequested) -> WordingCheck:
+            return check_wording(session, prompt)
+
+        self._bench.jobs.submit(
+            Job(
+                f"Checking “{prompt.positive}”",
+                work,
+                lambda found: self._bench.messages.info(found.in_words),
+                still_wanted=lambda: session.encoding is encoding,
+            )
+        )
+
+    def _draw(self) -> None:
+        scene, session = self._bench.scene, self._bench.session
+        if self._pair is None or scene.frame is None:
+            return
+        first, second = (session.answer_to(positive) for positive in self._pair)
+        if first is not None and second is not None:
+            scene.difference.show(difference_map(first, second), scene.frame)
+
+    def _on_answered(self, answer: object) -> None:
+        positive = getattr(getattr(answer, "prompt", None), "positive", "")
+        if self._pair is not None and positive in self._pair:
+            self._draw()
+
+    def _on_answer_removed(self, positive: str) -> None:
+        if self._pair is not None and positive in self._pair:
+            self._pair = None
+            self._bench.scene.difference.remove()

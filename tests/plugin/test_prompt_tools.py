@@ -1,0 +1,72 @@
+"""Prompt tools: two prompts as one map in two colours, and the check of a wording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QItemSelectionModel
+
+from tests.phantom import BALL_CENTRE
+
+
+def select(desk: Any, *rows: int) -> None:
+    table = desk.widget.explore.table
+    table.clearSelection()
+    flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    for row in rows:
+        table.selectionModel().select(table.model().index(row, 0), flags)
+
+
+def difference(desk: Any) -> Any:
+    found = [layer for layer in desk.viewer.layers if layer.name.startswith("More: ")]
+    return found[0] if found else None
+
+
+def choose(desk: Any, title: str) -> None:
+    menu = desk.widget.explore.tools.menu()
+    next(action for action in menu.actions() if title in action.text()).trigger()
+    desk.wait()
+
+
+@pytest.fixture
+def asked(open_desk: Any) -> Any:
+    open_desk.ask("bright ball")
+    open_desk.ask("dark hole")
+    return open_desk
+
+
+def test_two_prompts_are_one_map_symmetric_about_nothing(asked: Any) -> None:
+    select(asked, 0, 1)
+    choose(asked, "Compare")
+    layer = difference(asked)
+    low, high = layer.contrast_limits
+    assert low == -high
+    ball = asked.bench.scene.frame.index_to_display(BALL_CENTRE)
+    assert layer.get_value(ball, world=True) > 0
+    orange, nothing, blue = layer.colormap.map(np.array([1.0, 0.5, 0.0]))
+    assert orange[0] > orange[2]
+    assert blue[2] > blue[0]
+    assert nothing[3] == 0
+    assert "Orange" in asked.status
+
+
+def test_a_removed_prompt_takes_the_comparison_with_it(asked: Any) -> None:
+    select(asked, 0, 1)
+    choose(asked, "Compare")
+    asked.bench.prompts.remove("dark hole")
+    assert difference(asked) is None
+
+
+def test_one_prompt_cannot_be_compared_and_the_message_says_what_to_do(asked: Any) -> None:
+    select(asked, 0)
+    choose(asked, "Compare")
+    assert difference(asked) is None
+    assert "select two" in asked.status
+
+
+def test_the_wording_of_a_prompt_is_checked(asked: Any) -> None:
+    select(asked, 0)
+    choose(asked, "wording")
+    assert "its negation gives another map" in asked.status
