@@ -41,7 +41,7 @@ class Verdict(StrEnum):
     UNSUPPORTED = "not supported"
     DENIED_AGREES = "denied, not seen"
     DENIED_DISAGREES = "denied, but seen"
-    NOT_TRAINED = "model not trained on it"
+    NOT_TRAINED = "not trained on it"
     NO_ORGAN = "no organ"
     NO_FINDING = "not a finding"
     NOT_READ = "not read"

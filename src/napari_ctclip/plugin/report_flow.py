@@ -100,7 +100,7 @@ class ReportFlow:
             for notice in read.notices:
                 self._messages.warning(notice.message)
             count = len(read.conflicts)
-            self._messages.info(f"The report is read: {count} lines disagree with the scan.")
+            self._messages.info(f"The report is read; lines that disagree with the scan: {count}.")
 
         def wanted() -> bool:
             return self._text == text and session.encoding is encoding
