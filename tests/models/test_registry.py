@@ -63,6 +63,14 @@ def test_starters_entry_is_true_of_what_is_bundled() -> None:
     assert starter.state == ModelState.BUNDLED
 
 
+def test_bundled_2d_model_is_as_large_as_its_entry_says_and_at_most_20_mb() -> None:
+    known = known_model("starter-2d")
+    assert known is not None
+    size = sum(path.stat().st_size for path in known.folder.iterdir()) / 1e6
+    assert size == pytest.approx(known.size_mb, abs=0.1)
+    assert size <= 20
+
+
 def test_fvlms_entry_is_true_of_its_importer() -> None:
     fvlm = known_model("fvlm")
     assert fvlm is not None
