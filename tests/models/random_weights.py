@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["fill_with_named_weights", "named_weights"]
+__all__ = ["fill_with_named_weights", "named_weights", "ready_with_named_weights", "released_names"]
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def named_weights(name: str, shape: tuple[int, ...]) -> Tensor:
@@ -30,3 +34,20 @@ def fill_with_named_weights(model: nn.Module, *, prefix: str = "") -> None:
     for name, tensor in state.items():
         if tensor.is_floating_point():
             tensor.copy_(named_weights(prefix + name, tuple(tensor.shape)))
+
+
+def ready_with_named_weights(model: Model) -> Model:
+    """Return a CLIP-like model with named weights and the scale exp(2), ready for inference."""
+    fill_with_named_weights(model)
+    with torch.no_grad():
+        model.logit_scale.fill_(2.0)  # type: ignore[operator, union-attr]
+    return model.eval().requires_grad_(False)
+
+
+def released_names(model: nn.Module, names: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return copies of a model's weights, how its names begin replaced as ``names`` says."""
+    state = {}
+    for own, tensor in model.state_dict().items():
+        prefix = next(prefix for prefix in names if own.startswith(prefix))
+        state[names[prefix] + own.removeprefix(prefix)] = tensor.clone()
+    return state

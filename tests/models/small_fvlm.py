@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.vit3d import VisionTransformer3d
+from tests.models.random_weights import released_names
 
 WIDTH, TEXT_WIDTH, EMBEDDING_WIDTH = 64, 32, 24
 
@@ -61,17 +62,13 @@ def write_text_folder(folder: Path) -> Path:
 def released_weights(text_folder: Path) -> tuple[FVLM, dict[str, Tensor]]:
     """Return a model and its weights under the names of the release."""
     model = small_fvlm(BertTextEncoder.untrained(text_folder))
-    names = [
-        ("image_encoder.", "visual_encoder."),
-        ("text_encoder.bert.", "text_encoder."),
-        ("text_projection.", "text_proj."),
-        ("organ_query.attention.", "attention."),
-        ("organ_query.projections.", "vision_projs."),
-        ("organ_query.queries", "query_tokens"),
-        ("temperature", "temp"),
-    ]
-    state = {}
-    for own, tensor in model.eval().state_dict().items():
-        prefix, released = next(pair for pair in names if own.startswith(pair[0]))
-        state[released + own.removeprefix(prefix)] = tensor.clone()
-    return model, state
+    names = {
+        "image_encoder.": "visual_encoder.",
+        "text_encoder.bert.": "text_encoder.",
+        "text_projection.": "text_proj.",
+        "organ_query.attention.": "attention.",
+        "organ_query.projections.": "vision_projs.",
+        "organ_query.queries": "query_tokens",
+        "temperature": "temp",
+    }
+    return model, released_names(model, names)

@@ -12,7 +12,7 @@ from napari_ctclip.models.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.hlip import HLIP_PREPROCESSING, Hlip
 from napari_ctclip.models.hlip_checkpoint import save_hlip
 from napari_ctclip.models.hlip_network import HlipNetwork
-from tests.models.random_weights import fill_with_named_weights
+from tests.models.random_weights import ready_with_named_weights, released_names
 from tests.models.small_fvlm import write_text_folder
 
 WIDTH = 64
@@ -26,10 +26,7 @@ def small_hlip(text_folder: Path, *, grid: tuple[int, int, int] = (6, 6, 6)) -> 
         BertTextEncoder.untrained(text_folder, max_pieces=512),
         preprocessing=replace(HLIP_PREPROCESSING, shape=network.image_shape),
     )
-    fill_with_named_weights(model)
-    with torch.no_grad():
-        model.logit_scale.fill_(2.0)
-    return model.eval().requires_grad_(False)
+    return ready_with_named_weights(model)
 
 
 def saved_hlip(folder: Path) -> Path:
@@ -42,16 +39,13 @@ def saved_hlip(folder: Path) -> Path:
 def released_hlip(text_folder: Path) -> tuple[Hlip, dict[str, Tensor]]:
     """Return a model and its weights under the names of the release, as its training saves them."""
     model = small_hlip(text_folder, grid=(14, 14, 14))
-    names = [
-        ("image_encoder.", "visual.trunk."),
-        ("image_projection.", "visual.head.proj."),
-        ("text_encoder.bert.", "text.transformer."),
-        ("text_projection.", "text.proj."),
-        ("logit_scale", "logit_scale"),
-    ]
-    state = {}
-    for own, tensor in model.state_dict().items():
-        prefix, released = next(pair for pair in names if own.startswith(pair[0]))
-        state["module." + released + own.removeprefix(prefix)] = tensor.clone()
+    names = {
+        "image_encoder.": "module.visual.trunk.",
+        "image_projection.": "module.visual.head.proj.",
+        "text_encoder.bert.": "module.text.transformer.",
+        "text_projection.": "module.text.proj.",
+        "logit_scale": "module.logit_scale",
+    }
+    state = released_names(model, names)
     state["module.text.transformer.embeddings.position_ids"] = torch.arange(64)[None]
     return model, state

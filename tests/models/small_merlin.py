@@ -14,7 +14,7 @@ from napari_ctclip.models.longformer_text_encoder import LongformerTextEncoder
 from napari_ctclip.models.merlin import MERLIN_PREPROCESSING, Merlin
 from napari_ctclip.models.merlin_checkpoint import save_merlin
 from napari_ctclip.models.merlin_network import MerlinNetwork
-from tests.models.random_weights import fill_with_named_weights
+from tests.models.random_weights import ready_with_named_weights, released_names
 
 TEXT_WIDTH = 32
 
@@ -54,10 +54,7 @@ def small_merlin(text_folder: Path, *, shape: tuple[int, int, int] = (96, 96, 64
         LongformerTextEncoder.untrained(text_folder),
         preprocessing=replace(MERLIN_PREPROCESSING, shape=shape),
     )
-    fill_with_named_weights(model)
-    with torch.no_grad():
-        model.logit_scale.fill_(2.0)
-    return model.eval().requires_grad_(False)
+    return ready_with_named_weights(model)
 
 
 def saved_merlin(folder: Path) -> Path:
@@ -70,16 +67,13 @@ def saved_merlin(folder: Path) -> Path:
 def released_merlin(text_folder: Path) -> tuple[Merlin, dict[str, Tensor]]:
     """Return a model and its weights under the names of the release, with what it never reads."""
     model = small_merlin(text_folder, shape=(224, 224, 160))
-    names = [
-        ("image_encoder.", "encode_image.i3_resnet."),
-        ("text_encoder.longformer.", "encode_text.text_encoder."),
-        ("text_projection.", "encode_text.linear_layer."),
-        ("logit_scale", "logit_scale"),
-    ]
-    state = {}
-    for own, tensor in model.state_dict().items():
-        prefix, released = next(pair for pair in names if own.startswith(pair[0]))
-        state[released + own.removeprefix(prefix)] = tensor.clone()
+    names = {
+        "image_encoder.": "encode_image.i3_resnet.",
+        "text_encoder.longformer.": "encode_text.text_encoder.",
+        "text_projection.": "encode_text.linear_layer.",
+        "logit_scale": "logit_scale",
+    }
+    state = released_names(model, names)
     state["encode_image.i3_resnet.classifier.weight"] = torch.zeros(1692, 32, 1, 1, 1)
     state["encode_text.text_encoder.pooler.dense.bias"] = torch.zeros(TEXT_WIDTH)
     state["encode_text.text_encoder.embeddings.position_ids"] = torch.arange(130)[None]

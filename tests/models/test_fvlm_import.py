@@ -13,10 +13,10 @@ from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
 from napari_ctclip.evaluation.task_files import read_tasks
 from napari_ctclip.models import released_file
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.folder_files import described_kind
 from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.fvlm_checkpoint import FVLM_KIND, load_fvlm
 from napari_ctclip.models.fvlm_import import FVLM_PROMPTS, import_fvlm
-from napari_ctclip.models.imported_folder import described_kind
 from tests.models.small_fvlm import released_weights, write_text_folder
 
 pytest.importorskip("transformers", reason="fVLM's text encoder needs transformers")
@@ -141,7 +141,7 @@ def test_damaged_weights_of_a_folder_are_refused(
 def test_missing_text_encoder_says_which_and_how(
     monkeypatch: pytest.MonkeyPatch, weights: tuple[FVLM, dict[str, Tensor]], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(released_file, "cached_text_encoder_folder", lambda *_: None)
+    monkeypatch.setattr(released_file, "cached_text_folder", lambda *_: None)
     file = _saved({"model": weights[1]}, tmp_path)
     with pytest.raises(CheckpointMismatch, match=r"CXR-BERT.*--text-encoder"):
         import_fvlm(file, tmp_path / "folder")
@@ -151,7 +151,7 @@ def test_missing_transformers_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, text_folder: Path
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CtClipError, match="pip install transformers"):
+    with pytest.raises(CtClipError, match=r"pip install .*\[bert\]"):
         BertTextEncoder.untrained(text_folder)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.text_buckets import in_length_buckets, padded
+from napari_ctclip.models.text_encoder_folder import (
+    require_text_folder,
+    require_vocabulary_fits,
+)
 
-__all__ = ["CXR_BERT", "BertTextEncoder", "cached_text_encoder_folder"]
+__all__ = ["CXR_BERT", "FOLDER_FILES", "BertTextEncoder"]
 
 CXR_BERT = "microsoft/BiomedVLP-CXR-BERT-specialized"
 """The text encoder fVLM starts from, on the Hugging Face hub."""
@@ -21,8 +24,6 @@ CXR_BERT = "microsoft/BiomedVLP-CXR-BERT-specialized"
 MAX_PIECES = 384
 FOLDER_FILES = ("config.json", "vocab.txt")
 """What a text encoder folder needs; ``tokenizer_config.json`` is used where there is one."""
-
-_INSTALL = "install it with: pip install transformers"
 
 
 class BertTextEncoder(nn.Module):
@@ -57,7 +58,7 @@ class BertTextEncoder(nn.Module):
         CheckpointMismatch
             If the folder lacks a file or holds another kind of model.
         """
-        folder = _checked(Path(folder))
+        folder = _checked(folder)
         from transformers import BertConfig, BertModel
 
         try:
@@ -80,7 +81,7 @@ class BertTextEncoder(nn.Module):
         CheckpointMismatch
             If the folder lacks a file or its weights cannot be read.
         """
-        folder = _checked(Path(folder))
+        folder = _checked(folder)
         from transformers import BertConfig, BertModel
 
         try:
@@ -140,38 +141,13 @@ class BertTextEncoder(nn.Module):
         return states
 
 
-def cached_text_encoder_folder(
-    name: str = CXR_BERT, files: Sequence[str] = FOLDER_FILES
-) -> Path | None:
-    """Return where the Hugging Face cache holds a text encoder's files; nothing is downloaded."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = [try_to_load_from_cache(name, file) for file in files]
-    if not all(isinstance(path, str) for path in found):
-        return None
-    return Path(str(found[0])).parent
-
-
-def _checked(folder: Path) -> Path:
-    if importlib.util.find_spec("transformers") is None:
-        raise CtClipError(f"a BERT text encoder needs the transformers package; {_INSTALL}")
-    missing = [name for name in FOLDER_FILES if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointMismatch(
-            f"{folder}: expected a text encoder folder with {' and '.join(FOLDER_FILES)}; missing "
-            f"{', '.join(missing)}; download {CXR_BERT} and give its folder"
-        )
-    return folder
+def _checked(folder: Path | str) -> Path:
+    return require_text_folder(folder, architecture="BERT", repository=CXR_BERT, files=FOLDER_FILES)
 
 
 def _tokenizer(folder: Path, bert: nn.Module) -> Any:
     from transformers import BertTokenizer
 
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    config: Any = bert.config
-    if len(tokenizer) > config.vocab_size:
-        raise CheckpointMismatch(
-            f"{folder}: vocab.txt has {len(tokenizer)} pieces, config.json allows "
-            f"{config.vocab_size}; both must come from the same model"
-        )
+    require_vocabulary_fits(folder, tokenizer, bert.config, file="vocab.txt")
     return tokenizer

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,14 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.models.folder_files import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    hash_of_files,
+    read_description,
+    write_description,
+    write_weights,
+)
 from napari_ctclip.models.image_encoders import ResidualPyramid3d
 from napari_ctclip.models.interface import Calibration
 from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
@@ -25,7 +31,7 @@ __all__ = ["SCHEMA_VERSION", "build_model", "load_checkpoint", "replace_weights"
 SCHEMA_VERSION = 1
 _PARTS = ("architecture", "preprocessing", "name", "background_prompts", "suggested_prompts")
 _COPY_AGAIN = "copy or download it again"
-_WEIGHTS, _MODEL, _TOKENIZER = "weights.safetensors", "model.toml", "tokenizer.json"
+_TOKENIZER = "tokenizer.json"
 
 
 def build_model(description: Mapping[str, Any], tokenizer: Any) -> DualEncoder:
@@ -78,24 +84,23 @@ def load_checkpoint(folder: Path | str) -> DualEncoder:
         unexpected and mis-shaped tensor is named.
     """
     folder = Path(folder)
-    missing = [name for name in (_WEIGHTS, _MODEL, _TOKENIZER) if not (folder / name).is_file()]
+    missing = [
+        name for name in (WEIGHTS_FILE, MODEL_FILE, _TOKENIZER) if not (folder / name).is_file()
+    ]
     if missing:
         raise CheckpointMismatch(
-            f"{folder}: expected {_WEIGHTS}, {_MODEL} and {_TOKENIZER}; "
+            f"{folder}: expected {WEIGHTS_FILE}, {MODEL_FILE} and {_TOKENIZER}; "
             f"missing {', '.join(missing)}"
         )
-    try:
-        description = tomllib.loads((folder / _MODEL).read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointMismatch(f"{folder / _MODEL} is not readable TOML: {error}") from error
+    description = read_description(folder)
     try:
         model = build_model(description, load_tokenizer(folder))
     except CheckpointMismatch as error:
         raise CheckpointMismatch(f"{folder}: {error}") from error
-    weights = read_safetensors(folder / _WEIGHTS, advice=_COPY_AGAIN)
-    _load_strictly(model, weights, folder / _WEIGHTS)
+    weights = read_safetensors(folder / WEIGHTS_FILE, advice=_COPY_AGAIN)
+    _load_strictly(model, weights, folder / WEIGHTS_FILE)
     model.image_encoder.fold()
-    model.content_hash = _hash_of(folder)
+    model.content_hash = hash_of_files(folder / WEIGHTS_FILE, folder / MODEL_FILE)
     return model.eval().requires_grad_(False)
 
 
@@ -125,8 +130,6 @@ def save_checkpoint(
     state : mapping of str to Tensor, optional
         Weights to write instead of the model's own (an average over training, say).
     """
-    import tomli_w
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
@@ -142,32 +145,24 @@ def save_checkpoint(
         "region_readout": model.region_readout,
         "background_prompts": list(model.background_prompts),
         "suggested_prompts": list(model.suggested_prompts),
-        "architecture": _plain(architecture),
+        "architecture": architecture,
         "preprocessing": model.preprocessing.to_dict(),
-        "training": _plain(provenance),
+        "training": provenance,
     }
     if model.calibration is not None:
         description["calibration"] = asdict(model.calibration)
-    _write_weights(folder, weights)
-    (folder / _MODEL).write_text(tomli_w.dumps(description), "utf-8")
+    write_weights(weights, folder / WEIGHTS_FILE)
+    write_description(description, folder)
     model.text_encoder.tokenizer.save(str(folder / _TOKENIZER), pretty=False)
 
 
 def replace_weights(folder: Path, changed: Mapping[str, Tensor]) -> None:
     """Write some tensors of a model folder anew, as float16; the others stay."""
-    weights = read_safetensors(folder / _WEIGHTS, advice=_COPY_AGAIN)
+    weights = read_safetensors(folder / WEIGHTS_FILE, advice=_COPY_AGAIN)
     weights |= {
         name: t.detach().to("cpu", torch.float16).contiguous() for name, t in changed.items()
     }
-    _write_weights(folder, weights)
-
-
-def _write_weights(folder: Path, weights: dict[str, Tensor]) -> None:
-    from safetensors.torch import save_file
-
-    part = folder / f"{_WEIGHTS}.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    part.replace(folder / _WEIGHTS)
+    write_weights(weights, folder / WEIGHTS_FILE)
 
 
 def _load_strictly(model: DualEncoder, weights: Mapping[str, Tensor], file: Path) -> None:
@@ -175,19 +170,6 @@ def _load_strictly(model: DualEncoder, weights: Mapping[str, Tensor], file: Path
         model.state_dict(),
         weights,
         source=str(file),
-        advice=f"weights and {_MODEL} must come from the same training",
+        advice=f"weights and {MODEL_FILE} must come from the same training",
     )
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-
-
-def _hash_of(folder: Path) -> str:
-    digest = sha256()
-    for name in (_WEIGHTS, _MODEL):
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
-from napari_ctclip.models.folder_weights import FolderWeights
-from napari_ctclip.models.interface import (
-    Calibration,
-    EncodingWindows,
-    FeatureMap,
-    RegionEmbeddings,
-)
-from napari_ctclip.models.pooling import masks_to_tokens
-from napari_ctclip.models.precision import bf16_is_fast
-from napari_ctclip.models.text_cache import CachesTexts
+from napari_ctclip.models.interface import FeatureMap, RegionEmbeddings
+from napari_ctclip.models.pooling import masks_to_tokens, pooled_alone
+from napari_ctclip.models.precision import in_fast_precision
+from napari_ctclip.models.whole_scan import WholeScanModel
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["COLIPRI_PREPROCESSING", "Colipri"]
@@ -37,7 +29,7 @@ COLIPRI_PREPROCESSING = Preprocessing(
 central 384 mm of a scan; what lies further out is not seen. The model maps 0..1 to -1..1 itself."""
 
 
-class Colipri(FolderWeights, CachesTexts):
+class Colipri(WholeScanModel):
     """COLIPRI as ``VisionLanguageModel``.
 
     The places of the last layer are kept; its attention pooling turns them into a vector of the
@@ -63,11 +55,6 @@ class Colipri(FolderWeights, CachesTexts):
 
     how_to_save = "save it with save_colipri and load the folder"
 
-    region_readout: Literal["dense", "regions"] = "dense"
-    background_prompts: tuple[str, ...] = ()
-    suggested_prompts: tuple[str, ...] = ()
-    calibration: Calibration | None = None
-
     def __init__(
         self,
         network: nn.Module,
@@ -76,16 +63,10 @@ class Colipri(FolderWeights, CachesTexts):
         name: str = "colipri",
         preprocessing: Preprocessing = COLIPRI_PREPROCESSING,
     ) -> None:
-        super().__init__()
+        super().__init__(name=name, preprocessing=preprocessing)
         self.network = network
         # the network owns the BERT's weights: registered here too they would be stored twice
         self._tokens: Callable[[Sequence[str]], tuple[Tensor, Tensor]] = text_encoder.tokenize
-        self.name = name
-        self.preprocessing = preprocessing
-        if preprocessing.shape is None:
-            raise DataError("COLIPRI takes images of one shape; its preprocessing names none")
-        self.encoding_windows = EncodingWindows(preprocessing.shape, (0, 0, 0))
-        self.content_hash = ""
 
     @property
     def patch_size(self) -> tuple[int, int, int]:
@@ -107,13 +88,8 @@ class Colipri(FolderWeights, CachesTexts):
         CtClipError
             If an image is not of the one shape the model takes.
         """
-        if image.ndim != 5 or tuple(image.shape[1:]) != (1, *(self.preprocessing.shape or ())):
-            raise CtClipError(
-                f"model {self.name!r} expected images (B, 1, *{self.preprocessing.shape}), got "
-                f"{tuple(image.shape)}; prepare the scan with model.preprocessing.prepare"
-            )
-        fast = bf16_is_fast(image.device)
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
+        self.require_whole_scan(image)
+        with in_fast_precision(image.device):
             return FeatureMap((self._image_encoder.encode(2.0 * image - 1.0),))
 
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
@@ -128,7 +104,7 @@ class Colipri(FolderWeights, CachesTexts):
 
     def embed_global(self, features: FeatureMap) -> Tensor:
         """Return (B, E), unit norm: COLIPRI's own pooled embedding."""
-        return functional.normalize(self._image_encoder.pooler(self._sequence(features)), dim=1)
+        return self._pooled(self._sequence(features))
 
     def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
         """Return one vector for each of the masks (B, R, D, H, W) bool.
@@ -136,18 +112,17 @@ class Colipri(FolderWeights, CachesTexts):
         Ours: COLIPRI's pooling over the tokens of a region alone.
         """
         members = masks_to_tokens(masks, self.patch_size).flatten(2)
-        present = members.any(dim=2)
-        B, R, _ = members.shape
         sequence = self._sequence(features)
-        vectors = sequence.new_zeros((B, R, sequence.shape[2]))
-        for b, r in present.nonzero().tolist():
-            pooled = self._image_encoder.pooler(sequence[b, members[b, r]][None])
-            vectors[b, r] = functional.normalize(pooled[0], dim=0)
-        return RegionEmbeddings(vectors, present)
+        width = sequence.shape[2]
+        return RegionEmbeddings(*pooled_alone(sequence, members, self._pooled, width=width))
 
     @property
     def _image_encoder(self) -> Any:
         return self.network.image_encoder
+
+    def _pooled(self, sequence: Tensor) -> Tensor:
+        """Return (N, E), unit norm, of projected tokens (N, L, E)."""
+        return functional.normalize(self._image_encoder.pooler(sequence), dim=1)
 
     def _sequence(self, features: FeatureMap) -> Tensor:
         projected: Tensor = self._image_encoder.projector(features.levels[0].float())

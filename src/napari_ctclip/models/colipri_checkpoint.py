@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,18 @@ from typing import Any
 from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError
-from napari_ctclip.models.bert_text_encoder import (
-    CXR_BERT,
-    FOLDER_FILES,
-    BertTextEncoder,
-    cached_text_encoder_folder,
-)
+from napari_ctclip.models.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertTextEncoder
 from napari_ctclip.models.colipri import COLIPRI_PREPROCESSING, Colipri
-from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.folder_files import (
+    MODEL_FILE,
+    described_kind,
+    hash_of_files,
+    read_description,
+    write_description,
+    write_weights,
+)
+from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
+from napari_ctclip.models.text_encoder_folder import cached_text_folder
 
 __all__ = [
     "COLIPRI",
@@ -39,7 +41,7 @@ COLIPRI = "colipri"
 COLIPRI_REPOSITORY = "microsoft/colipri"
 """Of the released weights, on the Hugging Face hub; MIT."""
 
-_WEIGHTS, _MODEL, _TEXT = "model.safetensors", "model.toml", "text_encoder"
+_WEIGHTS, _TEXT = "model.safetensors", "text_encoder"
 _SIGN = "image_encoder.backbone.eva."  # names that every COLIPRI checkpoint has
 _LONGEST_TEXT = 512  # pieces; the package's processor
 _SIZES = {
@@ -59,12 +61,8 @@ def is_colipri_folder(folder: Path | str) -> bool:
     from safetensors import SafetensorError, safe_open
 
     folder = Path(folder)
-    if (folder / _MODEL).is_file():
-        try:
-            architecture = _settings(folder).get("architecture")
-        except CheckpointMismatch:
-            return False
-        return isinstance(architecture, dict) and architecture.get("kind") == COLIPRI
+    if (folder / MODEL_FILE).is_file():
+        return described_kind(folder) == COLIPRI
     try:
         with safe_open(folder / _WEIGHTS, framework="pt") as file:
             return any(name.startswith(_SIGN) for name in file.keys())  # noqa: SIM118
@@ -89,14 +87,16 @@ def load_colipri(folder: Path | str) -> Colipri:
         If a file is damaged or the weights do not fit.
     """
     folder = Path(folder)
-    settings = _settings(folder) if (folder / _MODEL).is_file() else {}
+    settings = read_description(folder) if (folder / MODEL_FILE).is_file() else {}
     sizes = {k: v for k, v in settings.get("architecture", {}).items() if k != "kind"}
     name = str(settings.get("name", COLIPRI))
     text_folder = _text_folder(folder)
     model = untrained_colipri(text_folder, sizes=sizes, name=name)
     weights = _read_weights(folder / _WEIGHTS, expected=model.network.state_dict())
     model.network.load_state_dict(weights)
-    model.content_hash = _hash_of(folder / _WEIGHTS, text_folder / "vocab.txt", extra=f"{sizes}")
+    model.content_hash = hash_of_files(
+        folder / _WEIGHTS, text_folder / "vocab.txt", extra=f"{sizes}"
+    )
     return model.eval().requires_grad_(False)
 
 
@@ -169,9 +169,6 @@ def save_colipri(
     sizes : mapping, optional
         As given to :func:`untrained_colipri`.
     """
-    import tomli_w
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     (folder / _TEXT).mkdir(parents=True, exist_ok=True)
     for file in (*FOLDER_FILES, "tokenizer_config.json"):
@@ -181,15 +178,14 @@ def save_colipri(
         name: tensor.detach().to("cpu").contiguous()
         for name, tensor in model.network.state_dict().items()
     }
-    save_file(weights, folder / f"{_WEIGHTS}.part", metadata={"format": "pt"})
-    (folder / f"{_WEIGHTS}.part").replace(folder / _WEIGHTS)
+    write_weights(weights, folder / _WEIGHTS)
     description = {
         "schema_version": 1,
         "name": model.name,
         "architecture": {"kind": COLIPRI, **(sizes or {})},
         "preprocessing": model.preprocessing.to_dict(),
     }
-    (folder / _MODEL).write_text(tomli_w.dumps(description), "utf-8")
+    write_description(description, folder)
 
 
 def _require_package() -> None:
@@ -203,13 +199,6 @@ def _require_package() -> None:
     # later ones fail in the position embedding of a volume, with shapes that tell nobody why
     if timm is not None and version("timm") not in timm:
         raise CtClipError(f"COLIPRI's package needs timm{timm}, got {version('timm')}; {install}")
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads((folder / _MODEL).read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointMismatch(f"{folder / _MODEL} is not readable TOML: {error}") from error
 
 
 def _overrides(sizes: Mapping[str, Any]) -> list[str]:
@@ -226,7 +215,7 @@ def _overrides(sizes: Mapping[str, Any]) -> list[str]:
 def _text_folder(folder: Path) -> Path:
     if (folder / _TEXT).is_dir():
         return folder / _TEXT
-    found = cached_text_encoder_folder()
+    found = cached_text_folder(CXR_BERT, FOLDER_FILES)
     if found is None:
         raise CtClipError(
             f"COLIPRI's text encoder is not on this machine; get its configuration and vocabulary "
@@ -237,15 +226,7 @@ def _text_folder(folder: Path) -> Path:
 
 
 def _read_weights(file: Path, *, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        weights = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointMismatch(
-            f"{file} is damaged or no safetensors file ({error}); copy or download it again"
-        ) from error
+    weights = read_safetensors(file, advice="copy or download it again")
     # tables that some versions of transformers and timm store and others compute
     computed = [n for n in weights if n not in expected and (".rope." in n or "position_ids" in n)]
     for name in computed:
@@ -253,12 +234,3 @@ def _read_weights(file: Path, *, expected: Mapping[str, Tensor]) -> dict[str, Te
     advice = f"expected the release of {COLIPRI_REPOSITORY} or a folder written here"
     require_same_tensors(expected, weights, source=str(file), advice=advice)
     return weights
-
-
-def _hash_of(*files: Path, extra: str) -> str:
-    digest = sha256(extra.encode())
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

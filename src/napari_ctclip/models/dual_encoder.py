@@ -20,7 +20,7 @@ from napari_ctclip.models.interface import (
 )
 from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
-from napari_ctclip.models.precision import bf16_is_fast
+from napari_ctclip.models.precision import in_fast_precision
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["DualEncoder"]
@@ -122,8 +122,7 @@ class DualEncoder(FolderWeights, nn.Module):
             )
         if not self.own_autocast:
             return FeatureMap((self.image_encoder(image),))
-        fast = bf16_is_fast(image.device)
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
+        with in_fast_precision(image.device):
             return FeatureMap((self.image_encoder(image),))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:

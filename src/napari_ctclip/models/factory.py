@@ -67,7 +67,7 @@ def _of_folder(folder: Path) -> Any:
     # imported here: they bring torch, a second
     from napari_ctclip.models.checkpoint import load_checkpoint
     from napari_ctclip.models.colipri_checkpoint import is_colipri_folder, load_colipri
-    from napari_ctclip.models.imported_folder import described_kind
+    from napari_ctclip.models.folder_files import described_kind
     from napari_ctclip.models.importers import LOADERS
     from napari_ctclip.models.trained_folder import is_trained_folder, load_trained
 

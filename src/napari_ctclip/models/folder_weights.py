@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["FolderWeights"]
 
@@ -16,6 +17,8 @@ class FolderWeights(nn.Module):
     ----------
     name : str
         What the user calls the model.
+    preprocessing : Preprocessing
+        Of the voxels that the weights were made for; travels with them.
     content_hash : str
         Of the folder (hex); empty until it was loaded from one.
     how_to_save : str
@@ -23,6 +26,7 @@ class FolderWeights(nn.Module):
     """
 
     name: str
+    preprocessing: Preprocessing
     content_hash: str
     how_to_save: str
 

@@ -21,15 +21,7 @@ FVLM_KIND = "fvlm"
 
 
 def load_fvlm(folder: Path | str) -> FVLM:
-    """Return the model of a folder, ready for inference.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If a file is missing or damaged, or the weights do not fit the description.
-    CtClipError
-        If transformers is not installed.
-    """
+    """Return the model of a folder of :func:`save_fvlm`, as :func:`open_imported` does."""
     return open_imported(folder, _build)
 
 
@@ -41,25 +33,16 @@ def save_fvlm(
     licence: str,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write a folder that :func:`load_fvlm` opens; weights as float32.
+    """Write a folder that :func:`load_fvlm` opens, as :func:`write_imported` does.
 
-    Parameters
-    ----------
-    model : FVLM
-        With a ``BertTextEncoder``.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path
-        Configuration and vocabulary of the text encoder; copied, without weights.
-    licence : str
-        Of the weights.
-    provenance : mapping
-        How the weights came about, plain values.
+    The model's text encoder is a ``BertTextEncoder``.
     """
     write_imported(
         model,
         folder,
-        description=_description(model) | {"licence": licence, "training": dict(provenance)},
+        architecture={"kind": FVLM_KIND, "image": _image_table(model)},
+        licence=licence,
+        provenance=provenance,
         text_folder=text_folder,
         text_files=FOLDER_FILES,
         what=(
@@ -67,33 +50,28 @@ def save_fvlm(
             f"against text about that organ. Organs: {', '.join(model.anatomies)}; organ masks are "
             "needed."
         ),
+        more={
+            "embedding_width": model.embedding_width,
+            "anatomies": model.anatomies,
+            "region_readout": model.region_readout,
+            "suggested_prompts": model.suggested_prompts,
+            "calibration": None if model.calibration is None else asdict(model.calibration),
+        },
     )
 
 
-def _description(model: FVLM) -> dict[str, Any]:
+def _image_table(model: FVLM) -> dict[str, Any]:
     vit: Any = model.image_encoder
-    image = {
+    return {
         "in_channels": vit.in_channels,
         "width": vit.width,
         "depth": vit.depth,
         "heads": vit.heads,
         "mlp_width": vit.mlp_width,
-        "patch_size": list(vit.patch_size),
-        "position_grid": list(vit.position_grid),
-        "level_blocks": list(vit.level_blocks),
+        "patch_size": vit.patch_size,
+        "position_grid": vit.position_grid,
+        "level_blocks": vit.level_blocks,
     }
-    description: dict[str, Any] = {
-        "name": model.name,
-        "embedding_width": model.embedding_width,
-        "anatomies": list(model.anatomies),
-        "region_readout": model.region_readout,
-        "suggested_prompts": list(model.suggested_prompts),
-        "architecture": {"kind": FVLM_KIND, "image": image},
-        "preprocessing": model.preprocessing.to_dict(),
-    }
-    if model.calibration is not None:
-        description["calibration"] = asdict(model.calibration)
-    return description
 
 
 def _build(description: Mapping[str, Any], text_folder: Path) -> FVLM:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -10,14 +11,8 @@ from torch import Tensor
 from napari_ctclip.models.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertTextEncoder
 from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.fvlm_checkpoint import save_fvlm
-from napari_ctclip.models.released_file import (
-    length_of,
-    load_released,
-    origin_of,
-    read_released,
-    released_text_folder,
-    without_unread,
-)
+from napari_ctclip.models.release import Release, import_release
+from napari_ctclip.models.released_file import length_of
 from napari_ctclip.models.vit3d import VisionTransformer3d
 
 __all__ = ["FVLM_LICENCE", "FVLM_PROMPTS", "import_fvlm"]
@@ -53,55 +48,26 @@ def import_fvlm(
     text_folder: Path | str | None = None,
     anatomies: Sequence[str] = FVLM_ANATOMIES,
 ) -> None:
-    """Write a model folder from released weights; ``load_model`` opens it.
+    """Write a model folder from fVLM's released weights, as :func:`import_release` does.
 
     Parameters
     ----------
-    file : Path
-        The release's ``model.pth``, or a file of the same names.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path, optional
-        With ``config.json`` and ``vocab.txt`` of the text encoder; the Hugging Face cache is looked
-        in where it is not given. Nothing is downloaded.
+    file, folder, text_folder
+        As :func:`import_release` takes them.
     anatomies : sequence of str
         What each query of the file is for.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If the file holds anything but tensors and plain values (a pickle can run code; it is not
-        run), or tensors that are missing, unexpected or of another shape; each is named.
-    CtClipError
-        If transformers is not installed.
     """
-    file = Path(file)
-    state = _released_state(file)
-    texts = released_text_folder(text_folder, repository=CXR_BERT, files=FOLDER_FILES)
-    model = _matching_model(state, texts, anatomies)
-    load_released(
-        model,
-        state,
+    release = Release(
+        file="fVLM's model.pth",
         renamed=_RELEASED_NAMES,
-        source=file,
-        advice="give fVLM's model.pth and the text encoder it was trained with",
+        unread=_UNUSED,
+        text_encoder=CXR_BERT,
+        text_files=FOLDER_FILES,
+        build=lambda state, texts: _matching_model(state, texts, anatomies),
+        save=partial(save_fvlm, licence=FVLM_LICENCE),
+        plain_name=_plain_name,
     )
-    save_fvlm(
-        model,
-        folder,
-        text_folder=texts,
-        licence=FVLM_LICENCE,
-        provenance=origin_of(file),
-    )
-
-
-def _released_state(file: Path) -> dict[str, Tensor]:
-    """Return the tensors of the file by the release's names, without what fVLM never reads."""
-    named = {
-        _plain_name(name): tensor
-        for name, tensor in read_released(file, advice="give the path of fVLM's model.pth").items()
-    }
-    return without_unread(named, _UNUSED)
+    import_release(release, file, folder, text_folder=text_folder)
 
 
 def _plain_name(name: str) -> str:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
-from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.hlip_network import HlipNetwork
-from napari_ctclip.models.interface import (
-    Calibration,
-    EncodingWindows,
-    FeatureMap,
-    RegionEmbeddings,
-)
-from napari_ctclip.models.pooling import masks_to_tokens
-from napari_ctclip.models.precision import bf16_is_fast
-from napari_ctclip.models.text_cache import CachesTexts
+from napari_ctclip.models.interface import FeatureMap, RegionEmbeddings
+from napari_ctclip.models.pooling import masks_to_tokens, pooled_alone
+from napari_ctclip.models.precision import in_fast_precision
+from napari_ctclip.models.whole_scan import WholeScanModel
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["HLIP_PREPROCESSING", "Hlip"]
@@ -41,7 +34,7 @@ _MEAN, _STD = 0.449, 0.226
 """Of the values 0..1: the means over colours of ImageNet's statistics."""
 
 
-class Hlip(FolderWeights, CachesTexts):
+class Hlip(WholeScanModel):
     """HLIP as ``VisionLanguageModel``.
 
     The tokens before the last block are kept. That block is the pooling: with the class token in
@@ -72,11 +65,6 @@ class Hlip(FolderWeights, CachesTexts):
 
     how_to_save = "save it with save_hlip and load the folder"
 
-    region_readout: Literal["dense", "regions"] = "dense"
-    background_prompts: tuple[str, ...] = ()
-    suggested_prompts: tuple[str, ...] = ()
-    calibration: Calibration | None = None
-
     def __init__(
         self,
         image_encoder: HlipNetwork,
@@ -85,7 +73,7 @@ class Hlip(FolderWeights, CachesTexts):
         name: str = "hlip",
         preprocessing: Preprocessing = HLIP_PREPROCESSING,
     ) -> None:
-        super().__init__()
+        super().__init__(name=name, preprocessing=preprocessing)
         if preprocessing.shape != image_encoder.image_shape:
             raise DataError(
                 f"expected a preprocessing to images of {image_encoder.image_shape} voxels, which "
@@ -97,9 +85,6 @@ class Hlip(FolderWeights, CachesTexts):
         self.image_projection = nn.Linear(image_encoder.width, width, bias=False)
         self.text_projection = nn.Linear(text_encoder.embedding_width, width, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(1.0 / 0.07).log())
-        self.name, self.preprocessing = name, preprocessing
-        self.encoding_windows = EncodingWindows(image_encoder.image_shape, (0, 0, 0))
-        self.content_hash = ""
 
     @property
     def patch_size(self) -> tuple[int, int, int]:
@@ -114,13 +99,8 @@ class Hlip(FolderWeights, CachesTexts):
         CtClipError
             If an image is not of the one shape the model takes.
         """
-        if image.ndim != 5 or tuple(image.shape[1:]) != (1, *self.image_encoder.image_shape):
-            raise CtClipError(
-                f"model {self.name!r} expected images (B, 1, *{self.image_encoder.image_shape}), "
-                f"got {tuple(image.shape)}; prepare the scan with model.preprocessing.prepare"
-            )
-        fast = bf16_is_fast(image.device)
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
+        self.require_whole_scan(image)
+        with in_fast_precision(image.device):
             tokens, first = self.image_encoder((image - _MEAN) / _STD)
         return FeatureMap((tokens.float(), first.float()))
 
@@ -141,12 +121,10 @@ class Hlip(FolderWeights, CachesTexts):
         """
         members = masks_to_tokens(masks, self.patch_size).flatten(2)
         first, tokens = _sequences(features)
-        present = members.any(dim=2)
-        vectors = tokens.new_zeros((*present.shape, self.image_encoder.embedding_width))
-        for b, r in present.nonzero().tolist():
-            region = torch.cat([first[b], tokens[b, members[b, r]]])
-            vectors[b, r] = self._embed(region[None])[0]
-        return RegionEmbeddings(vectors, present)
+        width = self.image_encoder.embedding_width
+        return RegionEmbeddings(
+            *pooled_alone(tokens, members, self._embed, width=width, first=first)
+        )
 
     def _embed(self, sequences: Tensor) -> Tensor:
         """Return (N, E), unit norm, of tokens (N, L, C) as they are before the last block."""

@@ -12,14 +12,8 @@ from napari_ctclip.models.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertT
 from napari_ctclip.models.hlip import HLIP_PREPROCESSING, Hlip
 from napari_ctclip.models.hlip_network import HlipNetwork
 from napari_ctclip.models.imported_folder import open_imported, write_imported
-from napari_ctclip.models.released_file import (
-    length_of,
-    load_released,
-    origin_of,
-    read_released,
-    released_text_folder,
-    without_unread,
-)
+from napari_ctclip.models.release import Release, import_release
+from napari_ctclip.models.released_file import length_of
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["HLIP_FILE", "HLIP_KIND", "import_hlip", "load_hlip", "save_hlip"]
@@ -40,59 +34,35 @@ _RELEASED_NAMES = {
     "text_projection.": "text.proj.",
     "logit_scale": "logit_scale",
 }
-_UNUSED = "text.transformer.pooler."
+_UNUSED = ("text.transformer.pooler.",)
 
 
 def load_hlip(folder: Path | str) -> Hlip:
-    """Return the model of a folder, ready for inference.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If a file is missing or damaged, or the weights do not fit the description.
-    CtClipError
-        If transformers is not installed.
-    """
+    """Return the model of a folder of :func:`save_hlip`, as :func:`open_imported` does."""
     return open_imported(folder, _build)
 
 
 def save_hlip(
     model: Hlip, folder: Path | str, *, text_folder: Path | str, provenance: Mapping[str, Any]
 ) -> None:
-    """Write a folder that :func:`load_hlip` opens; weights as float32.
-
-    Parameters
-    ----------
-    model : Hlip
-        The model.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path
-        Configuration and vocabulary of the text encoder; copied, without weights.
-    provenance : mapping
-        How the weights came about, plain values.
-    """
+    """Write a folder that :func:`load_hlip` opens, as :func:`write_imported` does."""
     network = model.image_encoder
     image = {
         "width": network.width,
         "depth": network.depth,
         "heads": network.heads,
         "mlp_width": network.mlp_width,
-        "patch_size": list(network.patch_size),
-        "grid": list(network.grid),
-        "scan_blocks": list(network.scan_blocks),
+        "patch_size": network.patch_size,
+        "grid": network.grid,
+        "scan_blocks": network.scan_blocks,
         "embedding_width": network.embedding_width,
     }
     write_imported(
         model,
         folder,
-        description={
-            "name": model.name,
-            "licence": _LICENCE,
-            "architecture": {"kind": HLIP_KIND, "image": image},
-            "preprocessing": model.preprocessing.to_dict(),
-            "training": dict(provenance),
-        },
+        architecture={"kind": HLIP_KIND, "image": image},
+        licence=_LICENCE,
+        provenance=provenance,
         text_folder=text_folder,
         text_files=FOLDER_FILES,
         what=(
@@ -106,39 +76,20 @@ def save_hlip(
 def import_hlip(
     file: Path | str, folder: Path | str, *, text_folder: Path | str | None = None
 ) -> None:
-    """Write a model folder from released weights; ``load_model`` opens it.
+    """Write a model folder from HLIP's released weights, as :func:`import_release` does.
 
-    Parameters
-    ----------
-    file : Path
-        The release's chest CT model, or a file of the same names. Models of several scans a study
-        (brain MRI, head CT) are refused: their tensors differ.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path, optional
-        With ``config.json`` and ``vocab.txt`` of the text encoder; the Hugging Face cache is looked
-        in where it is not given. Nothing is downloaded.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If the file holds anything but tensors and plain values (a pickle can run code; it is not
-        run), or tensors that are missing, unexpected or of another shape; each is named.
-    CtClipError
-        If transformers is not installed.
+    Models of several scans a study (brain MRI, head CT) are refused: their tensors differ.
     """
-    file = Path(file)
-    state = without_unread(read_released(file, advice=f"give HLIP's {HLIP_FILE}"), _UNUSED)
-    texts = released_text_folder(text_folder, repository=CXR_BERT, files=FOLDER_FILES)
-    model = _model(_matching_network(state), texts)
-    load_released(
-        model,
-        state,
+    release = Release(
+        file=f"HLIP's {HLIP_FILE}",
         renamed=_RELEASED_NAMES,
-        source=file,
-        advice=f"give HLIP's {HLIP_FILE} and the text encoder {CXR_BERT}",
+        unread=_UNUSED,
+        text_encoder=CXR_BERT,
+        text_files=FOLDER_FILES,
+        build=lambda state, texts: _model(_matching_network(state), texts),
+        save=save_hlip,
     )
-    save_hlip(model, folder, text_folder=texts, provenance=origin_of(file))
+    import_release(release, file, folder, text_folder=text_folder)
 
 
 def _matching_network(state: Mapping[str, Tensor]) -> HlipNetwork:

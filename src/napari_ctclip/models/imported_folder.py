@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
+from napari_ctclip.models.folder_files import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    hash_of_files,
+    read_description,
+    write_description,
+    write_weights,
+)
 from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
 
-__all__ = ["SCHEMA_VERSION", "described_kind", "open_imported", "write_imported"]
+__all__ = ["SCHEMA_VERSION", "open_imported", "write_imported"]
 
 SCHEMA_VERSION = 1
-_WEIGHTS, _MODEL, _TEXT = "weights.safetensors", "model.toml", "text_encoder"
-_CARD = "MODEL_CARD.md"
+_TEXT, _CARD = "text_encoder", "MODEL_CARD.md"
 _VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt")
 _TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 _AGAIN = "import the model again"
 
 Model = TypeVar("Model", bound=FolderWeights)
-
-
-def described_kind(folder: Path | str) -> str:
-    """Return ``architecture.kind`` of a folder's ``model.toml``; empty where there is none."""
-    try:
-        description = tomllib.loads((Path(folder) / _MODEL).read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return ""
-    architecture = description.get("architecture")
-    return str(architecture.get("kind", "")) if isinstance(architecture, dict) else ""
 
 
 def open_imported(folder: Path | str, build: Callable[[Mapping[str, Any], Path], Model]) -> Model:
@@ -56,62 +50,73 @@ def open_imported(folder: Path | str, build: Callable[[Mapping[str, Any], Path],
         If a package that the model needs is not installed.
     """
     folder = Path(folder)
-    missing = [name for name in (_WEIGHTS, _MODEL) if not (folder / name).is_file()]
+    missing = [name for name in (WEIGHTS_FILE, MODEL_FILE) if not (folder / name).is_file()]
     if missing:
         raise CheckpointMismatch(
-            f"{folder}: expected {_WEIGHTS}, {_MODEL} and {_TEXT}/; missing {', '.join(missing)}"
+            f"{folder}: expected {WEIGHTS_FILE}, {MODEL_FILE} and {_TEXT}/; "
+            f"missing {', '.join(missing)}"
         )
+    description = read_description(folder)
     try:
-        description = tomllib.loads((folder / _MODEL).read_text("utf-8"))
         if description.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
                 f"expected schema version {SCHEMA_VERSION}, got {description.get('schema_version')}"
             )
         model = build(description, folder / _TEXT)
     except KeyError as error:
-        raise CheckpointMismatch(f"{folder / _MODEL} has no {error.args[0]}; {_AGAIN}") from error
+        raise CheckpointMismatch(
+            f"{folder / MODEL_FILE} has no {error.args[0]}; {_AGAIN}"
+        ) from error
     except (TypeError, ValueError, DataError) as error:
         raise CheckpointMismatch(
-            f"{folder / _MODEL} cannot be used: {type(error).__name__}: {error}; {_AGAIN}"
+            f"{folder / MODEL_FILE} cannot be used: {type(error).__name__}: {error}; {_AGAIN}"
         ) from error
-    weights = read_safetensors(folder / _WEIGHTS, advice=_AGAIN)
+    weights = read_safetensors(folder / WEIGHTS_FILE, advice=_AGAIN)
     expected = model.state_dict()
-    require_same_tensors(expected, weights, source=str(folder / _WEIGHTS), advice=_AGAIN)
+    require_same_tensors(expected, weights, source=str(folder / WEIGHTS_FILE), advice=_AGAIN)
     model.load_state_dict({name: t.to(expected[name].dtype) for name, t in weights.items()})
-    model.content_hash = _hash_of(folder)
+    vocabularies = (folder / _TEXT / name for name in _VOCABULARIES)
+    model.content_hash = hash_of_files(
+        folder / WEIGHTS_FILE, folder / MODEL_FILE, *filter(Path.is_file, vocabularies)
+    )
     return model.eval().requires_grad_(False)
 
 
 def write_imported(
-    model: nn.Module,
+    model: FolderWeights,
     folder: Path | str,
     *,
-    description: Mapping[str, Any],
+    architecture: Mapping[str, Any],
+    licence: str,
+    provenance: Mapping[str, Any],
     text_folder: Path | str,
     text_files: Sequence[str],
     what: str,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a folder that :func:`open_imported` opens; weights as float32.
 
     Parameters
     ----------
-    model : nn.Module
+    model : FolderWeights
         The model.
     folder : Path
         Made if it does not exist.
-    description : mapping
-        ``name``, ``licence``, ``architecture`` with its ``kind``, ``preprocessing``, ``training``
-        (how the weights came about) and what else ``build`` needs; plain values.
+    architecture : mapping
+        ``kind``, and what the networks are built from.
+    licence : str
+        Of the weights.
+    provenance : mapping
+        How the weights came about, plain values.
     text_folder : Path
         Configuration and vocabulary of the text encoder; copied, without weights.
     text_files : sequence of str
         Which.
     what : str
         One or two sentences for the model card.
+    more : mapping, optional
+        What else ``build`` reads in the description.
     """
-    import tomli_w
-    from safetensors.torch import save_file
-
     folder, text_folder = Path(folder), Path(text_folder)
     (folder / _TEXT).mkdir(parents=True, exist_ok=True)
     for name in (*text_files, *_TOKENIZER_FILES):
@@ -121,11 +126,18 @@ def write_imported(
         name: tensor.detach().to("cpu", _stored_as(tensor)).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    save_file(weights, folder / f"{_WEIGHTS}.part", metadata={"format": "pt"})
-    (folder / f"{_WEIGHTS}.part").replace(folder / _WEIGHTS)
-    whole = {"schema_version": SCHEMA_VERSION, **description}
-    (folder / _MODEL).write_text(tomli_w.dumps(whole), "utf-8")
-    (folder / _CARD).write_text(_card(whole, what), "utf-8")
+    write_weights(weights, folder / WEIGHTS_FILE)
+    description = {
+        "schema_version": SCHEMA_VERSION,
+        "name": model.name,
+        **(more or {}),
+        "licence": licence,
+        "architecture": architecture,
+        "preprocessing": model.preprocessing.to_dict(),
+        "training": provenance,
+    }
+    write_description(description, folder)
+    (folder / _CARD).write_text(_card(description, what), "utf-8")
 
 
 def _stored_as(tensor: torch.Tensor) -> torch.dtype:
@@ -146,13 +158,3 @@ def _card(description: Mapping[str, Any], what: str) -> str:
         f"- input: axes {preprocessing['orientation']}, {spacing} mm, HU {windows}\n"
         f"{facts}"
     )
-
-
-def _hash_of(folder: Path) -> str:
-    digest = sha256()
-    vocabularies = [folder / _TEXT / name for name in _VOCABULARIES]
-    for file in (folder / _WEIGHTS, folder / _MODEL, *filter(Path.is_file, vocabularies)):
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.models.image_encoders import ResidualPyramid3d
-from napari_ctclip.models.precision import bf16_is_fast
+from napari_ctclip.models.precision import in_fast_precision
 from napari_ctclip.models.vit3d import TransformerBlock
 
 __all__ = ["LockedTower3d"]
@@ -84,8 +84,7 @@ class LockedTower3d(nn.Module):
 
         In bfloat16 where that is fast: nothing is learned here.
         """
-        device = image.device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16_is_fast(device)):
+        with in_fast_precision(image.device):
             tokens = functional.relu(self.tower(image))
         return functional.avg_pool3d(tokens.float(), self.pool)
 

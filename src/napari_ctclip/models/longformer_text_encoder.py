@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.text_buckets import in_length_buckets
+from napari_ctclip.models.text_encoder_folder import (
+    require_text_folder,
+    require_vocabulary_fits,
+)
 
 __all__ = ["CLINICAL_LONGFORMER", "LONGFORMER_FILES", "LongformerTextEncoder"]
 
@@ -60,7 +63,12 @@ class LongformerTextEncoder(nn.Module):
         CheckpointMismatch
             If the folder lacks a file or holds another kind of model.
         """
-        folder = _checked(Path(folder))
+        folder = require_text_folder(
+            folder,
+            architecture="Longformer",
+            repository=CLINICAL_LONGFORMER,
+            files=LONGFORMER_FILES,
+        )
         from transformers import LongformerConfig, LongformerModel, RobertaTokenizer
 
         try:
@@ -114,28 +122,9 @@ class LongformerTextEncoder(nn.Module):
             layer.attention.self.one_sided_attn_window_size = width // 2
 
 
-def _checked(folder: Path) -> Path:
-    if importlib.util.find_spec("transformers") is None:
-        raise CtClipError(
-            "a Longformer text encoder needs the transformers package; "
-            'install it with: pip install "napari-ctclip[bert]"'
-        )
-    missing = [name for name in LONGFORMER_FILES if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointMismatch(
-            f"{folder}: expected a text encoder folder with {', '.join(LONGFORMER_FILES)}; missing "
-            f"{', '.join(missing)}; download {CLINICAL_LONGFORMER} and give its folder"
-        )
-    return folder
-
-
 def _require_one_vocabulary(folder: Path, tokenizer: Any, config: Any) -> None:
     """Pass a tokenizer that counts pieces as the model does."""
-    if len(tokenizer) > config.vocab_size:
-        raise CheckpointMismatch(
-            f"{folder}: vocab.json has {len(tokenizer)} pieces, config.json allows "
-            f"{config.vocab_size}; both must come from the same model"
-        )
+    require_vocabulary_fits(folder, tokenizer, config, file="vocab.json")
     for piece, key in _SPECIAL.items():
         found, expected = tokenizer.convert_tokens_to_ids(piece), getattr(config, key)
         if found != expected:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.core.errors import CtClipError, DataError
-from napari_ctclip.models.folder_weights import FolderWeights
-from napari_ctclip.models.interface import (
-    Calibration,
-    EncodingWindows,
-    FeatureMap,
-    RegionEmbeddings,
-)
+from napari_ctclip.models.interface import FeatureMap, RegionEmbeddings
 from napari_ctclip.models.longformer_text_encoder import LongformerTextEncoder
 from napari_ctclip.models.merlin_network import MerlinNetwork
 from napari_ctclip.models.pooling import masks_to_tokens
-from napari_ctclip.models.precision import bf16_is_fast
-from napari_ctclip.models.text_cache import CachesTexts
+from napari_ctclip.models.precision import in_fast_precision
+from napari_ctclip.models.whole_scan import WholeScanModel
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["MERLIN_PREPROCESSING", "Merlin"]
@@ -40,7 +32,7 @@ voxel apart."""
 _STRIDE = (2, 2, 2)  # of the network's own places among those read out
 
 
-class Merlin(FolderWeights, CachesTexts):
+class Merlin(WholeScanModel):
     """Merlin as ``VisionLanguageModel``.
 
     Its embedding of a scan is a linear layer of the mean over the last layer's places. Both are
@@ -71,10 +63,6 @@ class Merlin(FolderWeights, CachesTexts):
 
     how_to_save = "save it with save_merlin and load the folder"
 
-    region_readout: Literal["dense", "regions"] = "dense"
-    background_prompts: tuple[str, ...] = ()
-    suggested_prompts: tuple[str, ...] = ()
-    calibration: Calibration | None = None
     patch_size = (16, 16, 8)
 
     def __init__(
@@ -85,7 +73,7 @@ class Merlin(FolderWeights, CachesTexts):
         name: str = "merlin",
         preprocessing: Preprocessing = MERLIN_PREPROCESSING,
     ) -> None:
-        super().__init__()
+        super().__init__(name=name, preprocessing=preprocessing)
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.text_projection = nn.Linear(
@@ -93,11 +81,6 @@ class Merlin(FolderWeights, CachesTexts):
         )
         # its package stores this number and never uses it; ours: a logarithm, as CLIP's is
         self.logit_scale = nn.Parameter(torch.tensor(1.0))
-        self.name, self.preprocessing = name, preprocessing
-        if preprocessing.shape is None:
-            raise DataError("Merlin takes images of one shape; its preprocessing names none")
-        self.encoding_windows = EncodingWindows(preprocessing.shape, (0, 0, 0))
-        self.content_hash = ""
 
     def encode_image(self, image: Tensor) -> FeatureMap:
         """Return the last layer's places (B, C, r, a, s) of prepared images (B, 1, R, A, S).
@@ -107,13 +90,8 @@ class Merlin(FolderWeights, CachesTexts):
         CtClipError
             If an image is not of the one shape the model takes.
         """
-        if image.ndim != 5 or tuple(image.shape[1:]) != (1, *(self.preprocessing.shape or ())):
-            raise CtClipError(
-                f"model {self.name!r} expected images (B, 1, *{self.preprocessing.shape}), got "
-                f"{tuple(image.shape)}; prepare the scan with model.preprocessing.prepare"
-            )
-        fast = bf16_is_fast(image.device)
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast):
+        self.require_whole_scan(image)
+        with in_fast_precision(image.device):
             places = self.image_encoder(image.permute(0, 1, 4, 2, 3))
         return FeatureMap((places.permute(0, 1, 3, 4, 2).float(),))
 

@@ -16,14 +16,8 @@ from napari_ctclip.models.longformer_text_encoder import (
 )
 from napari_ctclip.models.merlin import Merlin
 from napari_ctclip.models.merlin_network import MerlinNetwork
-from napari_ctclip.models.released_file import (
-    length_of,
-    load_released,
-    origin_of,
-    read_released,
-    released_text_folder,
-    without_unread,
-)
+from napari_ctclip.models.release import Release, import_release
+from napari_ctclip.models.released_file import length_of
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["MERLIN_FILE", "MERLIN_KIND", "import_merlin", "load_merlin", "save_merlin"]
@@ -47,50 +41,26 @@ _UNUSED = (f"{_NETWORK}classifier.", "encode_text.text_encoder.pooler.")
 
 
 def load_merlin(folder: Path | str) -> Merlin:
-    """Return the model of a folder, ready for inference.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If a file is missing or damaged, or the weights do not fit the description.
-    CtClipError
-        If transformers is not installed.
-    """
+    """Return the model of a folder of :func:`save_merlin`, as :func:`open_imported` does."""
     return open_imported(folder, _build)
 
 
 def save_merlin(
     model: Merlin, folder: Path | str, *, text_folder: Path | str, provenance: Mapping[str, Any]
 ) -> None:
-    """Write a folder that :func:`load_merlin` opens; weights as float32.
-
-    Parameters
-    ----------
-    model : Merlin
-        The model.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path
-        Configuration and vocabulary of the text encoder; copied, without weights.
-    provenance : mapping
-        How the weights came about, plain values.
-    """
+    """Write a folder that :func:`load_merlin` opens, as :func:`write_imported` does."""
     network = model.image_encoder
     image = {
-        "layers": list(network.layers),
-        "planes": list(network.planes),
+        "layers": network.layers,
+        "planes": network.planes,
         "embedding_width": network.embedding_width,
     }
     write_imported(
         model,
         folder,
-        description={
-            "name": model.name,
-            "licence": _LICENCE,
-            "architecture": {"kind": MERLIN_KIND, "image": image},
-            "preprocessing": model.preprocessing.to_dict(),
-            "training": dict(provenance),
-        },
+        architecture={"kind": MERLIN_KIND, "image": image},
+        licence=_LICENCE,
+        provenance=provenance,
         text_folder=text_folder,
         text_files=LONGFORMER_FILES,
         what=(
@@ -104,40 +74,19 @@ def save_merlin(
 def import_merlin(
     file: Path | str, folder: Path | str, *, text_folder: Path | str | None = None
 ) -> None:
-    """Write a model folder from released weights; ``load_model`` opens it.
-
-    Parameters
-    ----------
-    file : Path
-        The release's file of image and text encoder, or one of the same names.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path, optional
-        With ``config.json``, ``vocab.json`` and ``merges.txt`` of the text encoder; the Hugging
-        Face cache is looked in where it is not given. Nothing is downloaded.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If the file holds anything but tensors and plain values (a pickle can run code; it is not
-        run), or tensors that are missing, unexpected or of another shape; each is named.
-    CtClipError
-        If transformers is not installed.
-    """
-    file = Path(file)
-    state = without_unread(read_released(file, advice=f"give Merlin's {MERLIN_FILE}"), _UNUSED)
-    texts = released_text_folder(
-        text_folder, repository=CLINICAL_LONGFORMER, files=LONGFORMER_FILES
-    )
-    model = Merlin(_matching_network(state), LongformerTextEncoder.untrained(texts))
-    load_released(
-        model,
-        state,
+    """Write a model folder from Merlin's released weights, as :func:`import_release` does."""
+    release = Release(
+        file=f"Merlin's {MERLIN_FILE}",
         renamed=_RELEASED_NAMES,
-        source=file,
-        advice=f"give Merlin's {MERLIN_FILE} and the text encoder {CLINICAL_LONGFORMER}",
+        unread=_UNUSED,
+        text_encoder=CLINICAL_LONGFORMER,
+        text_files=LONGFORMER_FILES,
+        build=lambda state, texts: Merlin(
+            _matching_network(state), LongformerTextEncoder.untrained(texts)
+        ),
+        save=save_merlin,
     )
-    save_merlin(model, folder, text_folder=texts, provenance=origin_of(file))
+    import_release(release, file, folder, text_folder=text_folder)
 
 
 def _matching_network(state: Mapping[str, Tensor]) -> MerlinNetwork:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["masked_mean", "masks_to_tokens"]
+__all__ = ["masked_mean", "masks_to_tokens", "pooled_alone"]
 
 
 def masks_to_tokens(masks: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
@@ -36,3 +38,34 @@ def masked_mean(tokens: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
     present = weight.sum(dim=2) > 0
     vectors = functional.normalize(total, dim=-1, eps=1e-6)
     return torch.where(present.unsqueeze(-1), vectors, torch.zeros_like(vectors)), present
+
+
+def pooled_alone(
+    tokens: Tensor,
+    regions: Tensor,
+    pool: Callable[[Tensor], Tensor],
+    *,
+    width: int,
+    first: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return vectors (B, R, E) and presence (B, R): a model's pooling over a region's tokens alone.
+
+    Parameters
+    ----------
+    tokens : Tensor
+        (B, N, C).
+    regions : Tensor
+        (B, R, N) bool; an empty region gives zeros.
+    pool : callable
+        Tokens (1, n, C) -> vector (1, E).
+    width : int
+        E.
+    first : Tensor, optional
+        (B, k, C): tokens before those of each region, as a class token is.
+    """
+    present = regions.any(dim=2)
+    vectors = tokens.new_zeros((*present.shape, width))
+    for b, r in present.nonzero().tolist():
+        alone = tokens[b, regions[b, r]]
+        vectors[b, r] = pool((alone if first is None else torch.cat([first[b], alone]))[None])[0]
+    return vectors, present

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch
-from napari_ctclip.models.bert_text_encoder import cached_text_encoder_folder
+from napari_ctclip.models.folder_files import hash_of_files
 from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.text_encoder_folder import cached_text_folder
 
 __all__ = [
     "length_of",
@@ -75,7 +75,7 @@ def without_unread(state: Mapping[str, Tensor], unread: str | tuple[str, ...]) -
 
 def origin_of(file: Path) -> dict[str, str]:
     """Return what a model's provenance says of the file its weights came in."""
-    return {"imported_from": file.name, "sha256": _file_hash(file)}
+    return {"imported_from": file.name, "sha256": hash_of_files(file)}
 
 
 def load_released(
@@ -125,7 +125,7 @@ def released_text_folder(
     CheckpointMismatch
         If no folder is given and the Hugging Face cache holds none.
     """
-    folder = cached_text_encoder_folder(repository, files) if given is None else Path(given)
+    folder = cached_text_folder(repository, files) if given is None else Path(given)
     if folder is None:
         raise CheckpointMismatch(
             f"the text encoder {repository} is not in the Hugging Face cache; download its "
@@ -138,15 +138,6 @@ def length_of(state: Mapping[str, Tensor], name: str, default: int) -> int:
     """Return the first axis of a tensor; a missing or scalar one is named later, by comparison."""
     tensor = state.get(name)
     return default if tensor is None or tensor.ndim == 0 else tensor.shape[0]
-
-
-def _file_hash(file: Path | str) -> str:
-    """Return the SHA-256 (hex) of a file."""
-    digest = sha256()
-    with Path(file).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_tensors(file: Path) -> Any:

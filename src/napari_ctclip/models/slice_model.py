@@ -21,7 +21,7 @@ from napari_ctclip.models.interface import (
     RegionEmbeddings,
 )
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
-from napari_ctclip.models.precision import bf16_is_fast
+from napari_ctclip.models.precision import in_fast_precision
 from napari_ctclip.models.slice_towers import slice_tower
 from napari_ctclip.models.text_cache import CachesTexts
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -209,8 +209,7 @@ class SliceModel(CachesTexts):
     def _autocast(self, image: Tensor) -> AbstractContextManager[Any]:
         if not self.own_autocast:
             return nullcontext()
-        fast = bf16_is_fast(image.device)
-        return torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=fast)
+        return in_fast_precision(image.device)
 
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         if any(not text.strip() for text in texts):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tomllib
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,20 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.architecture import MODEL_KINDS, TrainableModel, build_architecture
-from napari_ctclip.models.strict_state import require_same_tensors
+from napari_ctclip.models.folder_files import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    described_kind,
+    hash_of_files,
+    read_description,
+    write_description,
+    write_weights,
+)
+from napari_ctclip.models.strict_state import read_safetensors, require_same_tensors
 
 __all__ = ["SCHEMA_VERSION", "is_trained_folder", "load_trained", "save_trained"]
 
 SCHEMA_VERSION = 1
-_WEIGHTS, _MODEL = "weights.safetensors", "model.toml"
 _TEXT_FILES = (
     "tokenizer.json",
     "config.json",
@@ -32,12 +37,7 @@ _TEXT_FILES = (
 
 def is_trained_folder(folder: Path | str) -> bool:
     """Return whether a folder's ``model.toml`` is one of :func:`save_trained`."""
-    try:
-        description = tomllib.loads((Path(folder) / _MODEL).read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return False
-    architecture = description.get("architecture")
-    return isinstance(architecture, dict) and architecture.get("kind") in MODEL_KINDS
+    return described_kind(folder) in MODEL_KINDS
 
 
 def load_trained(folder: Path | str) -> TrainableModel:
@@ -49,25 +49,22 @@ def load_trained(folder: Path | str) -> TrainableModel:
         If a file is missing or damaged, or the weights do not fit the description.
     """
     folder = Path(folder)
-    try:
-        description = tomllib.loads((folder / _MODEL).read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointMismatch(f"{folder / _MODEL} is not readable TOML: {error}") from error
+    description = read_description(folder)
     if description.get("schema_version") != SCHEMA_VERSION:
         raise CheckpointMismatch(
-            f"{folder / _MODEL}: expected schema version {SCHEMA_VERSION}, got "
+            f"{folder / MODEL_FILE}: expected schema version {SCHEMA_VERSION}, got "
             f"{description.get('schema_version')}; update napari-ctclip or export the model again"
         )
     model = build_architecture(description, text_folder=folder)
-    weights = _read_weights(folder / _WEIGHTS)
+    weights = read_safetensors(folder / WEIGHTS_FILE, advice="copy it again")
     require_same_tensors(
         model.state_dict(),
         weights,
-        source=str(folder / _WEIGHTS),
-        advice=f"weights and {_MODEL} must come from the same training",
+        source=str(folder / WEIGHTS_FILE),
+        advice=f"weights and {MODEL_FILE} must come from the same training",
     )
-    model.load_state_dict(weights)
-    model.content_hash = _hash_of(folder)
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    model.content_hash = hash_of_files(folder / WEIGHTS_FILE, folder / MODEL_FILE)
     return model.eval().requires_grad_(False)
 
 
@@ -94,9 +91,6 @@ def save_trained(
     training : mapping
         How the weights came about, plain values.
     """
-    import tomli_w
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in _TEXT_FILES:
@@ -106,37 +100,6 @@ def save_trained(
         name: tensor.detach().to("cpu", torch.float32).contiguous().clone()
         for name, tensor in state.items()
     }
-    part = folder / f"{_WEIGHTS}.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    os.replace(part, folder / _WEIGHTS)
-    text = tomli_w.dumps(
-        {"schema_version": SCHEMA_VERSION, **_plain(description), "training": _plain(training)}
-    )
-    (folder / f"{_MODEL}.part").write_text(text, "utf-8")
-    os.replace(folder / f"{_MODEL}.part", folder / _MODEL)
-
-
-def _read_weights(file: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return {name: tensor.float() for name, tensor in load_file(file).items()}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointMismatch(
-            f"{file} is damaged or no safetensors file ({error}); copy it again"
-        ) from error
-
-
-def _hash_of(folder: Path) -> str:
-    digest = sha256()
-    for name in (_WEIGHTS, _MODEL):
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as TOML can hold it: lists for tuples, no None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items() if entry is not None}
-    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+    write_weights(weights, folder / WEIGHTS_FILE)
+    told = {"schema_version": SCHEMA_VERSION, **description, "training": training}
+    write_description(told, folder)
