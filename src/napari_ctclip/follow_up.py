@@ -118,6 +118,7 @@ class FollowUp:
         }
         cut = {name for name, (here, there) in ends.items() if any(here + there)}
         same_range = all(here == there for here, there in ends.values())
+        same_range &= not self._to_prior.in_one_alone
         return cut if same_range else cut | {WHOLE_SCAN}
 
 

@@ -125,3 +125,20 @@ def _every_second(scan: Volume) -> Volume:
     affine[:, 1:3] *= 2
     voxels = np.ascontiguousarray(scan.voxels[:, ::2, ::2])
     return Volume(voxels, Geometry(voxels.shape, affine))
+
+
+def test_scans_of_one_slice_and_empty_masks_are_linked_by_their_centres():
+    geometry = Geometry.from_spacing((1, 60, 80), (5.0, 2.0, 2.0))
+    labels = np.zeros(geometry.shape, dtype=np.uint8)
+    empty = OrganMasks(labels, {"lung_left": 1, "lung_right": 2}, geometry)
+    link = correspond(empty, empty)
+    assert [notice.code for notice in link.notices] == ["not-linked-by-organs"]
+    np.testing.assert_allclose(link.index_in_target((0, 30, 40)), (0, 30, 40))
+    filled = labels.copy()
+    filled[0, 10:40, 10:60] = 1
+    link = correspond(OrganMasks(filled, empty.legend, geometry), empty)
+    assert (link.boxes, link.in_one_alone) == ({}, ("lung_left",))
+    moved = OrganMasks(np.roll(filled, 5, axis=1), empty.legend, geometry)
+    link = correspond(OrganMasks(filled, empty.legend, geometry), moved)
+    np.testing.assert_allclose(link.index_in_target((0, 30, 40)), (0, 35, 40), atol=1e-6)
+    assert "height" in link.notices[0].message

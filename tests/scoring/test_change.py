@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,21 @@ def test_an_organ_that_one_scan_cuts_is_noted(follow_up):
     notes = {c.anatomy: c.note for c in score_changes(prior, current, cut={"lung_left"})}
     assert notes["lung_left"] == "not whole in both scans"
     assert notes["lung_right"] == ""
+
+
+def test_an_organ_that_one_scan_does_not_show_makes_the_whole_scans_hard_to_compare(tmp_path):
+    study, prompts = ball_study(), ("bright ball",)
+    labels = study.organ_masks.labels.copy()
+    labels[labels == 1] = 0
+    without = replace(study, organ_masks=replace(study.organ_masks, labels=labels))
+    pair = FollowUp(asked(study, tmp_path, prompts), asked(without, tmp_path, prompts))
+    pair.set_link(pair.compute_link())
+    notes = {change.anatomy: change.note for change in pair.changes()}
+    assert "lung_right" not in notes
+    assert notes[WHOLE_SCAN] == "not whole in both scans"
+    pair = FollowUp(asked(without, tmp_path, prompts), asked(without, tmp_path, prompts))
+    pair.set_link(pair.compute_link())
+    assert {c.note for c in pair.changes() if c.anatomy == WHOLE_SCAN} == {""}
 
 
 def test_places_of_one_scan_are_found_in_the_other_once_they_are_linked(follow_up):

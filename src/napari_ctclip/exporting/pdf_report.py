@@ -142,8 +142,8 @@ def _text_pages(lines: Sequence[_Line]) -> Iterable[Figure]:
         page.text(
             _LEFT,
             height,
-            # a dollar sign would start a formula
-            line.text.replace("$", r"\$"),
+            line.text,
+            parse_math=False,  # what a user typed: a dollar sign is no formula
             family="DejaVu Sans Mono",
             size=_POINTS * line.size,
             weight="bold" if line.bold else "normal",

@@ -143,6 +143,12 @@ def _write_nifti(content: ExportContent, folder: Path) -> tuple[list[Path], tupl
     labels, notices = finding_labels(content.findings, volume.geometry)
     if labels is not None:
         files.append(write_organ_masks(labels, volume, folder / "findings.nii.gz"))
+    if not files:
+        reason = (
+            "No NIfTI: no prompt has been asked, and there are neither organ masks nor findings "
+            "with a region that were kept."
+        )
+        return files, (_left_out("nifti-left-out", reason),)
     return files, notices
 
 
@@ -153,6 +159,9 @@ def _write_pictures(
     for picture in pictures(content, size=size):
         files.append(folder / f"{picture.name}.png")
         write_figure(picture.figure, files[-1])
+    if not files:
+        reason = "No PNG: no prompt has been asked, and every finding was rejected."
+        return files, (_left_out("png-left-out", reason),)
     return files, ()
 
 

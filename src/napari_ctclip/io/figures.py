@@ -89,7 +89,8 @@ def key_slice_figure(
     if bars:
         _draw_bars(axes[3], bars, probability_means)
     across = max(40, round(10.5 * width / dpi))  # letters of 10 points that fit
-    figure.suptitle("\n".join(wrap(title, width=across)), fontsize=10)
+    # what a user typed: a dollar sign is no formula
+    figure.suptitle("\n".join(wrap(title, width=across)), fontsize=10, parse_math=False)
     return figure
 
 
@@ -103,6 +104,7 @@ def _draw_bars(ax: Axes, organ_probabilities: Mapping[str, float], means: str) -
     shown = list(organ_probabilities.items())[:_MOST_BARS][::-1]
     ax.barh([name.replace("_", " ") for name, _ in shown], [p for _, p in shown], color="#e07b39")
     ax.set_xlim(0, 1)
-    ax.set_xlabel("\n".join(wrap(f"probability: {means}", width=34)), fontsize=8)
+    label = "\n".join(wrap(f"probability: {means}", width=34))
+    ax.set_xlabel(label, fontsize=8, parse_math=False)
     ax.set_title("organs", fontsize=9)
     ax.tick_params(labelsize=8)

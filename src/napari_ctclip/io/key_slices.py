@@ -140,8 +140,8 @@ def _draw_heat(ax: Axes, shown: KeySlices, heat: npt.NDArray[np.float64]) -> Non
     share = np.clip(heat / shown.heat_top, 0.0, 1.0)
     ax.imshow(_heat_colours()(share), aspect=ax.get_aspect(), interpolation="bilinear")
     line = shown.heat_contour
-    if line is not None and heat.min() < line < heat.max():
-        ax.contour(heat, levels=[line], colors=_HEAT_LINE, linewidths=1.0, linestyles="dashed")
+    if line is not None:
+        _draw_line(ax, heat, line, colors=_HEAT_LINE, linewidths=1.0, linestyles="dashed")
 
 
 def _outline(ax: Axes, region: Region, plane: tuple[int, int], geometry: Geometry) -> None:
@@ -153,8 +153,13 @@ def _outline(ax: Axes, region: Region, plane: tuple[int, int], geometry: Geometr
     whole = np.zeros(shape, dtype=np.float32)
     box = tuple(s for i, s in enumerate(region.box) if i != axis)
     whole[box] = np.take(region.mask, inside, axis=axis)
-    if whole.any() and not whole.all():
-        ax.contour(whole, levels=[0.5], colors=_REGION_LINE, linewidths=1.4)
+    _draw_line(ax, whole, 0.5, colors=_REGION_LINE, linewidths=1.4)
+
+
+def _draw_line(ax: Axes, values: npt.NDArray[Any], level: float, **style: Any) -> None:
+    """Draw where a plane crosses a level; a plane one voxel thin has no inside to go around."""
+    if min(values.shape) > 1 and values.min() < level < values.max():
+        ax.contour(values, levels=[level], **style)
 
 
 def _draw_legend(figure: Figure, axes: Sequence[Axes], shown: KeySlices) -> None:

@@ -72,11 +72,14 @@ class Correspondence:
         The scans' grids.
     boxes : mapping of str to (OrganBox, OrganBox)
         Organs that both hold: in the source, in the target.
+    in_one_alone : tuple of str
+        Organs that both masks name and one scan alone shows.
     """
 
     source: Geometry
     target: Geometry
     boxes: Mapping[str, tuple[OrganBox, OrganBox]]
+    in_one_alone: tuple[str, ...] = ()
 
     def index_in_target(self, index: npt.ArrayLike) -> Floats:
         """Return the place (..., 3) in the target, voxels not rounded, of voxels of the source.
@@ -100,7 +103,7 @@ class Correspondence:
     def reversed(self) -> Correspondence:
         """Return the map the other way; there and back is the same place to a few millimetres."""
         turned = {name: (target, source) for name, (source, target) in self.boxes.items()}
-        return Correspondence(self.target, self.source, turned)
+        return Correspondence(self.target, self.source, turned, self.in_one_alone)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -135,7 +138,8 @@ def correspond(source: OrganMasks, target: OrganMasks) -> Correspondence:
     ]
     here, there = organ_boxes(source, names), organ_boxes(target, names)
     shared = {name: (here[name], there[name]) for name in names if name in here and name in there}
-    return Correspondence(source.geometry, target.geometry, shared)
+    alone = tuple(name for name in names if (name in here) != (name in there))
+    return Correspondence(source.geometry, target.geometry, shared, alone)
 
 
 def organ_boxes(masks: OrganMasks, names: Iterable[str]) -> dict[str, OrganBox]:
