@@ -33,8 +33,8 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     encode,
+    open_session,
     quick_masks,
-    read_study,
 )
 from napari_ctclip.core.prompt import Prompt
 
@@ -114,13 +114,14 @@ def score(
     prompts = _paired(prompt, negative or [])
     kinds, size = cli_export.kinds_of(export), cli_export.size_of(figure_size)
     with terminal.data_errors():
-        from napari_ctclip.session import Session
-
-        session = Session(device=device)
-        study = read_study(
-            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
-        session.set_study(study)
         session.load_model(model)
         encode(session)
         for question in prompts:

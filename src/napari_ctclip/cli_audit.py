@@ -18,7 +18,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    read_study,
+    open_session,
 )
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ def audit_scan(
 ) -> None:
     """Show what a model will see of a scan and what encoding takes, without encoding it."""
     with terminal.data_errors():
-        from napari_ctclip.session import Session
-
-        session = Session(device=device)
-        study = read_study(
-            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
-        session.set_study(study)
         session.load_model(model)
         with terminal.err.status("auditing ..."):
             check = session.compute_check()

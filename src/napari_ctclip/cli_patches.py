@@ -18,7 +18,7 @@ from napari_ctclip.cli_scan import (
     MasksOption,
     SeriesOption,
     SuspiciousOption,
-    read_study,
+    open_session,
 )
 from napari_ctclip.core.volume import WINDOWS
 
@@ -73,7 +73,6 @@ def patches(
         from napari_ctclip.patch_files import write_patches
         from napari_ctclip.regions.patches import PatchPlan
         from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
-        from napari_ctclip.session import Session
 
         prompts = PatchPrompts(
             tuple(target),
@@ -84,11 +83,14 @@ def patches(
         plan = PatchPlan(size_mm, stride_mm, "" if masks == NO_MASKS else organ)
         layout = MontageLayout(count, columns, tile, cast("TileOrder", order))
         tasks = None if task is None else read_tasks(task)
-        session = Session(device=device)
-        study = read_study(
-            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
-        session.set_study(study)
         montages = MontageSession(session, model_name=model)
         montages.set_layout(layout)
         _encode(montages, plan)

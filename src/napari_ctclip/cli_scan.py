@@ -12,7 +12,6 @@ from napari_ctclip import terminal
 
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
-    from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Volume
     from napari_ctclip.session import Session
 
@@ -27,8 +26,8 @@ __all__ = [
     "SeriesOption",
     "SuspiciousOption",
     "encode",
+    "open_session",
     "quick_masks",
-    "read_study",
 ]
 
 QUICK_MASKS, NO_MASKS = "quick", "none"
@@ -56,16 +55,28 @@ ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder."
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 
 
-def read_study(
-    ct: Path, *, series: str | None, accept_suspicious: bool, masks: str, legend: str | None
-) -> Study:
-    """Return the scan with its organ masks that the options mean; all notices are printed."""
+def open_session(
+    ct: Path,
+    *,
+    series: str | None,
+    accept_suspicious: bool,
+    masks: str,
+    legend: str | None,
+    device: str,
+) -> Session:
+    """Return a session on the scan with its organ masks that the options mean.
+
+    All notices about them are printed.
+    """
     from napari_ctclip.core.study import Study
     from napari_ctclip.io import read_volume
+    from napari_ctclip.session import Session
 
     read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
     terminal.print_notices(read.notices)
-    return Study(read.volume, _read_masks(read.volume, masks, legend=legend))
+    session = Session(device=device)
+    session.set_study(Study(read.volume, _read_masks(read.volume, masks, legend=legend)))
+    return session
 
 
 def _read_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:

@@ -138,7 +138,7 @@ def _compare_pair(
             f"{pair[0]} and {pair[1]} share {len(labels)} labels and {len(common)} studies; "
             "compare results on the same manifest and task"
         )
-    a, b = _aligned(a, common), _aligned(b, common)
+    a, b = a.aligned(common), b.aligned(common)
     paired = [_paired(a.column(label), b.column(label), pair) for label in labels]
     rows: list[ComparisonRow] = []
     for metric in _METRICS:
@@ -148,22 +148,6 @@ def _compare_pair(
         rows += [replace(row, p_holm=p) for row, p in zip(found, corrected, strict=True)]
         rows.append(_macro_row(pair, paired, metric, patients=a.patients, how=how))
     return rows, _notices(pair, tables, paired, common)
-
-
-def _aligned(table: ScoreTable, studies: Sequence[str]) -> ScoreTable:
-    """Return the rows of some studies in their order."""
-    row_of = {study: i for i, study in enumerate(table.studies)}
-    order = np.array([row_of[study] for study in studies])
-    return replace(
-        table,
-        studies=tuple(studies),
-        patients=tuple(table.patients[i] for i in order),
-        splits=tuple(table.splits[i] for i in order),
-        truth=table.truth[order],
-        similarity=table.similarity[order],
-        probability=table.probability[order],
-        regions=tuple(table.regions[i] for i in order),
-    )
 
 
 def _paired(a: Column, b: Column, pair: tuple[str, str]) -> _Paired:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.evaluation.csv_rows import read_csv_rows
 
 __all__ = ["LesionFile", "lesion_mask", "read_lesion_table"]
 
@@ -49,23 +49,16 @@ def read_lesion_table(path: Path) -> dict[str, dict[str, LesionFile]]:
         If the table cannot be read, lacks a column, or names a file that is not there.
     """
     found: dict[str, dict[str, LesionFile]] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path}: expected columns {', '.join(_COLUMNS)}; lacks {missing}")
-            for number, row in enumerate(reader, start=2):
-                entry = _lesion_file(row, path, number)
-                labels = found.setdefault(row["study_id"], {})
-                if row["label"] in labels:
-                    raise DataError(
-                        f"{path}, line {number}: study {row['study_id']!r} has {row['label']!r} "
-                        "twice; join its lesions in one mask"
-                    )
-                labels[row["label"]] = entry
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: the lesion table cannot be read: {error}") from error
+    rows = read_csv_rows(path, _COLUMNS, what="the lesion table")
+    for number, row in enumerate(rows, start=2):
+        entry = _lesion_file(row, path, number)
+        labels = found.setdefault(row["study_id"], {})
+        if row["label"] in labels:
+            raise DataError(
+                f"{path}, line {number}: study {row['study_id']!r} has {row['label']!r} "
+                "twice; join its lesions in one mask"
+            )
+        labels[row["label"]] = entry
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.evaluation.csv_rows import read_csv_rows
 from napari_ctclip.io.nifti_writing import replacing
 
 __all__ = ["Column", "ScoreTable", "read_score_table", "write_score_table"]
@@ -83,16 +84,23 @@ class ScoreTable:
 
     def rows(self, members: npt.NDArray[np.bool_]) -> ScoreTable:
         """Return the table of some studies (N,)."""
-        kept = np.flatnonzero(members).tolist()
+        return self._at(np.flatnonzero(members))
+
+    def aligned(self, studies: Sequence[str]) -> ScoreTable:
+        """Return the table of some of its studies, in their order."""
+        row_of = {study: i for i, study in enumerate(self.studies)}
+        return self._at(np.array([row_of[study] for study in studies], dtype=np.intp))
+
+    def _at(self, rows: npt.NDArray[np.intp]) -> ScoreTable:
         return replace(
             self,
-            studies=tuple(self.studies[i] for i in kept),
-            patients=tuple(self.patients[i] for i in kept),
-            splits=tuple(self.splits[i] for i in kept),
-            truth=self.truth[members],
-            similarity=self.similarity[members],
-            probability=self.probability[members],
-            regions=tuple(self.regions[i] for i in kept),
+            studies=tuple(self.studies[i] for i in rows),
+            patients=tuple(self.patients[i] for i in rows),
+            splits=tuple(self.splits[i] for i in rows),
+            truth=self.truth[rows],
+            similarity=self.similarity[rows],
+            probability=self.probability[rows],
+            regions=tuple(self.regions[i] for i in rows),
         )
 
     def of_split(self, split: str) -> ScoreTable:
@@ -148,15 +156,7 @@ def read_score_table(path: Path) -> ScoreTable:
     DataError
         If it cannot be read, lacks a column, or has a study and label twice.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _HEADER if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path}: expected columns {', '.join(_HEADER)}; lacks {missing}")
-            return _table(list(reader), path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: the scores cannot be read: {error}") from error
+    return _table(read_csv_rows(path, _HEADER, what="the scores"), path)
 
 
 def _table(rows: Sequence[Mapping[str, str]], path: Path) -> ScoreTable:
