@@ -138,3 +138,11 @@ def test_an_empty_text_is_refused(model):
 def test_a_model_that_was_never_saved_has_no_hash():
     with pytest.raises(CtClipError, match="save_checkpoint"):
         small_model().weights_hash()
+
+
+def test_texts_seen_before_a_model_was_moved_are_embedded_anew() -> None:
+    model = small_model().eval()
+    before = model.embed_text(["nodule"])
+    moved = model.double().embed_text(["nodule"])
+    assert moved.dtype == torch.float64
+    torch.testing.assert_close(moved.float(), before)

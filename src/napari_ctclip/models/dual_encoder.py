@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -21,14 +20,13 @@ from napari_ctclip.models.interface import (
 from napari_ctclip.models.locked_tower import LockedTower3d
 from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.models.precision import in_fast_precision
+from napari_ctclip.models.text_cache import CachesTexts
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["DualEncoder"]
 
-_CACHED_TEXTS = 4096
 
-
-class DualEncoder(FolderWeights, nn.Module):
+class DualEncoder(FolderWeights, CachesTexts):
     """A vision-language model with a dense token grid; keeps ``VisionLanguageModel``.
 
     Parameters
@@ -93,7 +91,6 @@ class DualEncoder(FolderWeights, nn.Module):
         self.suggested_prompts = tuple(suggested_prompts)
         self.calibration = calibration
         self.content_hash = ""
-        self._texts: OrderedDict[str, Tensor] = OrderedDict()
 
     @property
     def patch_size(self) -> tuple[int, int, int]:
@@ -128,19 +125,9 @@ class DualEncoder(FolderWeights, nn.Module):
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Return (T, E), unit norm; texts seen before come from a cache when nothing is trained."""
         if self.training:
-            return self.project_text(self.text_encoder.encode(texts))
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        if new:
-            with torch.inference_mode():
-                vectors = self.project_text(self.text_encoder.encode(new))
-            self._texts.update(zip(new, vectors.clone(), strict=True))
-        rows = []
-        for text in texts:
-            self._texts.move_to_end(text)
-            rows.append(self._texts[text])
-        while len(self._texts) > _CACHED_TEXTS:
-            self._texts.popitem(last=False)
-        return torch.stack(rows)
+            return self._embed_texts(texts)
+        with torch.no_grad():
+            return self._texts.embed(texts, self._embed_texts)
 
     def project_text(self, vectors: Tensor) -> Tensor:
         """Return text encoder outputs (T, C) in the shared space (T, E), unit norm."""
@@ -161,10 +148,8 @@ class DualEncoder(FolderWeights, nn.Module):
         regions = masks_to_tokens(masks, self.patch_size)
         return RegionEmbeddings(*masked_mean(self._pooled(features), regions))
 
-    def train(self, mode: bool = True) -> DualEncoder:
-        """Switch between training and inference; weights may change, so texts are forgotten."""
-        self._texts.clear()
-        return super().train(mode)
+    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
+        return self.project_text(self.text_encoder.encode(texts))
 
     def _pooled(self, features: FeatureMap) -> Tensor:
         """Return the tokens (B, E, d, h, w) that are averaged."""
