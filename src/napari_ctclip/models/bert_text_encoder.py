@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
-from napari_ctclip.models.text_buckets import in_length_buckets, padded
+from napari_ctclip.models.text_buckets import padded
 from napari_ctclip.models.text_encoder_folder import (
     require_text_folder,
     require_vocabulary_fits,
 )
+from napari_ctclip.models.text_packing import packed
 
 __all__ = ["CXR_BERT", "FOLDER_FILES", "BertTextEncoder"]
 
@@ -100,15 +101,27 @@ class BertTextEncoder(nn.Module):
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return (T, embedding_width): the last hidden state of each text's first piece.
 
-        Texts of similar length are encoded together, so that little is computed on padding.
+        All texts take one pass, several of them in a row; none sees another.
 
         Raises
         ------
         DataError
             If a text is empty.
         """
-        rows = self._pieces(texts)
-        return in_length_buckets(rows, lambda ids, real: self._states(ids, real)[:, 0])
+        texts_in_rows = packed(self._pieces(texts), capacity=self.max_pieces)
+        device = next(self.bert.parameters()).device
+        bert: Any = self.bert
+        states = bert.embeddings(
+            input_ids=texts_in_rows.ids.to(device), position_ids=texts_in_rows.positions.to(device)
+        )
+        hidden, mask = texts_in_rows.hidden(), None
+        if hidden is not None:
+            # the layers take what is added to their scores; whole models differ in masks they take
+            mask = torch.zeros(hidden.shape, dtype=states.dtype, device=device)
+            mask.masked_fill_(hidden.to(device), torch.finfo(states.dtype).min)
+        states = bert.encoder(states, attention_mask=mask).last_hidden_state
+        vectors: Tensor = states.flatten(0, 1)[texts_in_rows.first.to(device)]
+        return vectors
 
     def encode_words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return a vector for each piece (T, L, embedding_width), and which are real (T, L)."""

@@ -1,5 +1,8 @@
 """Dropout that does not dominate a step on a CPU: four masks from one random number, no L x L.
 
+A mask of bools is multiplied with the bits of the numbers, which takes a quarter of the time of a
+mask of numbers and half of its memory in bfloat16.
+
 PyTorch draws a random number for every element of a mask, one after the other, which takes longer
 than the matrix products between them where those run in bfloat16. Its fast attention for CPUs knows
 no dropout at all: with it every weight, mask and product is written to memory. Here a block of rows
@@ -13,6 +16,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,6 +24,8 @@ from torch.nn import functional
 __all__ = ["FastDropout", "dropout_attention"]
 
 _BLOCK = 2**19  # Ours: weights of a block, one megabyte in bfloat16
+_TILE = 32  # rows that a matrix unit takes at once: a fifth faster than a number between two
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # whole numbers by their bytes
 _VALUES = 2**16  # of a quarter of a random number: a chance is kept to 1 in 65,536
 
 
@@ -30,8 +36,8 @@ class FastDropout(nn.Dropout):
         """Return the input with elements set to zero, the others enlarged."""
         if not self.training or self.p in (0.0, 1.0) or input.device.type != "cpu":
             return super().forward(input)
-        mask: Tensor = _mask(input, self.p)
-        return input * mask * (1 / (1 - self.p))
+        out: Tensor = _dropped(input, self.p)
+        return out
 
 
 def dropout_attention(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:
@@ -54,8 +60,23 @@ def _block_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def _mask(like: Tensor, dropout: float) -> Tensor:
-    return _kept(tuple(like.shape), dropout, _chance(_seed()), like.dtype)
+def _dropped(values: Tensor, dropout: float) -> Tensor:
+    out: Tensor = _Dropout.apply(values, dropout, _seed())
+    return out
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, dropout: float, seed: int) -> Tensor:
+        kept = _kept(tuple(values.shape), dropout, _chance(seed))
+        ctx.save_for_backward(torch.from_numpy(kept))
+        ctx.factor = 1 / (1 - dropout)
+        return _keep_only(values.contiguous() * ctx.factor, kept)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (kept,) = ctx.saved_tensors
+        return _keep_only(gradients[0].contiguous() * ctx.factor, kept.numpy()), None, None
 
 
 class _BlockAttention(torch.autograd.Function):
@@ -66,7 +87,7 @@ class _BlockAttention(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             for row, rows in _blocks(q):
                 weights = _weights(q[row][rows], k[row])
-                weights *= _kept(tuple(weights.shape), dropout, chance, weights.dtype)
+                _keep_only(weights, _kept(tuple(weights.shape), dropout, chance))
                 out[row][rows] = weights @ v[row]
             out /= 1 - dropout
         ctx.save_for_backward(q, k, v)
@@ -83,10 +104,10 @@ class _BlockAttention(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             for row, rows in _blocks(q):
                 weights = _weights(q[row][rows], k[row])
-                kept = _kept(tuple(weights.shape), ctx.dropout, chance, weights.dtype)
-                to_weights = (given[row][rows] @ v[row].T).mul_(kept)
+                kept = _kept(tuple(weights.shape), ctx.dropout, chance)
+                to_weights = _keep_only(given[row][rows] @ v[row].T, kept)
                 to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
-                to_v[row] += given[row][rows].T @ weights.mul_(kept)
+                to_v[row] += given[row][rows].T @ _keep_only(weights, kept)
                 to_q[row][rows] = to_scores @ k[row]
                 to_k[row] += q[row][rows].T @ to_scores
         to_k, to_v = (to_k * scale).mT.to(k.dtype), to_v.mT.to(v.dtype)
@@ -97,6 +118,7 @@ def _blocks(q: Tensor) -> list[tuple[tuple[int, int], slice]]:
     """Return (sample, head) and rows of each block, in the one order that chance has."""
     B, heads, L, _ = q.shape
     rows = max(1, _BLOCK // L)
+    rows -= rows % _TILE if rows > _TILE else 0
     return [
         ((b, h), slice(start, start + rows))
         for b in range(B)
@@ -126,11 +148,16 @@ def _chance(seed: int) -> np.random.Generator:
 
 
 def _kept(
-    shape: tuple[int, ...], dropout: float, chance: np.random.Generator, dtype: torch.dtype
-) -> Tensor:
-    """Return a mask of ones, and zeros with the chance of ``dropout``."""
+    shape: tuple[int, ...], dropout: float, chance: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Return a mask that is False with the chance of ``dropout``."""
     count = math.prod(shape)
     drawn = chance.integers(0, 2**64, size=-(-count // 4), dtype=np.uint64).view(np.uint16)
-    kept = drawn[:count] >= round(dropout * _VALUES)
-    # as numbers: from bool the conversion takes as long as the rest of it
-    return torch.from_numpy(kept.view(np.uint8)).view(shape).to(dtype)
+    return (drawn[:count] >= round(dropout * _VALUES)).reshape(shape)
+
+
+def _keep_only(values: Tensor, kept: npt.NDArray[np.bool_]) -> Tensor:
+    """Set to zero in place, and return, contiguous values that are not kept."""
+    bits = values.detach().view(_BITS[values.element_size()]).numpy()
+    np.multiply(bits, kept, out=bits)
+    return values

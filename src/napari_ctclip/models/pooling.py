@@ -21,10 +21,11 @@ def masks_to_tokens(masks: Tensor, patch_size: tuple[int, int, int]) -> Tensor:
         for n, p in zip(masks.shape[:1:-1], patch_size[::-1], strict=True)
         for amount in (0, -n % p)
     ]
-    padded = functional.pad(masks.to(torch.uint8), pad)
+    whole = masks.to(torch.bool).view(torch.uint8)  # no copy of masks that are bool already
+    padded = functional.pad(whole, pad) if any(pad) else whole
     B, R, D, H, W = padded.shape
     z, y, x = patch_size
-    blocks = padded.view(B, R, D // z, z, H // y, y, W // x, x)
+    blocks = padded.reshape(B, R, D // z, z, H // y, y, W // x, x)
     return blocks.amax(dim=(3, 5, 7)).bool()
 
 
