@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.crop_protocol import CropProtocol
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.image_encoders import ResidualPyramid3d
@@ -49,7 +50,8 @@ def build_architecture(description: Mapping[str, Any], *, text_folder: Path) -> 
     ----------
     description : mapping
         As ``model.toml`` holds it: ``name``, ``embedding_width``, ``preprocessing``, prompts,
-        ``anatomies`` of a model with organ queries, and ``architecture`` with ``kind`` (one of
+        ``anatomies`` and ``crop`` of a model with organ queries (without the latter organs are
+        cropped as in fVLM's CT-RATE release), and ``architecture`` with ``kind`` (one of
         ``MODEL_KINDS``), ``image``, ``text`` and, where the kind has more options, ``head``.
     text_folder : Path
         Holds the text encoder's tokenizer or vocabulary.
@@ -74,6 +76,8 @@ def build_architecture(description: Mapping[str, Any], *, text_folder: Path) -> 
         image = _image_encoder(architecture["image"], kind, len(preprocessing.windows_hu))
         text = _text_encoder(architecture["text"], text_folder)
         if kind == "organ_query":
+            crop = description.get("crop")
+            common["crop_protocol"] = None if crop is None else CropProtocol.from_dict(crop)
             return FVLM(image, text, anatomies=tuple(description["anatomies"]), **common, **head)
         common["background_prompts"] = tuple(description.get("background_prompts", ()))
         if kind == "local_regions":

@@ -77,6 +77,8 @@ class FVLM(FolderWeights, CachesTexts):
         Findings the model was trained to know.
     calibration : Calibration or None
         From region scores to probabilities.
+    crop_protocol : CropProtocol or None
+        How organs were cropped in training; None for the CT-RATE release's.
 
     References
     ----------
@@ -102,6 +104,7 @@ class FVLM(FolderWeights, CachesTexts):
         preprocessing: Preprocessing = FVLM_PREPROCESSING,
         suggested_prompts: Sequence[str] = (),
         calibration: Calibration | None = None,
+        crop_protocol: CropProtocol | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
@@ -117,6 +120,9 @@ class FVLM(FolderWeights, CachesTexts):
         self.preprocessing = preprocessing
         self.suggested_prompts = tuple(suggested_prompts)
         self.calibration = calibration
+        if crop_protocol is not None:
+            self.crop_protocol = crop_protocol
+            self.encoding_windows = crop_protocol.windows(self.patch_size)
         self.content_hash = ""
 
     @property

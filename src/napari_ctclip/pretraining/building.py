@@ -22,6 +22,7 @@ from napari_ctclip.models.architecture import (
     text_table_of,
 )
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.crop_protocol import CropProtocol
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.open_clip_adapter import save_open_clip, untrained_open_clip
@@ -139,15 +140,19 @@ def objective_options(recipe: MethodRecipe) -> Options:
 
 
 def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
-    model = recipe.model
+    model, data = recipe.model, recipe.data
+    crops = {}
+    if model.kind == "organ_query":
+        crops = {"crop": CropProtocol.of_training(data.crop, data.margin).to_dict()}
     return {
         "name": model.name,
         "licence": "unspecified",
         "embedding_width": model.embedding_width,
-        "anatomies": recipe.data.anatomies,
+        "anatomies": data.anatomies,
         "suggested_prompts": model.suggested_prompts,
         "background_prompts": model.background_prompts,
         "preprocessing": recipe.preprocessing.model_dump(),
+        **crops,
         "architecture": {
             "kind": model.kind,
             "image": model.image,
