@@ -17,6 +17,7 @@ __all__ = ["OwnLayers"]
 _RANK = {
     "ct": 0,
     "ct 3d": 0,
+    "regions": 2,
     "heat": 2,
     "change": 2,
     "organs": 3,

@@ -192,9 +192,12 @@ class Scene:
     # --- what goes with the scan ----------------------------------------------------------------
 
     def put(self, key: str, data: LayerData) -> Any:
-        """Draw a further layer of the open study, in place of one of the same key; return it."""
-        self._own.remove(key)
-        return self._own.add(data, key)
+        """Draw a further layer, in place of that of the key, hidden if that was; return it."""
+        old, (values, properties, kind) = self._own.get(key), data
+        if old is not None:
+            properties = properties | {"visible": old.visible, "opacity": old.opacity}
+            self._own.remove(key)
+        return self._own.add((values, properties, kind), key)
 
     def layer(self, key: str) -> Any:
         """Return a layer that was put; None if it is gone."""

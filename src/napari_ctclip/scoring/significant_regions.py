@@ -1,0 +1,68 @@
+"""Significant regions: where a model that selects regions looked, and what a text found there."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
+from napari_ctclip.models.selection import SelectedRegions
+from napari_ctclip.scoring.encoding import EncodedScan
+
+__all__ = ["SELECTED", "SelectingModel", "interaction_map", "selecting_model", "selection_map"]
+
+SELECTED = Prompt("regions the model selects")
+"""What a map of the selection stands under: no text was asked."""
+
+
+class SelectingModel(VisionLanguageModel, Protocol):
+    """A model that answers from a few significant regions, as LRCLR does."""
+
+    def select(self, features: FeatureMap) -> SelectedRegions:
+        """Return the significant tokens of encoded images."""
+        ...
+
+    def interpretation_map(self, features: FeatureMap, text: str) -> Tensor:
+        """Return (B, d, h, w): attention of a text's words to the selected regions."""
+        ...
+
+
+def selecting_model(model: VisionLanguageModel | None) -> SelectingModel | None:
+    """Return the model if it selects regions, else None."""
+    if not hasattr(model, "select") or not hasattr(model, "interpretation_map"):
+        return None
+    selecting: SelectingModel = model  # type: ignore[assignment]
+    return selecting
+
+
+@torch.inference_mode()
+def selection_map(model: SelectingModel, scan: EncodedScan) -> SimilarityMap:
+    """Return how much each token of a scan counts among the selected regions, 0 where not at all.
+
+    References
+    ----------
+    Rizvi et al. 2023 (LRCLR, arXiv 2303.14153): significant region selection.
+    """
+    selected = model.select(scan.features)
+    values = np.zeros(scan.token_geometry.shape, dtype=np.float32)
+    places = selected.places[0].cpu().numpy()
+    values.reshape(-1)[places] = selected.weights[0].float().cpu().numpy()
+    return SimilarityMap(values, scan.token_geometry, SELECTED)
+
+
+@torch.inference_mode()
+def interaction_map(model: SelectingModel, scan: EncodedScan, prompt: Prompt) -> SimilarityMap:
+    """Return the attention of a prompt's words to each selected region; 0 elsewhere, sum 1.
+
+    References
+    ----------
+    Rizvi et al. 2023 (LRCLR, arXiv 2303.14153): cross-modality interaction; Huang et al. 2021
+    (GLoRIA), section 3.2.
+    """
+    attention = model.interpretation_map(scan.features, prompt.positive)[0]
+    return SimilarityMap(attention.float().cpu().numpy(), scan.token_geometry, prompt)

@@ -1,0 +1,87 @@
+"""A model that selects regions: what it looked at, and what a prompt's words found, are layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_ctclip.models.factory import load_model
+from napari_ctclip.pretraining.building import assemble
+from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.session import Session
+from tests.plugin.conftest import Desk
+from tests.pretraining.tiny_run import text_folder, tiny_recipe
+
+pytestmark = pytest.mark.gui
+KEEP = 5
+
+
+def _folder(method: str, folder: Path) -> Path:
+    """Write the folder of a tiny model, as training ends with it."""
+    values = tiny_recipe(method, text_folder(folder / "texts")).model_dump()
+    values["preprocessing"]["multiple_of"] = (4, 4, 4)
+    assembly = assemble(MethodRecipe.model_validate(values))
+    weights = {f"trained.{name}": t for name, t in assembly.trained.state_dict().items()}
+    assembly.export(weights, folder / "model", {"steps": 0})
+    return folder / "model"
+
+
+@pytest.fixture
+def lrclr_desk(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    loaded = load_model(_folder("lrclr", tmp_path))
+    monkeypatch.setattr(Session, "compute_model", lambda self, name="starter": loaded)
+    desk.open()
+    return desk
+
+
+def _layer(desk: Desk, name: str) -> Any:
+    return desk.viewer.layers[name]
+
+
+def test_the_selected_regions_are_a_layer_on_the_token_grid(lrclr_desk: Desk) -> None:
+    lrclr_desk.ask("nodule")
+    layer = _layer(lrclr_desk, "Selected regions")
+    assert layer.visible
+    assert np.count_nonzero(layer.data) == KEEP
+    tokens = lrclr_desk.bench.session.encoding.scan.token_geometry
+    assert layer.data.shape == tokens.shape
+    assert layer.scale == pytest.approx(tokens.spacing_mm)
+
+
+def test_a_prompts_words_look_at_selected_regions_only(lrclr_desk: Desk) -> None:
+    lrclr_desk.ask("small nodule")
+    words = _layer(lrclr_desk, "Words: small nodule")
+    selected = _layer(lrclr_desk, "Selected regions")
+    assert not words.visible  # the heat is shown already
+    assert not words.data[selected.data == 0].any()
+    assert words.data.sum() == pytest.approx(1.0, abs=1e-3)
+    assert lrclr_desk.heat("small nodule").visible
+
+
+def test_region_layers_go_with_their_prompt_and_their_model(
+    lrclr_desk: Desk, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lrclr_desk.ask("nodule")
+    lrclr_desk.bench.prompts.remove("nodule")
+    names = {layer.name for layer in lrclr_desk.viewer.layers}
+    assert "Selected regions" in names
+    assert "Words: nodule" not in names
+    monkeypatch.setattr(Session, "compute_model", lambda self, name="starter": model)
+    lrclr_desk.bench.prompts.load_model("starter")
+    lrclr_desk.wait()
+    lrclr_desk.ask("bright spot")
+    names = {layer.name for layer in lrclr_desk.viewer.layers}
+    assert names >= {"Heat: bright spot"}
+    assert not [name for name in names if name == "Selected regions" or name.startswith("Words")]
+
+
+def test_a_layer_the_user_hid_stays_hidden_when_it_is_drawn_anew(lrclr_desk: Desk) -> None:
+    lrclr_desk.ask("nodule")
+    _layer(lrclr_desk, "Selected regions").visible = False
+    encoding = lrclr_desk.bench.session.encoding
+    lrclr_desk.bench.session.set_encoding(encoding)
+    lrclr_desk.wait()
+    assert not _layer(lrclr_desk, "Selected regions").visible
