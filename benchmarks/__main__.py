@@ -13,6 +13,7 @@ from benchmarks import (
     cold_start,
     encoding,
     fvlm_step,
+    loader_wait,
     patches,
     prompts,
     random_crops,
@@ -46,6 +47,7 @@ def main() -> None:
         lambda: window.run(study),
         lambda: saving.run(study),
         fvlm_step.run,
+        lambda: loader_wait.run(study),
     )
     for part in parts:
         for name, value in part().items():

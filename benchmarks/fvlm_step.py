@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def run(
     return lines
 
 
-class _Step:
+class FvlmStep:
     """One way to take a training step: forward, backward, clipping, AdamW."""
 
     def __init__(self, name: str, batch: int) -> None:
@@ -83,15 +84,18 @@ class _Step:
         self._optimizer = torch.optim.AdamW(self._model.parameters(), 1e-6, fused=self._ours)
         self._objective = AnatomyContrast()
 
-    def take(self, clock: Callable[[], float] = time.perf_counter) -> float:
-        """Change the weights once; return the seconds it took."""
+    def take(
+        self, clock: Callable[[], float] = time.perf_counter, *, images: Tensor | None = None
+    ) -> float:
+        """Change the weights once, by its own images or others; return the seconds it took."""
+        samples = self._samples if images is None else replace(self._samples, images=images)
         self._optimizer.zero_grad(set_to_none=True)
         started = clock()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
             if self._ours:
-                loss = self._objective(self._model, self._samples)["anatomy_contrast"]
+                loss = self._objective(self._model, samples)["anatomy_contrast"]
             else:
-                loss = plain_loss(self._model, self._samples)
+                loss = plain_loss(self._model, samples)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._optimizer.step()
@@ -134,7 +138,7 @@ def _measured(name: str, batch: int, clock: Callable[[], float]) -> tuple[float,
 
     In the first, kernels are chosen, memory is mapped, AdamW makes its moments.
     """
-    step = _Step(name, batch)
+    step = FvlmStep(name, batch)
     step.take(clock)
     seconds = step.take(clock)
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
