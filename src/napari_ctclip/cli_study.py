@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,8 @@ from napari_ctclip.pretraining.shipped_recipes import installed_recipe
 
 if TYPE_CHECKING:
     from napari_ctclip.pretraining.run_log import StepReport
+    from napari_ctclip.pretraining.same_work.arm_run import ArmResult
+    from napari_ctclip.pretraining.same_work.plan import WorkPlan
 
 __all__ = ["study"]
 
@@ -39,7 +41,6 @@ def study(
 ) -> None:
     """Train every arm of a plan on the same cohort with the same compute, examine, compare."""
     # imported here: torch and fabric take seconds, and --help needs neither
-    from napari_ctclip.evaluation.label_metrics import Resampling
     from napari_ctclip.pretraining.loop import Stopped
     from napari_ctclip.pretraining.same_work.arm_run import run_arm
     from napari_ctclip.pretraining.same_work.cohort import (
@@ -49,14 +50,7 @@ def study(
         locked_tower_of,
         tasks_of,
     )
-    from napari_ctclip.pretraining.same_work.figure import write_figure
     from napari_ctclip.pretraining.same_work.plan import load_work_plan
-    from napari_ctclip.pretraining.same_work.results import (
-        arm_row,
-        insert_part,
-        paired_rows,
-        results_part,
-    )
 
     work = load_work_plan(
         plan or installed_recipe("study", "study.toml"), overrides=overrides or ()
@@ -78,6 +72,20 @@ def study(
             except Stopped:
                 terminal.err.print("stopped; the same command goes on")
                 raise typer.Exit(_STOPPED) from None
+    terminal.out.print(_written(work, results, out, page), markup=False)
+
+
+def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path | None) -> str:
+    """Write table and figure into the folder, and into the page where there is one; return it."""
+    from napari_ctclip.evaluation.label_metrics import Resampling
+    from napari_ctclip.pretraining.same_work.figure import write_figure
+    from napari_ctclip.pretraining.same_work.results import (
+        arm_row,
+        insert_part,
+        paired_rows,
+        results_part,
+    )
+
     how = Resampling(work.examination.replicates)
     rows = [arm_row(result, how) for result in results]
     pairs = paired_rows(results, work.pairs, how)
@@ -88,7 +96,7 @@ def study(
     (out / "results.md").write_text(part + "\n", "utf-8")
     if page is not None:
         insert_part(page, part)
-    terminal.out.print(part, markup=False)
+    return part
 
 
 def _reporter(bar: Progress, name: str) -> StepReport:

@@ -21,7 +21,7 @@ __all__ = ["RegionFlow"]
 _SELECTION = "Selected regions"
 _INTERACTION = "Words: "
 _COLOUR = "#4cc9f0"
-_OPACITY = 0.6  # Ours: the scan stays readable below
+_OPACITY = 0.4  # Ours: the scan stays readable below
 
 
 class RegionFlow:
