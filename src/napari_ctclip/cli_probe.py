@@ -20,7 +20,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     encode,
-    read_study,
+    open_session,
 )
 
 if TYPE_CHECKING:
@@ -66,15 +66,19 @@ def probe(
         from napari_ctclip.core.prompt import Prompt
         from napari_ctclip.exporting.place_tables import write_place
         from napari_ctclip.interpretation.place_reading import read_place
-        from napari_ctclip.session import Session
 
         asked = [Prompt(text) for text in prompt or ()]
-        session = Session(device=device)
-        study = read_study(
-            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
+        study = session.study
+        assert study is not None, "a session on a scan has it"
         region = _region(study, place)
-        session.set_study(study)
         session.load_model(model)
         encode(session)
         assert session.model is not None, "a model was loaded"

@@ -20,7 +20,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     encode,
-    read_study,
+    open_session,
 )
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
@@ -52,14 +52,15 @@ def read_report_of(
     """Score every sentence of a report in its organ, and mark those the scan does not support."""
     with terminal.data_errors():
         from napari_ctclip.interpretation.report_reading import read_report
-        from napari_ctclip.session import Session
 
         text = _text_of(report)
-        session = Session(device=device)
-        session.set_study(
-            read_study(
-                ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
-            )
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
         session.load_model(model)
         encode(session)

@@ -21,7 +21,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     encode,
-    read_study,
+    open_session,
 )
 from napari_ctclip.core.prompt import Prompt
 
@@ -67,10 +67,15 @@ def erase(
         from napari_ctclip.scoring.erase import erase_region
         from napari_ctclip.session import resolved_device
 
-        study = read_study(
-            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
-        session = _encoded(study, model=model, device=device)
+        study = _encoded(session, model)
         answer = session.ask(asked)
         geometry = study.volume.geometry
         world = answer.focus.peak.world_mm if place is None else place
@@ -119,10 +124,15 @@ def deletion_curve(
         from napari_ctclip.scoring.map_test import map_test
         from napari_ctclip.session import resolved_device
 
-        study = read_study(
-            ct, series=series, accept_suspicious=accept_suspicious, masks=masks, legend=legend
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
         )
-        session = _encoded(study, model=model, device=device)
+        study = _encoded(session, model)
         assert session.model is not None, "it was loaded"
         assert session.encoding is not None, "it was encoded"
         with _bar("testing") as progress:
@@ -162,14 +172,12 @@ def _millimetres(text: str) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _encoded(study: Study, *, model: str, device: str) -> Session:
-    from napari_ctclip.session import Session
-
-    session = Session(device=device)
-    session.set_study(study)
+def _encoded(session: Session, model: str) -> Study:
+    """Let a model encode the scan of a session, and return the scan."""
     session.load_model(model)
     encode(session)
-    return session
+    assert session.study is not None, "a session on a scan has it"
+    return session.study
 
 
 @contextmanager

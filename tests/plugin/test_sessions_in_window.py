@@ -19,6 +19,7 @@ from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin import autosave_flow
 from napari_ctclip.plugin.reader import get_reader
+from napari_ctclip.plugin.saved_view import saved_view
 from napari_ctclip.session_files import archive
 from napari_ctclip.session_files.autosave import left_behind
 from tests.io.scan_files import write_nifti
@@ -91,7 +92,7 @@ def test_a_session_comes_back_whole(worked: Desk, tmp_path: Path, make_desk: Any
     (finding,) = _kept(other).findings
     assert (finding.name, finding.volume_ml) == (before.name, before.volume_ml)
     assert other.bench.scene.window == Window(100.0, 900.0)
-    assert other.bench.scene.saved_view().position == (3, 4, 5)
+    assert saved_view(other.bench.scene).position == (3, 4, 5)
     (row,) = other.bench.prompts.table.rows
     assert row.prompt == worked.bench.prompts.table.rows[0].prompt
     assert row.answer is not None

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-    from napari_ctclip.session_files.saved_session import SavedView
-
 __all__ = ["Scene"]
 
 _HEAT = "heat "
@@ -237,27 +235,6 @@ class Scene:
     def index_at(self, position: Any) -> tuple[int, int, int] | None:
         """Return the scan's voxel at a place in the viewer's world; None outside."""
         return None if self.frame is None else self.frame.display_to_index(position)
-
-    # --- what is shown, for session files -------------------------------------------------------
-
-    def saved_view(self) -> SavedView | None:
-        """Return window, place and heat; None without a scan."""
-        from napari_ctclip.session_files.saved_session import SavedView
-
-        if self.frame is None or self.window is None:
-            return None
-        place = self.index_at(self.viewer.dims.point[-3:]) or (0, 0, 0)
-        chosen = self.heat_range if self.heat_range_is_chosen else None
-        return SavedView(self.window, place, chosen, self.heat_opacity)
-
-    def restore_view(self, view: SavedView) -> None:
-        """Show the scan as it was shown."""
-        self.set_window(view.window)
-        self.turn_to(view.position)
-        self.set_heat_opacity(view.heat_opacity)
-        if view.heat_range is not None:
-            self.heat_range_is_chosen = True
-            self.set_heat_range(*view.heat_range)
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.prompt_flow import PromptFlow
+from napari_ctclip.plugin.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.session import Session
 
@@ -104,7 +105,7 @@ class SessionFlow:
             self._session.model,
             self._prompts.model_name,
             tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.table.rows),
-            self._scene.saved_view(),
+            saved_view(self._scene),
             self._findings.kept.findings,
         )
 
@@ -185,7 +186,7 @@ class SessionFlow:
         self._findings.kept.restore(saved.findings)
         self._saved[self.place] = self._findings.kept.findings
         if saved.view is not None:
-            self._scene.restore_view(saved.view)
+            restore_view(self._scene, saved.view)
         self._restore_prompts(saved)
         count = len(saved.findings)
         self._messages.info(f"{opened.path.name} is open: {count} findings.")
