@@ -193,8 +193,12 @@ class FindingsTab(QWidget):
 
     def selected_region(self) -> Region | None:
         """Return the region of the first selected finding that has one."""
-        regions = (finding.region for finding in self.selected())
-        return next((region for region in regions if region is not None), None)
+        finding = self.selected_with_region()
+        return None if finding is None else finding.region
+
+    def selected_with_region(self) -> Finding | None:
+        """Return the first selected finding that has a region."""
+        return next((f for f in self.selected() if f.region is not None), None)
 
     def _add_region(self) -> None:
         row = self._selected_prompt()

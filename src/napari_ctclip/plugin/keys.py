@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.core.volume import WINDOWS
+from napari_ctclip.plugin.place import PlaceKind
 from napari_ctclip.plugin.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ KEYS: dict[str, str] = {
     "H": "heat on or off",
     "G": "organ outlines on or off",
     "B": "outline of one token at the mouse on or off",
+    "Shift-B": "draw a ball as the place that is asked, or stop drawing",
+    "Shift-R": "draw a box (rectangle) as the place that is asked, or stop drawing",
     "J": "go to the peak of the selected prompt",
     "K": "next peak towards the feet, of any prompt shown",
     "Shift-K": "peak before, towards the head",
@@ -31,6 +34,7 @@ KEYS: dict[str, str] = {
 
 MOUSE: dict[str, str] = {
     "click": "turn every plane to the place, and probe there while that is armed",
+    "drag, with Ball or Box pressed": "draw the place that is asked, in any plane",
     "right drag": "window: right wider, left narrower, up brighter, down darker",
     "Shift + move": "every plane follows the mouse",
     "slice strip": "click or drag: that slice; with the keyboard: arrows, Page, Home, End, Enter",
@@ -57,6 +61,8 @@ def bind_keys(workbench: Workbench, explore: ExploreTab) -> None:
         "H": toggle_heat,
         "G": scene.toggle_organs,
         "B": lambda: workbench.ghost.set_shown(not workbench.ghost.is_shown),
+        "Shift-B": partial(workbench.drawing.toggle, PlaceKind.BALL),
+        "Shift-R": partial(workbench.drawing.toggle, PlaceKind.BOX),
         "J": to_peak,
         "K": workbench.slices.next_peak,
         "Shift-K": partial(workbench.slices.next_peak, -1),

@@ -23,7 +23,9 @@ _RANK = {
     "organs": 3,
     "organs 3d": 3,
     "findings": 4,
-    "probe": 5,
+    "place": 5,
+    "similar": 5,
+    "probe": 6,
 }
 """Others: 1."""
 

@@ -10,9 +10,14 @@ from psygnal import Signal
 from napari_ctclip.core.volume import Window
 from napari_ctclip.plugin.scene import Scene
 
-__all__ = ["Pointer"]
+__all__ = ["CLICK_PIXELS", "Pointer", "Tool"]
 
-_CLICK_PIXELS = 3.0
+CLICK_PIXELS = 3.0
+"""A press that moves no farther is a click."""
+
+Tool = Callable[[Any, Any], Iterator[None] | None]
+"""Takes a viewer and a left press; returns what follows the mouse, or None to leave it alone."""
+
 _LEFT, _RIGHT = 1, 2
 _LEAST_WIDTH = 1.0
 _WIDTHS_A_PIXEL = 1 / 300
@@ -35,6 +40,8 @@ class Pointer:
 
     def __init__(self, scene: Scene, on_click: Callable[[tuple[int, int, int]], None]) -> None:
         self._scene, self._on_click = scene, on_click
+        self.tools: list[Tool] = []
+        """Asked in turn before a left press counts as a click."""
 
     def attach(self, viewer: Any) -> None:
         """Watch the mouse in a viewer, or in the model of another canvas of it."""
@@ -45,7 +52,8 @@ class Pointer:
         if viewer.dims.ndisplay != 2:
             return None
         if event.button == _LEFT and _pans(viewer):
-            return self._click(event)
+            drags = (tool(viewer, event) for tool in self.tools)
+            return next((drag for drag in drags if drag is not None), None) or self._click(event)
         if event.button == _RIGHT and self._scene.window is not None:
             return self._drag_window(event, self._scene.window)
         return None
@@ -58,7 +66,7 @@ class Pointer:
             yield
         moved = abs(event.pos[0] - start[0]) + abs(event.pos[1] - start[1])
         index = self._scene.index_at(event.position[-3:])
-        if moved <= _CLICK_PIXELS and index is not None:
+        if moved <= CLICK_PIXELS and index is not None:
             self._on_click(index)
 
     def _drag_window(self, event: Any, window: Window) -> Iterator[None]:

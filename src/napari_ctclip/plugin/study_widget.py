@@ -13,6 +13,7 @@ from napari_ctclip.plugin.findings_tab import FindingsTab
 from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
+from napari_ctclip.plugin.place_tab import PlaceTab
 from napari_ctclip.plugin.preferences import follow_preferences
 from napari_ctclip.plugin.report_tab import ReportTab
 from napari_ctclip.plugin.status_strip import StatusStrip
@@ -49,6 +50,7 @@ class StudyWidget(QWidget):
         self.report = ReportTab(self.workbench)
         self.montage = MontageTab(self.workbench)
         self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
+        self.place = PlaceTab(self.workbench, selected_finding=self.findings.selected_with_region)
         self.truth = TruthTab(
             self.workbench,
             selected_prompt=self.explore.selected_prompt,
@@ -56,6 +58,7 @@ class StudyWidget(QWidget):
         )
         tabs = (
             ("Explore", self.explore),
+            ("Place", self.place),
             ("Report", self.report),
             ("Montage", self.montage),
             ("Findings", self.findings),

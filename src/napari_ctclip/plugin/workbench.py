@@ -18,6 +18,8 @@ from napari_ctclip.plugin.exporting import export_job, recipe_job
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.montage_flow import MontageFlow
+from napari_ctclip.plugin.place_flow import PlaceFlow
+from napari_ctclip.plugin.place_pointer import PlacePointer
 from napari_ctclip.plugin.pointer import Pointer
 from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.prompt_flow import PromptFlow
@@ -80,6 +82,11 @@ class Workbench(QObject):
         )
         self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)
         self.truth = TruthFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.place = PlaceFlow(
+            self.session,
+            asked=lambda: [row.prompt for row in self.prompts.table.rows],
+            **parts,  # type: ignore[arg-type]
+        )
         self.studies.study_opened.connect(self.prompts.study_changed)
         self.studies.study_opened.connect(self._forget_probe)
         self.slices = SliceNavigator(
@@ -93,6 +100,8 @@ class Workbench(QObject):
         self._probed: tuple[int, int, int] | None = None
         self.pointer = Pointer(self.scene, self._on_click)
         self.pointer.attach(viewer)
+        self.drawing = PlacePointer(self.scene, self.place, guarded=self.guarded)
+        self.pointer.tools.append(self.drawing.drag)
         self.views = Views(self.scene, pointer=self.pointer, parent=self)
         self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
         self.pointer.hovered.connect(self.ghost.move_to)

@@ -1,0 +1,112 @@
+"""Place layer: the outline of the place that is asked, and points where the scan is like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_ctclip.core.region import Region
+from napari_ctclip.plugin.layers import NAMESPACE
+from napari_ctclip.plugin.scene import Scene
+
+__all__ = ["PLACE", "SIMILAR", "PlaceLayer"]
+
+PLACE, SIMILAR = "place", "similar places"
+"""Keys of the layers."""
+
+_COLOUR, _SIMILAR_COLOUR = "#fee440", "#f15bb5"
+
+Index = tuple[int, int, int]
+
+
+class PlaceLayer:
+    """The layers "Place" and "Similar places".
+
+    Parameters
+    ----------
+    scene : Scene
+        Where they are drawn.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._put_away = False
+        # before napari's own: it would draw the outline as a block
+        scene.viewer.dims.events.ndisplay.connect(self._follow_view, position="first")
+
+    def clear(self) -> None:
+        """Take both off."""
+        self._scene.take_off(PLACE)
+        self._scene.take_off(SIMILAR)
+
+    def show_region(self, region: Region) -> None:
+        """Draw the outline of a region, on the part of the scan that holds it."""
+        frame = self._scene.frame
+        if frame is None:
+            return
+        # one voxel more on each side: else the outline would lie on the layer's edge
+        start = np.maximum(np.subtract(region.start, 1), 0)
+        stop = np.minimum([s.stop + 1 for s in region.box], frame.geometry.shape)
+        labels = np.zeros(stop - start, dtype=np.uint8)
+        inner = tuple(
+            slice(first, first + n)
+            for first, n in zip(region.start - start, region.mask.shape, strict=True)
+        )
+        labels[inner] = region.mask
+        grid = frame.placing(frame.geometry.cropped(start.tolist(), stop.tolist()))
+        layer = self._scene.layer(PLACE)
+        if layer is None:
+            self._add(labels, grid)
+            return
+        layer.data = labels
+        layer.translate = grid["translate"]
+
+    def show_similar(self, places: Sequence[Index]) -> None:
+        """Mark voxels (z, y, x); none takes the layer off."""
+        frame = self._scene.frame
+        if frame is None or not places:
+            self._scene.take_off(SIMILAR)
+            return
+        properties = frame.placing(frame.geometry) | {
+            "name": "Similar places",
+            "ndim": 3,
+            "symbol": "diamond",
+            "face_color": "transparent",
+            "border_color": _SIMILAR_COLOUR,
+            "size": 12,
+            "border_width": 0.14,
+            "antialiasing": 1,
+            "metadata": {NAMESPACE: {"schema": 1, "role": "similar"}},
+        }
+        layer = self._scene.put(SIMILAR, (np.asarray(places, dtype=float), properties, "points"))
+        layer.editable = False
+
+    def _add(self, labels: Any, grid: dict[str, Any]) -> None:
+        properties = grid | {
+            "name": "Place",
+            "opacity": 1.0,
+            "colormap": DirectLabelColormap(
+                color_dict={None: "transparent", 0: "transparent", 1: _COLOUR}
+            ),
+            "metadata": {NAMESPACE: {"schema": 1, "role": "place"}},
+        }
+        flat = self._scene.viewer.dims.ndisplay == 2
+        properties["visible"] = flat
+        layer = self._scene.put(PLACE, (labels, properties, "labels"))
+        layer.contour = 1
+        layer.editable = False
+        self._put_away = not flat
+
+    def _follow_view(self, *_: Any) -> None:
+        """Put the outline away while the viewer shows three dimensions."""
+        layer, flat = self._scene.layer(PLACE), self._scene.viewer.dims.ndisplay == 2
+        if layer is None:
+            return
+        if flat and self._put_away:
+            layer.visible = True
+        self._put_away = not flat and layer.visible
+        if not flat:
+            layer.visible = False
