@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.regions.region_statistics import PERCENTS, RegionStatistics
-from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
+
+if TYPE_CHECKING:
+    # torch comes in with these
+    from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
 
 __all__ = ["CAUTION", "finding_words", "null_words", "organ_words", "statistics_words"]
 

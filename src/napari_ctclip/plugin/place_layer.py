@@ -9,7 +9,7 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_ctclip.core.region import Region
-from napari_ctclip.plugin.layers import NAMESPACE
+from napari_ctclip.plugin.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.scene import Scene
 
 __all__ = ["PLACE", "SIMILAR", "PlaceLayer"]
@@ -34,8 +34,10 @@ class PlaceLayer:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._put_away = False
-        # before napari's own: it would draw the outline as a block
-        scene.viewer.dims.events.ndisplay.connect(self._follow_view, position="first")
+        # before and after napari's own: it would draw the outline as a block
+        turned = scene.viewer.dims.events.ndisplay
+        turned.connect(self._put_away_in_3d, position="first")
+        turned.connect(self._bring_back, position="last")
 
     def clear(self) -> None:
         """Take both off."""
@@ -65,24 +67,15 @@ class PlaceLayer:
         layer.translate = grid["translate"]
 
     def show_similar(self, places: Sequence[Index]) -> None:
-        """Mark voxels (z, y, x); none takes the layer off."""
-        frame = self._scene.frame
-        if frame is None or not places:
-            self._scene.take_off(SIMILAR)
+        """Mark voxels (z, y, x), or none."""
+        layer, frame = self._scene.layer(SIMILAR), self._scene.frame
+        if frame is None or (layer is None and not places):
             return
-        properties = frame.placing(frame.geometry) | {
-            "name": "Similar places",
-            "ndim": 3,
-            "symbol": "diamond",
-            "face_color": "transparent",
-            "border_color": _SIMILAR_COLOUR,
-            "size": 12,
-            "border_width": 0.14,
-            "antialiasing": 1,
-            "metadata": {NAMESPACE: {"schema": 1, "role": "similar"}},
-        }
-        layer = self._scene.put(SIMILAR, (np.asarray(places, dtype=float), properties, "points"))
-        layer.editable = False
+        if layer is None:
+            layer = self._scene.put(SIMILAR, _similar_layer(frame))
+        # an empty layer stays: adding and removing one costs napari much more
+        layer.data = np.reshape(np.asarray(places, dtype=float), (-1, 3))
+        layer.selected_data = set()
 
     def _add(self, labels: Any, grid: dict[str, Any]) -> None:
         properties = grid | {
@@ -96,17 +89,34 @@ class PlaceLayer:
         flat = self._scene.viewer.dims.ndisplay == 2
         properties["visible"] = flat
         layer = self._scene.put(PLACE, (labels, properties, "labels"))
-        layer.contour = 1
+        layer.contour = 2
         layer.editable = False
         self._put_away = not flat
 
-    def _follow_view(self, *_: Any) -> None:
-        """Put the outline away while the viewer shows three dimensions."""
-        layer, flat = self._scene.layer(PLACE), self._scene.viewer.dims.ndisplay == 2
-        if layer is None:
-            return
-        if flat and self._put_away:
-            layer.visible = True
-        self._put_away = not flat and layer.visible
-        if not flat:
+    def _put_away_in_3d(self, *_: Any) -> None:
+        layer = self._scene.layer(PLACE)
+        if layer is not None and self._scene.viewer.dims.ndisplay == 3:
+            self._put_away |= layer.visible
             layer.visible = False
+
+    def _bring_back(self, *_: Any) -> None:
+        layer = self._scene.layer(PLACE)
+        if layer is not None and self._scene.viewer.dims.ndisplay == 2:
+            layer.visible |= self._put_away
+            self._put_away = False
+
+
+def _similar_layer(frame: Frame) -> LayerData:
+    """Return the points layer of similar places; coordinates in the scan's voxels."""
+    properties = frame.placing(frame.geometry) | {
+        "name": "Similar places",
+        "ndim": 3,
+        "symbol": "diamond",
+        "face_color": "transparent",
+        "border_color": _SIMILAR_COLOUR,
+        "size": 12,
+        "border_width": 0.14,
+        "antialiasing": 1,
+        "metadata": {NAMESPACE: {"schema": 1, "role": "similar"}},
+    }
+    return np.empty((0, 3)), properties, "points"

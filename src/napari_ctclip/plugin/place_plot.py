@@ -13,7 +13,7 @@ from napari_ctclip.regions.region_statistics import HounsfieldHistogram
 __all__ = ["PlacePlot"]
 
 _FONT = 8
-_PIXELS = 92
+_PIXELS = 74
 
 
 class PlacePlot(QWidget):
@@ -67,5 +67,5 @@ class PlacePlot(QWidget):
             axes.set_yticks([])
             axes.stairs(counted.shares, counted.edges, fill=True, color=theme.current.as_hex())
             axes.set_xlim(float(counted.edges[0]), float(counted.edges[-1]))
-            axes.set_xlabel("HU in the place", color=ink, fontsize=_FONT, labelpad=1)
+            axes.set_xlabel("HU", color=ink, fontsize=_FONT, labelpad=1)
         self.canvas.draw_idle()  # type: ignore[no-untyped-call]

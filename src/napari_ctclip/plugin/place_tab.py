@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import (
@@ -34,12 +35,14 @@ from napari_ctclip.plugin.place_plot import PlacePlot
 from napari_ctclip.plugin.place_table import SORT_ROLE, PlaceTable
 from napari_ctclip.plugin.place_tools import PlaceTools
 from napari_ctclip.plugin.workbench import Workbench
-from napari_ctclip.scoring.local_findings import LocalFinding
 from napari_ctclip.scoring.probe import Probe
+
+if TYPE_CHECKING:
+    from napari_ctclip.scoring.local_findings import LocalFinding
 
 __all__ = ["PlaceTab"]
 
-_WIDTHS = (158, 50, 60, 52, 50, 56)
+_WIDTHS = (140, 48, 62, 52, 48, 50)
 _HINT = "Draw a ball or a box in any plane, click a place, or take an organ or a finding."
 _NOT_ENCODED = "Encode the scan (Explore tab) to rank findings for this place."
 
@@ -80,9 +83,9 @@ class PlaceTab(QWidget):
         self.similar = QListWidget()
         self.similar.setAccessibleName("Similar places")
         self.similar.setToolTip("Where else the scan looks like this place; a click goes there")
-        self.similar.setFixedHeight(78)
+        self.similar.setFixedHeight(58)
         self.ask = _button("Ask as prompt", "Ask the selected finding of the whole scan")
-        self.accept = _button("Accept as finding", "Keep the place, named by the selected finding")
+        self.accept = _button("Accept finding", "Keep the place, named by the selected finding")
         self.save = _button("Save…", "Tables of the ranked findings, with what they depend on")
         self._lay_out()
         self._connect()
@@ -100,7 +103,8 @@ class PlaceTab(QWidget):
         table.setTabKeyNavigation(False)
         table.setWordWrap(False)
         table.setAccessibleName("Findings of the place")
-        table.setMinimumHeight(124)
+        table.setMinimumHeight(98)
+        table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         rows, header = table.verticalHeader(), table.horizontalHeader()
         if rows is not None and header is not None:
             rows.hide()
@@ -117,7 +121,7 @@ class PlaceTab(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(5)
+        layout.setSpacing(4)
         layout.addWidget(self.tools)
         layout.addWidget(self.text)
         layout.addWidget(self.plot)
@@ -197,13 +201,12 @@ class PlaceTab(QWidget):
     def _show(self) -> None:
         places = self._bench.place
         place, reading = places.place, places.reading
-        lines = [_HINT] if place is None else [place.words()]
+        told = [_HINT] if place is None else [place.words()]
         if reading is not None:
-            lines[0] += f"; in {organ_words(reading.statistics)}"
-            lines.append(statistics_words(reading.statistics))
+            told += [organ_words(reading.statistics), statistics_words(reading.statistics)]
         elif places.is_reading:
-            lines.append("Reading …")
-        self.text.setText("\n".join(lines))
+            told.append("reading …")
+        self.text.setText("; ".join(told))
         self.plot.show_histogram(None if reading is None else reading.histogram)
         local = None if reading is None else reading.local
         self.model.set_local(local)
@@ -247,5 +250,7 @@ def _line(text: str, name: str) -> QLabel:
     label = QLabel(text)
     label.setWordWrap(True)
     label.setAccessibleName(name)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    policy.setHeightForWidth(True)
+    label.setSizePolicy(policy)
     return label

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from napari_ctclip.interpretation.place_words import finding_words
-from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
+
+if TYPE_CHECKING:
+    from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
 
 __all__ = ["PLACE_COLUMNS", "SORT_ROLE", "PlaceTable"]
 

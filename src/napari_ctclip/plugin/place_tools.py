@@ -13,6 +13,8 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
+    QStackedWidget,
     QWidget,
 )
 
@@ -78,6 +80,7 @@ class PlaceTools(QWidget):
         box = QDoubleSpinBox()
         box.setRange(1.0, most)
         box.setDecimals(1)
+        box.setMinimumWidth(64)
         box.setKeyboardTracking(False)
         box.setToolTip(f"{tooltip}, mm: of the place, and of the next one")
         box.setAccessibleName(f"{tooltip}, mm")
@@ -89,15 +92,24 @@ class PlaceTools(QWidget):
         grid.setSpacing(4)
         for column, widget in enumerate((self.ball, self.box, self.undo, self.follow)):
             grid.addWidget(widget, 0, 3 * column, 1, 3)
-        grid.addWidget(self.organ, 1, 0, 1, 6)
-        grid.addWidget(self.finding, 1, 6, 1, 6)
-        sizes = QHBoxLayout()
-        sizes.setSpacing(3)
-        named = [("Radius", self.radius), *((name, self.sides[axis]) for name, axis, _ in _SIDES)]
-        for name, box in named:
-            sizes.addWidget(QLabel(name))
-            sizes.addWidget(box, 1)
-        grid.addLayout(sizes, 2, 0, 1, 12)
+        grid.addWidget(self.organ, 1, 0, 1, 7)
+        grid.addWidget(self.finding, 1, 7, 1, 5)
+        self.sizes = QStackedWidget()
+        named = [(name, self.sides[axis]) for name, axis, _ in _SIDES]
+        for boxes in ([("Radius, mm", self.radius)], named):
+            page = QWidget()
+            row = QHBoxLayout(page)
+            row.setContentsMargins(0, 0, 0, 0)
+            for name, box in boxes:
+                row.addWidget(QLabel(name))
+                row.addWidget(box, 1)
+            self.sizes.addWidget(page)
+        grid.addWidget(self.sizes, 2, 0, 1, 12)
+        narrow: tuple[QWidget, ...] = (self.ball, self.box, self.undo, self.follow)
+        for control in (*narrow, self.organ, self.finding):
+            # the panel is narrow: no text may widen it
+            control.setMinimumWidth(40)
+            control.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def _connect(self) -> None:
         bench = self._bench
@@ -163,7 +175,16 @@ class PlaceTools(QWidget):
         is_organ = place is not None and place.kind is PlaceKind.ORGAN
         row = self.organ.findData(place.name) if place is not None and is_organ else 0
         self.organ.setCurrentIndex(max(row, 0))
+        self._show_sizes()
+
+    def _show_sizes(self) -> None:
+        """Show the sizes of what is drawn: of the tool, else of the place."""
+        place, kind = self._bench.place.place, self._bench.drawing.tool
+        if kind is None and place is not None:
+            kind = place.kind
+        self.sizes.setCurrentIndex(1 if kind is PlaceKind.BOX else 0)
 
     def _show_tool(self) -> None:
+        self._show_sizes()
         self.ball.setChecked(self._bench.drawing.tool is PlaceKind.BALL)
         self.box.setChecked(self._bench.drawing.tool is PlaceKind.BOX)
