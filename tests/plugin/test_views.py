@@ -17,7 +17,7 @@ from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin.orientation_letters import LETTER_COLOUR
 from napari_ctclip.plugin.views import View
-from tests.phantom import ball_study
+from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk
 
 pytestmark = pytest.mark.gui
@@ -361,3 +361,52 @@ def test_closing_the_window_with_three_planes_while_encoding_stops_quietly(shown
     shown.qtbot.wait(300)
     assert len(shown.model.encoded_on) == 1
     jobs.close()
+
+
+def test_heat_is_drawn_over_the_lesion_in_all_three_planes(shown: Desk) -> None:
+    """The pixels that the heat colours lie about the ball, wherever else the model says nothing."""
+    shown.open()
+    shown.bench.scene.set_window(Window(40.0, 400.0))
+    before = {}
+    shown.ask("bright spot")
+    shown.bench.scene.set_heat_range(0.3, 0.6)
+    _show_planes(shown)
+    shown.bench.scene.turn_to(BALL_CENTRE)
+    for name in ("Probe", "Organs"):
+        if name in shown.viewer.layers:
+            shown.viewer.layers[name].visible = False
+    heat = shown.heat("bright spot")
+    heat.colorbar.visible = False
+    for visible in (False, True):
+        heat.visible = visible
+        shown.viewer.canvas.overlays["ctclip_legend"].visible = False  # comes with the heat
+        shown.qtbot.wait(50)
+        for model, canvas in _canvases(shown):
+            picture = _picture(canvas)
+            if not visible:
+                before[model] = picture
+                continue
+            rows, columns = np.nonzero(np.abs(picture - before[model]).max(axis=2) > 40)
+            wanted = _pixel(model, BALL_CENTRE, shown)
+            reach = 12.0 * model.scene.camera.zoom  # mm: the ball's radius and one token
+            off = np.hypot(rows - wanted.y(), columns - wanted.x())
+            assert len(rows) > 50, "heat is drawn"
+            assert np.mean(off < reach) > 0.95, f"{np.median(rows)}, {np.median(columns)}: {wanted}"
+
+
+def test_turning_to_3d_and_back_never_slices_the_scan_whole(
+    shown: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """512 x 512 x 400 voxels sent to the graphics card, then hidden, took most of the wait."""
+    shown.open()
+    ct, outlines = shown.bench.scene.ct, shown.bench.scene.outlines.layer
+    sliced = []
+    for layer in (ct, outlines):
+        layer.events.set_data.connect(
+            lambda event: sliced.append(event.source._slice_input.ndisplay)
+        )
+    for ndisplay in (3, 2, 3, 2):
+        shown.viewer.dims.ndisplay = ndisplay
+        shown.qtbot.wait(20)
+    assert sliced
+    assert set(sliced) == {2}

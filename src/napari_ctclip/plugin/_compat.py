@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QBoxLayout, QMainWindow
 
 __all__ = [
+    "before_slicing",
     "beside_canvas",
     "camera_of",
     "draw_lines",
     "floating_axes",
     "guard_canvas",
     "guard_layer_removal",
+    "hold_drawing",
     "keep_setting",
     "main_window",
     "make_canvas",
@@ -117,6 +119,25 @@ def own_canvas(viewer: Viewer) -> QtViewer:
     """Return the viewer's own canvas."""
     canvas: QtViewer = viewer.window._qt_viewer
     return canvas
+
+
+def hold_drawing(viewer: Viewer, held: bool) -> None:
+    """Draw the viewer's own canvas no more, or again, where there is a window."""
+    if main_window(viewer) is not None:
+        own_canvas(viewer).canvas.native.setUpdatesEnabled(not held)
+
+
+def before_slicing(viewer: Viewer, callback: Callable[..., Any]) -> None:
+    """Call back when the viewer turns to 2D or 3D, before its layers are sliced for that.
+
+    ``connect(position="first")`` comes after all of napari's own callbacks.
+    """
+    emitter = viewer.dims.events.ndisplay
+    emitter.connect(callback)
+    names = [c[1] if isinstance(c, tuple) else "" for c in emitter._callbacks]
+    place = names.index("_update_layers") if "_update_layers" in names else 0
+    for row in (emitter._callbacks, emitter._callback_refs, emitter._callback_pass_event):
+        row.insert(place, row.pop())
 
 
 def beside_canvas(viewer: Viewer) -> QBoxLayout | None:

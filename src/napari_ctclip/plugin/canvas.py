@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
 from napari_ctclip.plugin._compat import place_text, remove_text, scale_bar
+from napari_ctclip.plugin.canvas_fit import CanvasFit
 from napari_ctclip.plugin.orientation_letters import OrientationLetters
 from napari_ctclip.scoring.probe import Probe
 
@@ -35,6 +36,7 @@ class CanvasTexts:
         self._heat = ""
         self._shown = False
         self._letters = OrientationLetters(viewer)
+        self._fit = CanvasFit(viewer)
 
     def show(self) -> None:
         """Start writing: a scan is open."""

@@ -38,7 +38,7 @@ __all__ = ["DataTab"]
 _CT_FILES = "CT (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.gz);;All files (*)"
 _MASK_FILES = "Label maps (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm);;All files (*)"
 _FACTS = ("Size", "Spacing", "Orientation", "HU")
-_MARKS = {"info": "ⓘ", "warning": "⚠"}
+_WORDS = {"info": "Note", "warning": "Warning"}
 
 
 class DataTab(QWidget):
@@ -196,7 +196,7 @@ def _facts(volume: Volume) -> dict[str, str]:
 
 
 def _notice_lines(notices: tuple[Notice, ...]) -> str:
-    return "<br>".join(f"{_MARKS[n.severity]} {n.severity}: {escape(n.message)}" for n in notices)
+    return "<br>".join(f"<b>{_WORDS[n.severity]}:</b> {escape(n.message)}" for n in notices)
 
 
 def _selectable() -> Any:

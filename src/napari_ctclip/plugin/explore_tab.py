@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.widgets import create_widget
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFormLayout,
@@ -21,9 +21,9 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_ctclip.plugin.export_dialog import ExportDialog
+from napari_ctclip.plugin.fold import Fold
 from napari_ctclip.plugin.foreign_layers import is_volume_layer
 from napari_ctclip.plugin.heat_controls import HeatControls
 from napari_ctclip.plugin.plots import OrganPlot
@@ -39,7 +39,7 @@ from napari_ctclip.pretraining.abnormality_dictionary import findings_by_anatomy
 __all__ = ["ExploreTab"]
 
 _NEGATIVE_COLUMN = COLUMNS.index("Negative")
-_WIDTHS = (154, 44, 50, 84, 92, 160)
+_WIDTHS = {"Prob.": 44, "Sim.": 50, "Top organ": 92, "Slice": 44}
 
 
 class ExploreTab(QWidget):
@@ -105,10 +105,10 @@ class ExploreTab(QWidget):
         if rows is not None and header is not None:
             rows.hide()
             rows.setDefaultSectionSize(24)
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-            header.setStretchLastSection(True)
-            for column, width in enumerate(_WIDTHS):
-                header.resizeSection(column, width)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+            for title, width in _WIDTHS.items():
+                header.resizeSection(COLUMNS.index(title), width)
+        table.setColumnHidden(_NEGATIVE_COLUMN, True)  # the field below shows and edits it
         return table
 
     def _lay_out(self) -> None:
@@ -121,10 +121,7 @@ class ExploreTab(QWidget):
             below.addWidget(button)
         negative = QFormLayout()
         negative.addRow("Negative", self.negative)
-        folded = QCollapsible("Organs")
-        folded.toggleButton().setStyleSheet("text-align: left; background: transparent;")
-        folded.addWidget(self.plot)
-        folded.expand(animate=False)
+        self.organs = Fold("Organs", self.plot)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 6, 4, 4)
         layout.setSpacing(6)
@@ -134,7 +131,7 @@ class ExploreTab(QWidget):
         layout.addLayout(negative)
         layout.addLayout(below)
         layout.addWidget(self.heat)
-        layout.addWidget(folded, 2)
+        layout.addWidget(self.organs, 2)
         layout.addWidget(self.probe)
 
     def _connect(self) -> None:
@@ -161,6 +158,13 @@ class ExploreTab(QWidget):
         bench.viewer.layers.events.removed.connect(self._refresh_volumes)
 
     # --- the user -------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Give the plot's room to the rest where there is too little."""
+        super().resizeEvent(event)
+        above = self.parentWidget()  # what is seen of the tab
+        if above is not None:
+            self.organs.make_room(above.height() - self.minimumSizeHint().height())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Let Delete in the table forget the selected prompts."""

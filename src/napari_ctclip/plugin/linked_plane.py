@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_ctclip.plugin._compat import make_canvas, scale_bar
+from napari_ctclip.plugin.canvas_fit import CanvasFit
 from napari_ctclip.plugin.layer_mirror import LayerMirror
 from napari_ctclip.plugin.orientation_letters import OrientationLetters
 
@@ -48,6 +49,7 @@ class LinkedPlane(QWidget):
         self.model = ViewerModel(ndisplay=2)
         self._letters = OrientationLetters(self.model)
         self._mirror = LayerMirror(viewer, self.model)
+        self._fit = CanvasFit(self.model)
         self.canvas = make_canvas(viewer, self.model)
         self.model.canvas.background_color_override = "black"  # as the viewer's own
         bar = scale_bar(self.model)

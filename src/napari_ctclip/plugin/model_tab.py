@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +25,7 @@ from napari_ctclip.models.registry import (
     known_model,
 )
 from napari_ctclip.plugin.check_box import CheckBox
+from napari_ctclip.plugin.model_card import ModelCard
 from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ModelTab"]
@@ -69,9 +69,7 @@ class ModelTab(QWidget):
         self.state = QLabel("No model is loaded yet.")
         self.state.setWordWrap(True)
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.card = QTextBrowser()
-        self.card.setOpenExternalLinks(True)
-        self.card.setAccessibleName("Model card")
+        self.card = ModelCard()
         self.check = CheckBox(self._bench, self._load)
         self.cache = QLabel()
         self.clear = QPushButton("Clear")
@@ -133,14 +131,14 @@ class ModelTab(QWidget):
         known = known_model(name)
         self.load.setEnabled(known is None or _is_here(known))
         if known is not None and not _is_here(known):
-            self.card.setMarkdown(_about(known))
+            self.card.show_markdown(_about(known))
             return
         card = (Path(name) if known is None else known.folder) / "MODEL_CARD.md"
         if card.is_file():
-            self.card.setMarkdown(card.read_text(encoding="utf-8"))
+            self.card.show_markdown(card.read_text(encoding="utf-8"))
             return
         about = "" if known is None else f"{_about(known)}\n\n"
-        self.card.setMarkdown(
+        self.card.show_markdown(
             f"{about}*No MODEL_CARD.md here: ask its maker what it was trained on.*"
         )
 

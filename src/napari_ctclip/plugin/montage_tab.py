@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -243,7 +242,6 @@ def _number(value: int, name: str, tip: str, *, most: int) -> QSpinBox:
     spin.setKeyboardTracking(False)
     spin.setAccessibleName(name)
     spin.setToolTip(tip)
-    spin.setAlignment(Qt.AlignmentFlag.AlignRight)
     return spin
 
 

@@ -17,11 +17,11 @@ __all__ = ["OwnLayers"]
 _RANK = {
     "ct": 0,
     "ct 3d": 0,
+    "organs 3d": 1,
     "regions": 2,
     "heat": 2,
     "change": 2,
     "organs": 3,
-    "organs 3d": 3,
     "findings": 4,
     "place": 5,
     "similar": 5,

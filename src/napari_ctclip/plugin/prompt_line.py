@@ -75,6 +75,7 @@ class PromptLine(QWidget):
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         self.edit.setCompleter(completer)
+        self.edit.textEdited.connect(self._dress_completions)
         self.add = QPushButton("Add")
         self.add.clicked.connect(self._enter)
         self.presets = QPushButton("Presets")
@@ -95,6 +96,15 @@ class PromptLine(QWidget):
         self._presets = tuple(presets) or FALLBACK_PRESETS
         self._refresh_menu()
         self._refresh_words()
+
+    def _dress_completions(self, *_: object) -> None:
+        """Give the list of completions, a window of its own to Qt, napari's style."""
+        completer, window = self.edit.completer(), self.window()
+        popup = None if completer is None else completer.popup()
+        if popup is not None and window is not None:
+            style = window.styleSheet()
+            if popup.styleSheet() != style:  # set again, it would be parsed again
+                popup.setStyleSheet(style)
 
     def _learn_findings(self, *_: object) -> None:
         if self._load_findings is not None:

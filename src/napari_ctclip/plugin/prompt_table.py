@@ -17,7 +17,7 @@ from napari_ctclip.scoring.region_scores import RegionScore
 
 __all__ = ["COLUMNS", "PromptRow", "PromptTable", "ranked_organs"]
 
-COLUMNS = ("Prompt", "Prob.", "Sim.", "Top organ", "Peak", "Negative")
+COLUMNS = ("Prompt", "Prob.", "Sim.", "Top organ", "Slice", "Negative")
 _TOOLTIPS = (
     "Tick to show the heat; click a row to go to its peak",
     "Probability against the negative prompt, in the organ the prompt speaks of (else the whole "
@@ -25,10 +25,10 @@ _TOOLTIPS = (
     "Similarity of the highest places: cosine to the prompt minus cosine to its negatives. "
     "Relative to this scan.",
     "The organ that answers most",
-    "Voxel (slice, row, column) of the highest place",
+    "Slice of the highest place",
     "What the prompt is held against; double-click to edit",
 )
-_PROMPT, _PROBABILITY, _SIMILARITY, _TOP, _PEAK, _NEGATIVE = range(len(COLUMNS))
+_PROMPT, _PROBABILITY, _SIMILARITY, _TOP, _SLICE, _NEGATIVE = range(len(COLUMNS))
 _EVERYWHERE = ("body",)
 _Role = Qt.ItemDataRole
 _Index = QModelIndex | QPersistentModelIndex
@@ -166,7 +166,7 @@ class PromptTable(QAbstractTableModel):
             return QColor(row.colour)
         if role == _Role.ToolTipRole:
             return _tooltip(row) if column != _PROBABILITY else _TOOLTIPS[_PROBABILITY]
-        if role == _Role.TextAlignmentRole and column in (_PROBABILITY, _SIMILARITY):
+        if role == _Role.TextAlignmentRole and column in (_PROBABILITY, _SIMILARITY, _SLICE):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
@@ -200,7 +200,7 @@ def _texts(row: PromptRow) -> tuple[str, ...]:
         return prompt.positive, state, state, state, state, prompt.negative
     organs = ranked_organs(answer)
     top = anatomy_label(organs[0].anatomy) if organs else "–"
-    peak = "–" if row.peak is None else ", ".join(str(i) for i in row.peak)
+    peak = "–" if row.peak is None else str(row.peak[0])
     focus = answer.focus
     return (
         prompt.positive,
@@ -216,9 +216,10 @@ def _tooltip(row: PromptRow) -> str:
     if row.answer is None:
         return f"{row.prompt.positive}: {'waiting for the scan' if row.waiting else 'not answered'}"
     focus, whole = row.answer.focus, row.answer.whole
+    peak = "" if row.peak is None else "highest at slice {}, row {}, column {}\n".format(*row.peak)
     return (
         f"{row.prompt.positive}, held against “{row.prompt.negative}”\n"
         f"scored in: {anatomy_label(focus.anatomy)}; similarity {focus.similarity:+.3f}\n"
-        f"whole scan: similarity {whole.similarity:+.3f}\n"
+        f"whole scan: similarity {whole.similarity:+.3f}\n{peak}"
         "Similarity is relative to this scan, not a probability of disease."
     )

@@ -31,6 +31,7 @@ _ICONS = {
     "warning": QStyle.StandardPixmap.SP_MessageBoxWarning,
     "error": QStyle.StandardPixmap.SP_MessageBoxCritical,
 }
+_BAR_WIDTH = 72
 _WELCOME = "Open a CT in the Data tab, or drop one on the window."
 _WORDS = {"info": "", "warning": "Warning: ", "error": "Error: "}
 
@@ -70,7 +71,7 @@ class StatusStrip(QWidget):
         self.copy.setToolTip("Copy what a bug report needs")
         self.copy.clicked.connect(self._copy_details)
         self.notice = QLabel(f"{SIMILARITY_IS}\n{RESEARCH_USE}")
-        self.notice.setStyleSheet("color: #e08a2e;")
+        self.notice.setWordWrap(True)
         self._lay_out()
         jobs.running_changed.connect(self._show_running)
         jobs.progressed.connect(self._show_progress)
@@ -78,23 +79,25 @@ class StatusStrip(QWidget):
         self._show_running(jobs.title)
 
     def _lay_out(self) -> None:
-        progress = QHBoxLayout()
-        progress.addWidget(self.bar, 1)
-        progress.addWidget(self.cancel)
         line = QHBoxLayout()
         line.addWidget(self.icon, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(self.text, 1)
-        line.addWidget(self.copy)
+        for part in (self.bar, self.cancel, self.copy):
+            line.addWidget(part)
+        self.bar.setFixedWidth(_BAR_WIDTH)
+        # the line keeps its height when a job starts: the tab above must not jump
+        self.text.setMinimumHeight(self.cancel.sizeHint().height())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(progress)
         layout.addLayout(line)
         layout.addWidget(self.notice)
         self.copy.hide()
 
     def _show_running(self, title: str) -> None:
         self.cancel.setEnabled(bool(title))
+        self.bar.setVisible(bool(title))
+        self.cancel.setVisible(bool(title))
         self.bar.setRange(0, 0 if title else 1)
         self.bar.setValue(0)
         self.bar.setFormat("")
@@ -107,7 +110,7 @@ class StatusStrip(QWidget):
     def _show_progress(self, done: int, total: int) -> None:
         self.bar.setRange(0, total)
         self.bar.setValue(done)
-        self.bar.setFormat(f"{self._jobs.title}: %p%" if total else "")
+        self.bar.setFormat("%p%" if total else "")
 
     def _cancel(self) -> None:
         self._set_text("info", "Cancelling …")

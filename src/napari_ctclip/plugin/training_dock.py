@@ -21,10 +21,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.docking import dock_beside_panel
+from napari_ctclip.plugin.fold import Fold
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.training_curves import TrainingCurves
 from napari_ctclip.plugin.training_start import TrainingStart
@@ -97,9 +97,7 @@ class TrainingDock(QWidget):
         showing = QHBoxLayout()
         showing.addWidget(self.snapshots, 1)
         showing.addWidget(self.show_snapshot)
-        folded = QCollapsible("Start a training")
-        folded.addWidget(self.start)
-        folded.expand(animate=False)
+        folded = Fold("Start a training", self.start)
         inside = QWidget()
         rows = QVBoxLayout(inside)
         rows.setContentsMargins(0, 0, 0, 0)

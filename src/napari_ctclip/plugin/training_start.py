@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from psygnal import Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -52,8 +53,11 @@ class TrainingStart(QWidget):
         self.recipe.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        for title, file in _shipped():
+        for title, about, file in _shipped():
             self.recipe.addItem(title, file)
+            self.recipe.setItemData(self.recipe.count() - 1, about, Qt.ItemDataRole.ToolTipRole)
+        self.recipe.currentIndexChanged.connect(self._describe)
+        self._describe()
         self.other = QPushButton("File…")
         self.other.setToolTip("A recipe file of your own (TOML with method = ...)")
         self.data = QLineEdit()
@@ -92,6 +96,10 @@ class TrainingStart(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
         layout.addWidget(_row(self.start, self.stop, self.resume))
+
+    def _describe(self, *_: object) -> None:
+        chosen = self.recipe.currentIndex()
+        self.recipe.setToolTip(str(self.recipe.itemData(chosen, Qt.ItemDataRole.ToolTipRole) or ""))
 
     def add_recipe(self, file: Path) -> None:
         """Offer a recipe file and choose it.
@@ -195,17 +203,18 @@ class TrainingStart(QWidget):
             self.out.setText(folder)
 
 
-def _shipped() -> list[tuple[str, tuple[str, Path | None]]]:
-    """Return title and (method, recipe file) of every recipe that is installed."""
-    found: list[tuple[str, tuple[str, Path | None]]] = []
+def _shipped() -> list[tuple[str, str, tuple[str, Path | None]]]:
+    """Return title, description and (method, recipe file) of every recipe that is installed."""
+    found: list[tuple[str, str, tuple[str, Path | None]]] = []
     for method, about in {**METHOD_SUMMARIES, **STARTER_SUMMARIES}.items():
-        found.append((f"{method}: {about}", (method, None)))
+        found.append((method, about, (method, None)))
         if method in METHOD_SUMMARIES:
             try:
                 smoke = recipe_file(method, smoke=True)
             except CtClipError:
                 continue
-            found.append((f"{method}, trial of seconds on simulated scans", (method, smoke)))
+            trial = "A trial of seconds on simulated scans"
+            found.append((f"{method} (trial)", f"{trial}: {about}", (method, smoke)))
     return found
 
 

@@ -10,7 +10,13 @@ from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QSplitter
 
-from napari_ctclip.plugin._compat import beside_canvas, draw_lines, main_window, own_canvas
+from napari_ctclip.plugin._compat import (
+    beside_canvas,
+    draw_lines,
+    hold_drawing,
+    main_window,
+    own_canvas,
+)
 from napari_ctclip.plugin.linked_plane import LinkedPlane
 from napari_ctclip.plugin.pointer import Pointer
 from napari_ctclip.plugin.scene import Scene
@@ -71,6 +77,9 @@ class Views(QObject):
             view = View.PLANE
         is_new = view != self.view
         self.view = view
+        if is_new:  # a 3D picture takes a second without a graphics card: draw the last one only
+            hold_drawing(self._viewer, True)
+            QTimer.singleShot(0, self._fit)  # once the canvases have their new sizes
         self._viewer.dims.ndisplay = 3 if view is View.VOLUME else 2
         if view is View.PLANES:
             self._viewer.dims.order = _AXIAL
@@ -80,7 +89,6 @@ class Views(QObject):
         self._follow()
         if is_new:
             self.changed.emit(view)
-            QTimer.singleShot(0, self._fit)  # once the canvases have their new sizes
 
     def next(self) -> None:
         """Show the next view."""
@@ -145,6 +153,7 @@ class Views(QObject):
             draw_lines(canvas, lines, _CROSS, name="cross")
 
     def _fit(self) -> None:
+        hold_drawing(self._viewer, False)
         self._viewer.fit_to_view()
         for plane in self.planes:
             if self.view is View.PLANES:

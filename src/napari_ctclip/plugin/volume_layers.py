@@ -46,11 +46,16 @@ def scan_volume_layer(volume: Volume, frame: Frame) -> LayerData:
 
 
 def organ_volume_layer(masks: OrganMasks, frame: Frame, hidden: frozenset[str]) -> LayerData:
-    """Return the labels layer of thinned organs, see-through; hidden ones are left out."""
+    """Return the labels layer of thinned organs, see-through, without hidden ones and bones.
+
+    Bones are drawn solid from their CT numbers; a veil of square voxels over them hides more than
+    it tells.
+    """
     kept, placing = _thinned(masks.geometry, frame)
     labels = masks.labels[kept]
     # a transparent label would still hide what lies behind it: napari draws the first one it meets
     away = [label for name, label in masks.legend.items() if name in hidden]
+    away += masks.labels_of("bone")
     properties = placing | {
         "name": "Organs (3D)",
         "opacity": _ORGAN_OPACITY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.plugin._compat import before_slicing
 from napari_ctclip.plugin.layers import Frame
 from napari_ctclip.plugin.organ_outlines import OrganOutlines
 from napari_ctclip.plugin.own_layers import OwnLayers
@@ -42,8 +43,9 @@ class VolumeView:
         self._ct: Image | None = None
         self._put_away: list[Layer] = []
         self._turned = False
-        # before napari's own: it would send the whole scan to the graphics card
-        viewer.dims.events.ndisplay.connect(self._exchange, position="first")
+        # the planes' layers are sliced for planes only: whole, they would go to the graphics card
+        before_slicing(viewer, self._leave_planes)
+        viewer.dims.events.ndisplay.connect(self._enter_planes)
         viewer.dims.events.ndisplay.connect(self._face_the_patient, position="last")
         outlines.changed.connect(self._draw_organs)
 
@@ -56,7 +58,8 @@ class VolumeView:
         """Take another scan and its layer; None leaves nothing to show."""
         self._put_away = []
         self._volume, self._ct, self._turned = volume, ct, False
-        self._exchange()
+        self._enter_planes()
+        self._leave_planes()
         self._face_the_patient()
 
     def toggle_organs(self) -> None:
@@ -65,15 +68,17 @@ class VolumeView:
         if layer is not None:
             layer.visible = not layer.visible
 
-    def _exchange(self, *_: Any) -> None:
-        if self._volume is None or self._ct is None:
+    def _enter_planes(self, *_: Any) -> None:
+        if self.is_shown or self._volume is None:
             return
-        if not self.is_shown:
-            self._own.remove(_SCAN)
-            self._own.remove(_ORGANS)
-            for layer in self._put_away:
-                layer.visible = True
-            self._put_away = []
+        self._own.remove(_SCAN)
+        self._own.remove(_ORGANS)
+        for layer in self._put_away:
+            layer.visible = True
+        self._put_away = []
+
+    def _leave_planes(self, *_: Any) -> None:
+        if not self.is_shown or self._volume is None or self._ct is None:
             return
         flat = [self._ct, self._outlines.layer, self._own.get("findings")]
         self._put_away = [layer for layer in flat if layer is not None and layer.visible]

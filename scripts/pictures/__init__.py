@@ -1,0 +1,1 @@
+"""Pictures of the running window, made by driving it by mouse and keyboard."""

@@ -1,0 +1,61 @@
+"""Drive the window through the tour and keep its pictures: ``python -m scripts.pictures``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import napari
+from rich.console import Console
+
+from napari_ctclip.plugin.launch import dock
+from napari_ctclip.scoring.feature_cache import FeatureCache
+from scripts.pictures.album import Album
+from scripts.pictures.hand import Hand
+from scripts.pictures.scans import Scan, scans
+from scripts.pictures.tour import STEPS
+
+
+def main() -> int:
+    """Take every picture; return 1 if something does not fit its window."""
+    names = [step.__name__ for step in STEPS]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/pictures"))
+    parser.add_argument("--only", choices=("file", "series"), help="one of the two scans")
+    parser.add_argument("--until", choices=names, default=names[-1], help="the last step")
+    options = parser.parse_args()
+    console = Console(highlight=False)
+    faults: list[str] = []
+    with TemporaryDirectory() as scratch:
+        for kind, scan in zip(("file", "series"), scans(Path(scratch)), strict=True):
+            if options.only in (None, kind):
+                steps = names[: names.index(options.until) + 1]
+                faults += _tour(scan, options.out, Path(scratch) / kind, steps, console)
+    for fault in faults:
+        console.print(fault, style="red")
+    return 1 if faults else 0
+
+
+def _tour(scan: Scan, out: Path, scratch: Path, steps: list[str], console: Console) -> list[str]:
+    viewer = napari.Viewer(title="CT-CLIP", show=False)
+    widget = dock(viewer)
+    widget.workbench.session.cache = FeatureCache(scratch / "cache")
+    widget.workbench.prompts.model_name = "starter"
+    viewer.window.show()
+    hand = Hand(viewer, widget)
+    album = Album(hand, out, scan.name)
+    for step in STEPS:
+        if step.__name__ in steps:
+            started = time.monotonic()
+            step(hand, album, scan)
+            console.print(f"{scan.name}: {step.__name__} {time.monotonic() - started:.1f} s")
+    widget.workbench.studies.let_go()
+    viewer.close()
+    return album.misfits
+
+
+if __name__ == "__main__":
+    sys.exit(main())

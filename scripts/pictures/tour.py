@@ -1,0 +1,114 @@
+"""Tour: what a user does with one scan, step by step; a step more is a function in ``STEPS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from scripts.pictures.album import Album
+from scripts.pictures.hand import Hand, NotThereError
+from scripts.pictures.scans import Scan
+
+__all__ = ["STEPS", "Step"]
+
+Step = Callable[[Hand, Album, Scan], None]
+
+
+def open_scan(hand: Hand, album: Album, scan: Scan) -> None:
+    """Open the scan in the Data tab by its dialog."""
+    album.every("empty")
+    hand.tab("Data")
+    hand.answering(scan.path)
+    hand.press("Open DICOM folder…" if scan.is_folder else "Open CT…")
+    hand.wait(lambda: hand.bench.session.study is not None and hand.bench.jobs.is_idle)
+    hand.tab("Data")
+    album.every("data")
+
+
+def ask(hand: Hand, album: Album, scan: Scan) -> None:
+    """Type a finding slowly enough to see what completes it, then press Enter."""
+    hand.tab("Explore")
+    field = hand.type("Prompt", scan.prompt[:4], enter=False)
+    QTest.qWait(200)
+    album.now("completion")
+    QTest.keyClicks(field, scan.prompt[4:])
+    QTest.keyClick(field, Qt.Key.Key_Escape)  # the list of completions
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    hand.wait(lambda: hand.bench.session.answer_to(scan.prompt) is not None)
+    hand.type("Prompt", "pleural effusion; emphysema")
+    hand.wait()
+    hand.cell(hand.widget.explore.table, 0, 0)
+    hand.wait()
+    if f"Heat: {scan.prompt}" not in hand.viewer.layers:
+        raise NotThereError("the heat of the prompt that was asked")
+
+
+def click_lesion(hand: Hand, album: Album, scan: Scan) -> None:
+    """Click the lesion; what lies there is read out."""
+    frame = hand.bench.scene.frame
+    assert frame is not None
+    if scan.place_mm is not None:
+        hand.click_voxel(frame.world_to_index(scan.place_mm))
+    hand.wait()
+    if "HU" not in hand.widget.explore.probe.text.text():
+        raise NotThereError("the probe's numbers")
+    album.every("explore")
+
+
+def drag_window(hand: Hand, album: Album, scan: Scan) -> None:
+    """Drag with the right button: the window widens and brightens."""
+    hand.press("Med.")
+    before = hand.bench.scene.window
+    hand.drag(QPoint(200, 200), QPoint(60, -30), button=Qt.MouseButton.RightButton)
+    after = hand.bench.scene.window
+    assert before is not None
+    assert after is not None
+    if not (after.width > before.width and after.level < before.level):
+        raise NotThereError(f"a wider, brighter window than {before}: {after}")
+    album.every("window")
+    hand.press("Lung")
+
+
+def switch_views(hand: Hand, album: Album, scan: Scan) -> None:
+    """Go through the views."""
+    hand.press("Three planes")
+    hand.wait(settle_s=0.5)
+    album.every("planes")
+    hand.press("3D")
+    hand.wait(settle_s=0.5)
+    album.every("3d")
+    hand.press("One plane")
+    hand.wait(settle_s=0.5)
+
+
+def open_presets(hand: Hand, album: Album, scan: Scan) -> None:
+    """Look at the menu of findings."""
+    hand.look_into("Presets", lambda: album.now("presets"))
+
+
+def find_patches(hand: Hand, album: Album, scan: Scan) -> None:
+    """Open the montage and find the patches that look most like the finding."""
+    hand.tab("Montage")
+    hand.type("Target prompts", scan.prompt)
+    hand.wait()
+    album.every("montage")
+
+
+def read_card(hand: Hand, album: Album, scan: Scan) -> None:
+    """Look at the model."""
+    hand.tab("Model")
+    album.every("model")
+
+
+STEPS: tuple[Step, ...] = (
+    open_scan,
+    ask,
+    click_lesion,
+    drag_window,
+    switch_views,
+    open_presets,
+    find_patches,
+    read_card,
+)
