@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 XVFB   := xvfb-run -a -s "-screen 0 1920x1200x24"
 RUN_GUI := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(XVFB))
 
-.PHONY: help setup system demo test check format smoke study bench docs clean
+.PHONY: help setup system demo test check format smoke study bench pictures docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -29,15 +29,15 @@ test: setup  ## all tests
 	$(RUN_GUI) $(BIN)/python -m pytest
 
 check: setup  ## format, lint, types, layers, manifest
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate napari_ctclip
 
 format: setup  ## put the code into the house format
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix-only src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks scripts
+	$(BIN)/ruff check --fix-only src tests benchmarks scripts
 
 smoke: setup  ## a training of seconds from every recipe
 	@rm -rf runs/smoke
@@ -50,6 +50,9 @@ study: setup  ## the methods at the same work on a simulated cohort: an hour; go
 
 bench: setup  ## speed: reading, encoding, slices, prompt to layer, the longest block of the window
 	$(RUN_GUI) $(BIN)/python -m benchmarks
+
+pictures: setup  ## drive the window as a user does and take its pictures, in runs/pictures
+	$(RUN_GUI) $(BIN)/python -m scripts.pictures
 
 docs: setup  ## the documentation as pages, in site/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --strict --quiet

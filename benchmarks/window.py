@@ -33,7 +33,8 @@ def run(study: Study) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         bench.session.cache = FeatureCache(Path(folder))
         _until_idle(widget)
-        bench.session.load_model("starter")
+        bench.prompts.load_model("starter")
+        _until_idle(widget)
         ticks: list[float] = []
         timer = QTimer()
         timer.timeout.connect(lambda: ticks.append(time.perf_counter()))

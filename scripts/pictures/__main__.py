@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ def main() -> int:
     console = Console(highlight=False)
     faults: list[str] = []
     with TemporaryDirectory() as scratch:
+        os.environ["NAPARI_CONFIG"] = f"{scratch}/napari.yaml"  # the user's own stay as they are
+        os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = scratch
         for kind, scan in zip(("file", "series"), scans(Path(scratch)), strict=True):
             if options.only in (None, kind):
                 steps = names[: names.index(options.until) + 1]
@@ -46,7 +49,7 @@ def _tour(scan: Scan, out: Path, scratch: Path, steps: list[str], console: Conso
     widget.workbench.prompts.model_name = "starter"
     viewer.window.show()
     hand = Hand(viewer, widget)
-    album = Album(hand, out, scan.name)
+    album = Album(hand, out, scan.name, scratch=scratch)
     for step in STEPS:
         if step.__name__ in steps:
             started = time.monotonic()

@@ -36,10 +36,13 @@ class Album:
         For all pictures.
     name : str
         Of the scan: how its files begin.
+    scratch : Path
+        For what the window writes meanwhile.
     """
 
-    def __init__(self, hand: Hand, folder: Path, name: str) -> None:
+    def __init__(self, hand: Hand, folder: Path, name: str, *, scratch: Path) -> None:
         self._hand, self._folder, self._name = hand, folder, name
+        self.scratch = scratch
         folder.mkdir(parents=True, exist_ok=True)
         self.misfits: list[str] = []
 
@@ -91,16 +94,15 @@ def shrink(path: Path) -> None:
     """Give a picture the most colours that keep it under 250 kB."""
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
-    for grays in (64, 48, 32, 24, 16):
-        picture.quantize(palette=_palette(picture, grays), dither=Image.Dither.NONE).save(
-            path, optimize=True
-        )
+    for grays, colours in ((64, 192), (32, 96), (20, 64), (16, 32)):
+        palette = _palette(picture, grays, colours)
+        picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size <= _MOST_BYTES:
             return
-    raise ValueError(f"{path.name}: {path.stat().st_size} bytes with 16 grays; cut it smaller")
+    raise ValueError(f"{path.name}: {path.stat().st_size} bytes with 48 colours; cut it smaller")
 
 
-def _palette(picture: Image.Image, grays: int) -> Image.Image:
+def _palette(picture: Image.Image, grays: int, most: int) -> Image.Image:
     """Return a palette of even grays, for the scan, and of the colours that are there.
 
     One of all pixels alike would give the few coloured ones, which are what matters, to the grays.
@@ -111,12 +113,10 @@ def _palette(picture: Image.Image, grays: int) -> Image.Image:
     colours: list[int] = []
     if len(coloured):
         found = (
-            Image.fromarray(coloured[None])
-            .quantize(256 - grays, Image.Quantize.MAXCOVERAGE)
-            .getpalette()
+            Image.fromarray(coloured[None]).quantize(most, Image.Quantize.MAXCOVERAGE).getpalette()
             or []
         )
-        colours = found[: 3 * (256 - grays)]
+        colours = found[: 3 * most]
     even = [round(255 * n / (grays - 1)) for n in range(grays) for _ in range(3)]
     palette = Image.new("P", (1, 1))
     palette.putpalette([*even, *colours])

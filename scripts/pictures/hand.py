@@ -283,7 +283,7 @@ def _move(native: QWidget, place: QPoint, button: Qt.MouseButton) -> None:
 
 def _names(widget: Any) -> set[str]:
     found = {widget.accessibleName()}
-    for getter in ("text", "placeholderText", "title"):
+    for getter in ("text", "placeholderText", "title", "windowTitle"):
         reader = getattr(widget, getter, None)
         if callable(reader):
             try:

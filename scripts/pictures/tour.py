@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QAbstractItemModel, QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QCheckBox, QDialog
 
 from scripts.pictures.album import Album
 from scripts.pictures.hand import Hand, NotThereError
@@ -102,6 +103,63 @@ def read_card(hand: Hand, album: Album, scan: Scan) -> None:
     album.every("model")
 
 
+def keep_finding(hand: Hand, album: Album, scan: Scan) -> None:
+    """Keep the prompt's region as a finding and accept it."""
+    hand.tab("Explore")
+    hand.cell(hand.widget.explore.table, 0, 0)
+    hand.wait()
+    hand.tab("Findings")
+    hand.press("Add region")
+    hand.wait()
+    hand.cell(hand.widget.findings.table, 0, 0)
+    hand.press("Accept")
+    hand.wait()
+    if "accepted" not in _cells(hand.widget.findings.model, 0):
+        raise NotThereError("the accepted finding")
+    album.every("findings")
+
+
+def export_everything(hand: Hand, album: Album, scan: Scan) -> None:
+    """Tick every kind of file that there is and write them."""
+    hand.press("Export…")
+    dialog = hand.find("Export answers and findings", QDialog)
+    kinds = [box for box in dialog.findChildren(QCheckBox) if box.isEnabled()]
+    for box in kinds:
+        if not box.isChecked():
+            QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(10, box.height() // 2))
+        if not box.isChecked():
+            raise NotThereError(f"the tick of “{box.text()}”")
+    folder = album.scratch / "export"
+    hand.type("Folder", str(folder), enter=False)
+    album.now("export")
+    hand.press("Write")
+    hand.wait()
+    if len(list(folder.rglob("*.*"))) < len(kinds):
+        raise NotThereError(f"{len(kinds)} kinds of files: {sorted(folder.rglob('*.*'))}")
+
+
+def save_and_reopen(hand: Hand, album: Album, scan: Scan) -> None:
+    """Save the session, lose the finding, open the session again."""
+    path = album.scratch / f"{scan.name}.ctclip.zip"
+    hand.answering(path)
+    hand.press("Save session…")
+    hand.wait(path.is_file)
+    hand.wait()
+    hand.cell(hand.widget.findings.table, 0, 0)
+    hand.press("Delete")
+    hand.answering(path)
+    hand.press("Open session…")
+    findings = hand.bench.findings.kept
+    hand.wait(lambda: hand.bench.jobs.is_idle and len(findings.findings) == 1)
+    hand.tab("Findings")
+    hand.wait()
+    album.every("reopened")
+
+
+def _cells(model: QAbstractItemModel, row: int) -> list[str]:
+    return [str(model.data(model.index(row, c))) for c in range(model.columnCount())]
+
+
 STEPS: tuple[Step, ...] = (
     open_scan,
     ask,
@@ -111,4 +169,7 @@ STEPS: tuple[Step, ...] = (
     open_presets,
     find_patches,
     read_card,
+    keep_finding,
+    export_everything,
+    save_and_reopen,
 )

@@ -23,7 +23,6 @@ __all__ = [
     "camera_of",
     "draw_lines",
     "floating_axes",
-    "guard_canvas",
     "guard_layer_removal",
     "hold_drawing",
     "keep_setting",
@@ -65,21 +64,31 @@ def _guard(viewer: Any, qt_viewer: Callable[[], QtViewer]) -> None:
         object.__setattr__(viewer.layers, "_ctclip_guarded", make_current)
 
 
-def make_canvas(viewer: Viewer, model: ViewerModel) -> QtViewer:
+def make_canvas(viewer: Viewer, model: ViewerModel, *, alone: bool = False) -> QtViewer:
     """Return a canvas of its own for a second viewer model, to stand beside the viewer's.
 
-    It shows no sliders, takes no dropped files, and leaves the keyboard to the viewer's canvas.
+    It takes no dropped files; they belong to the viewer.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Beside whose canvas it stands.
+    model : ViewerModel
+        What it shows.
+    alone : bool
+        Whether it has sliders and the keyboard of its own; else both are the viewer's.
     """
     from napari.qt import QtViewer
 
     canvas = QtViewer(model)
     reference = ref(canvas)
     _guard(model, lambda: reference())
-    canvas.dims.hide()
     canvas.setAcceptDrops(False)
     native = canvas.canvas.native
     native.setMinimumSize(120, 120)
-    native.setFocusProxy(viewer.window._qt_viewer.canvas.native)
+    if not alone:
+        canvas.dims.hide()
+        native.setFocusProxy(viewer.window._qt_viewer.canvas.native)
     return canvas
 
 
@@ -146,12 +155,6 @@ def beside_canvas(viewer: Viewer) -> QBoxLayout | None:
     centre = None if window is None else window.centralWidget()
     layout: QBoxLayout | None = None if centre is None else centre.layout()  # type: ignore[assignment]
     return layout
-
-
-def guard_canvas(model: Any, canvas: Any) -> None:
-    """Do the same for a viewer model that has a canvas (``QtViewer``) but no window."""
-    reference = ref(canvas)
-    _guard(model, lambda: reference())
 
 
 def camera_of(viewer: Any) -> Any:

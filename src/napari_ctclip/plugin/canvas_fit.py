@@ -70,7 +70,7 @@ def _fitting_zoom(viewer: Any) -> float:
         return 0.0
     spans = [float(high - low) for low, high, _ in viewer.dims.range]
     down, right = (spans[axis] for axis in viewer.dims.order[-2:])
-    return min(height / max(down, 1e-6), width / max(right, 1e-6))
+    return float(min(height / max(down, 1e-6), width / max(right, 1e-6)))
 
 
 def _round_down(length: float) -> float:

@@ -80,4 +80,4 @@ class LinkedPlane(QWidget):
     def release(self) -> None:
         """Follow the viewer no longer and give the canvas back."""
         self._mirror.close()
-        self.canvas.close()
+        self.canvas.close()  # it goes with us: taken out while the window closes, it ends Qt

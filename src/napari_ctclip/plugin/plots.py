@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from napari.utils.theme import get_theme
 from psygnal import Signal
 from qtpy.QtCore import QSize, QTimer
@@ -18,6 +19,7 @@ from napari_ctclip.scoring.answer import Answer
 __all__ = ["OrganPlot"]
 
 _MOST_BARS = 6
+_MOST_TICKS = 5
 _FONT = 8
 _HINT = "Ask a prompt to see its similarity per organ"
 
@@ -101,6 +103,7 @@ class OrganPlot(QWidget):
         axes.set_yticks(places, [anatomy_label(s.anatomy) for s in organs])
         axes.invert_yaxis()
         axes.axvline(0.0, color=ink, linewidth=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
         axes.set_xlabel("similarity, relative to this scan", color=ink, fontsize=_FONT)
         title = answer.prompt.positive
         title = title if len(title) <= 40 else title[:39] + "…"

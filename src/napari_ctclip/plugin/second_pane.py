@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
-from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_ctclip.plugin._compat import guard_canvas, main_window
+from napari_ctclip.plugin._compat import beside_canvas, main_window, make_canvas
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -32,10 +31,7 @@ class SecondPane(QWidget):
         super().__init__()
         self.setAccessibleName(title)
         self.viewer = ViewerModel(title=title)
-        self.canvas = QtViewer(self.viewer)
-        self.canvas.setAcceptDrops(False)  # a dropped file belongs to the viewer
-        self.canvas.canvas.native.setMinimumSize(120, 120)
-        guard_canvas(self.viewer, self.canvas)
+        self.canvas = make_canvas(viewer, self.viewer, alone=True)
         self._heading = QLabel(title)
         self._heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         layout = QVBoxLayout(self)
@@ -45,7 +41,7 @@ class SecondPane(QWidget):
         layout.addWidget(self.canvas, 1)
         window = main_window(viewer)
         self._centre = None if window is None else window.centralWidget()
-        beside = None if self._centre is None else self._centre.layout()
+        beside = beside_canvas(viewer)
         if self._centre is not None and beside is not None:
             beside.addWidget(self)
             self._centre.installEventFilter(self)
