@@ -114,7 +114,7 @@ def keep_finding(hand: Hand, album: Album, scan: Scan) -> None:
     hand.cell(hand.widget.findings.table, 0, 0)
     hand.press("Accept")
     hand.wait()
-    if "accepted" not in _cells(hand.widget.findings.model, 0):
+    if not any("accepted" in text for text in _cells(hand.widget.findings.model, 0)):
         raise NotThereError("the accepted finding")
     album.every("findings")
 
