@@ -51,7 +51,7 @@ def test_the_outline_of_a_token_is_as_large_as_a_token_and_holds_the_voxel(asked
     assert (low <= place).all()
     assert (place <= high).all()
     keymap = {str(key): bound for key, bound in asked.viewer.keymap.items()}
-    keymap["B"](asked.viewer)
+    keymap["Shift+T"](asked.viewer)
     assert not _tab(asked).legend.ghost.isChecked()
     assert ghost.corners is None
 

@@ -39,7 +39,7 @@ class HeatLegend(QWidget):
         self.text.setAccessibleName("Heat legend")
         self.text.setToolTip(_MEANING)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.ghost = QCheckBox("Outline one token at the mouse (B)")
+        self.ghost = QCheckBox("Outline one token at the mouse (Shift+T)")
         self.ghost.setToolTip("Nothing smaller than this box can be told apart by the heat")
         self.ghost.setChecked(workbench.ghost.is_shown)
         self.ghost.toggled.connect(workbench.ghost.set_shown)
