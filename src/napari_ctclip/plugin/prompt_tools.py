@@ -1,4 +1,4 @@
-"""Prompt tools: compare two prompts, and check whether a prompt's wording can be trusted."""
+"""Prompt tools: compare two prompts, check a prompt's wording, cut its heat to a region."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.interpretation.wording import WordingCheck, check_wording
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
+from napari_ctclip.plugin.cut_dialog import CutDialog
 from napari_ctclip.plugin.prompt_table import PromptRow
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.prompt_comparison import difference_map
@@ -38,11 +39,12 @@ class PromptTools(QPushButton):
         super().__init__("Tools", parent)
         self._bench, self._selected = workbench, selected
         self._pair: tuple[str, str] | None = None
-        self.setToolTip("Compare two selected prompts, or check the wording of one")
+        self.setToolTip("Compare two selected prompts; check the wording of one, or cut its heat")
         menu = QMenu(self)
         for title, action in (
             ("Compare the two selected prompts", self.compare),
             ("Check the wording of the selected prompt", self.check),
+            ("Cut the selected prompt's heat to a region…", self.cut),
         ):
             menu.addAction(title, lambda *_, action=action: self._bench.guarded(action))
         self.setMenu(menu)
@@ -75,10 +77,7 @@ class PromptTools(QPushButton):
         CtClipError
             If not one prompt is selected, or the scan is not encoded.
         """
-        rows = self._selected()
-        if len(rows) != 1:
-            raise CtClipError(f"{len(rows)} prompts are selected; select one")
-        session, prompt = self._bench.session, rows[0].prompt
+        session, prompt = self._bench.session, self._one().prompt
         encoding = session.encoding
         if encoding is None:
             raise CtClipError(
@@ -96,6 +95,22 @@ class PromptTools(QPushButton):
                 still_wanted=lambda: session.encoding is encoding,
             )
         )
+
+    def cut(self) -> None:
+        """Ask where to cut the heat of the selected prompt.
+
+        Raises
+        ------
+        CtClipError
+            If not one prompt with heat above nothing is selected.
+        """
+        CutDialog(self._bench, self._one().prompt.positive, self.window()).show()
+
+    def _one(self) -> PromptRow:
+        rows = self._selected()
+        if len(rows) != 1:
+            raise CtClipError(f"{len(rows)} prompts are selected; select one")
+        return rows[0]
 
     def _draw(self) -> None:
         scene, session = self._bench.scene, self._bench.session

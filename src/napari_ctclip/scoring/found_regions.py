@@ -27,7 +27,15 @@ from napari_ctclip.scoring.region_scores import RegionScore, region_scores
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
 
-__all__ = ["DEFAULT_SHARE", "heat_region", "origin_of", "point_finding", "reshaped", "spot_finding"]
+__all__ = [
+    "DEFAULT_SHARE",
+    "heat_at",
+    "heat_region",
+    "origin_of",
+    "point_finding",
+    "reshaped",
+    "spot_finding",
+]
 
 DEFAULT_SHARE = 0.5
 """Ours: a heatmap is cut at half its peak unless asked otherwise, as an isocontour of PET is."""
@@ -35,6 +43,12 @@ DEFAULT_SHARE = 0.5
 _CORNERS = np.ones((3, 3, 3), dtype=bool)  # voxels that touch at a corner are one region
 
 Index = tuple[int, int, int]
+
+
+def heat_at(similarity_map: SimilarityMap, volume: Volume, index: Index) -> float:
+    """Return the heat at a voxel (z, y, x), as fine as the scan; NaN where it is unknown."""
+    one = volume.geometry.cropped(index, [i + 1 for i in index])
+    return float(next(heat_slices(similarity_map, one))[0, 0])
 
 
 def heat_region(
@@ -213,8 +227,7 @@ def _reach(
 def _too_cold(
     similarity_map: SimilarityMap, volume: Volume, *, seed: Index, threshold: float
 ) -> DataError:
-    one = volume.geometry.cropped(seed, [i + 1 for i in seed])
-    value = float(next(heat_slices(similarity_map, one))[0, 0])
+    value = heat_at(similarity_map, volume, seed)
     there = "is unknown" if np.isnan(value) else f"is {value:+.2f}"
     return DataError(
         f"the heat of “{similarity_map.prompt.positive}” at this spot {there}, below the threshold "
