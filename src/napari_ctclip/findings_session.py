@@ -7,7 +7,7 @@ the caller's own and emits the signal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +15,7 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding, FindingState
+from napari_ctclip.core.history import History
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
@@ -23,26 +24,8 @@ from napari_ctclip.session import Session
 
 __all__ = ["FindingsSession"]
 
-_MOST_STEPS = 200
+_FindingHistory = History[tuple[Finding, ...]]
 _SAMPLE = 16  # voxels between those that tell one open scan from another
-
-
-@dataclass(frozen=True)
-class _History:
-    """What was, is and can come back, each a whole list."""
-
-    past: tuple[tuple[Finding, ...], ...] = ()
-    present: tuple[Finding, ...] = ()
-    future: tuple[tuple[Finding, ...], ...] = ()
-
-    def then(self, findings: tuple[Finding, ...]) -> _History:
-        return _History((*self.past, self.present)[-_MOST_STEPS:], findings)
-
-    def undone(self) -> _History:
-        return _History(self.past[:-1], self.past[-1], (self.present, *self.future))
-
-    def redone(self) -> _History:
-        return _History((*self.past, self.present), self.future[0], self.future[1:])
 
 
 class FindingsSession:
@@ -59,7 +42,7 @@ class FindingsSession:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._histories: dict[str, _History] = {}
+        self._histories: dict[str, _FindingHistory] = {}
         self._place = _place_of(session.study)
         session.study_changed.connect(self._on_study_changed)
 
@@ -200,15 +183,15 @@ class FindingsSession:
 
     def restore(self, findings: Sequence[Finding]) -> None:
         """Take the findings of a saved session; there is nothing to undo."""
-        self._take(_History(present=tuple(findings)))
+        self._take(History(tuple(findings)))
 
     # --- inside ---------------------------------------------------------------------------------
 
     @property
-    def _history(self) -> _History:
-        return self._histories.get(self._place, _History())
+    def _history(self) -> _FindingHistory:
+        return self._histories.get(self._place, History(()))
 
-    def _take(self, history: _History) -> None:
+    def _take(self, history: _FindingHistory) -> None:
         self._histories[self._place] = history
         self.changed.emit(history.present)
 

@@ -59,6 +59,21 @@ def test_a_removed_prompt_takes_the_comparison_with_it(asked: Any) -> None:
     assert difference(asked) is None
 
 
+def test_the_legend_says_which_colour_is_which_prompt_while_the_map_is_there(asked: Any) -> None:
+    legend = asked.widget.explore.tools.legend
+    assert legend.isHidden()
+    select(asked, 0, 1)
+    choose(asked, "Compare")
+    assert not legend.isHidden()
+    orange, blue = legend.text().split("<br>")
+    assert "orange: more “bright ball”" in orange
+    assert "blue: more “dark hole”" in blue
+    asked.bench.session.ask(asked.bench.prompts.table.rows[0].prompt)  # drawn anew
+    assert not legend.isHidden()
+    asked.viewer.layers.remove(difference(asked))
+    assert legend.isHidden()
+
+
 def test_one_prompt_cannot_be_compared_and_the_message_says_what_to_do(asked: Any) -> None:
     select(asked, 0)
     choose(asked, "Compare")

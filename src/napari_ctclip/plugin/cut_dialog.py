@@ -118,7 +118,7 @@ class CutDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(self.numbers)
         layout.addWidget(self.buttons)
-        self.setMinimumWidth(380)
+        self.setMinimumWidth(440)
 
     def _connect(self) -> None:
         session = self._bench.session

@@ -12,10 +12,11 @@ from napari_ctclip.plugin.layers import Frame, heat_layer
 from napari_ctclip.plugin.own_layers import OwnLayers
 from napari_ctclip.scoring.prompt_comparison import symmetric_limit
 
-__all__ = ["DifferenceLayer"]
+__all__ = ["FIRST_COLOUR", "SECOND_COLOUR", "DifferenceLayer"]
 
 _KEY = "difference"
-_FIRST, _SECOND = "#e69f00", "#56b4e9"  # orange and sky blue of Okabe and Ito, told apart by all
+FIRST_COLOUR, SECOND_COLOUR = "#e69f00", "#56b4e9"
+"""Orange and sky blue of Okabe and Ito, told apart by all."""
 
 
 class DifferenceLayer:
@@ -30,6 +31,11 @@ class DifferenceLayer:
     def __init__(self, own: OwnLayers) -> None:
         self._own = own
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it is drawn."""
+        return _KEY in self._own
+
     def show(self, difference: SimilarityMap, frame: Frame) -> None:
         """Draw a difference in place of the last one, on a scale that is symmetric about 0."""
         self.remove()
@@ -38,7 +44,9 @@ class DifferenceLayer:
         known = SimilarityMap(
             np.nan_to_num(difference.values, nan=0.0), difference.geometry, difference.prompt
         )
-        data, properties, kind = heat_layer(known, frame, colour=_FIRST, limits=(-limit, limit))
+        data, properties, kind = heat_layer(
+            known, frame, colour=FIRST_COLOUR, limits=(-limit, limit)
+        )
         first, second = difference.prompt.positive, difference.prompt.negative
         properties |= {
             "name": f"More: {first[:24]} (orange) | {second[:24]} (blue)",
@@ -55,7 +63,7 @@ class DifferenceLayer:
 
 
 def _diverging() -> Colormap:
-    first, second = (_rgb(colour) for colour in (_FIRST, _SECOND))
+    first, second = (_rgb(colour) for colour in (FIRST_COLOUR, SECOND_COLOUR))
     colours = [(*second, 0.95), (*second, 0.4), (0.5, 0.5, 0.5, 0.0), (*first, 0.4), (*first, 0.95)]
     return Colormap(colours, name="ctclip difference", controls=(0, 0.3, 0.5, 0.7, 1.0))
 

@@ -128,6 +128,7 @@ class ExploreTab(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.line)
         layout.addWidget(self.table, 3)
+        layout.addWidget(self.tools.legend)
         layout.addLayout(negative)
         layout.addLayout(below)
         layout.addWidget(self.heat)

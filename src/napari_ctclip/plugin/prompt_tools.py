@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 
-from qtpy.QtWidgets import QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QMenu, QPushButton, QWidget
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.interpretation.wording import WordingCheck, check_wording
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.cut_dialog import CutDialog
+from napari_ctclip.plugin.difference_layer import FIRST_COLOUR, SECOND_COLOUR
 from napari_ctclip.plugin.prompt_table import PromptRow
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.prompt_comparison import difference_map
@@ -39,6 +41,11 @@ class PromptTools(QPushButton):
         super().__init__("Tools", parent)
         self._bench, self._selected = workbench, selected
         self._pair: tuple[str, str] | None = None
+        self._drawing = False
+        self.legend = QLabel()  # stands below the table
+        self.legend.setWordWrap(True)
+        self.legend.setAccessibleName("Colours of the comparison")
+        self.legend.hide()
         self.setToolTip("Compare two selected prompts; check the wording of one, or cut its heat")
         menu = QMenu(self)
         for title, action in (
@@ -47,9 +54,15 @@ class PromptTools(QPushButton):
             ("Cut the selected prompt's heat to a region…", self.cut),
         ):
             menu.addAction(title, lambda *_, action=action: self._bench.guarded(action))
+        menu.addSeparator()
+        history = workbench.prompt_history
+        self._undo = menu.addAction("Undo the last change of prompts", history.undo)
+        self._redo = menu.addAction("Redo it", history.redo)
+        menu.aboutToShow.connect(self._enable)
         self.setMenu(menu)
         workbench.session.answer_removed.connect(self._on_answer_removed)
         workbench.session.answered.connect(self._on_answered)
+        workbench.viewer.layers.events.removed.connect(self._on_layer_removed)
 
     def compare(self) -> None:
         """Draw where one of two selected prompts answers more than the other.
@@ -106,6 +119,12 @@ class PromptTools(QPushButton):
         """
         CutDialog(self._bench, self._one().prompt.positive, self.window()).show()
 
+    def _enable(self) -> None:
+        history = self._bench.prompt_history
+        if self._undo is not None and self._redo is not None:
+            self._undo.setEnabled(history.can_undo)
+            self._redo.setEnabled(history.can_redo)
+
     def _one(self) -> PromptRow:
         rows = self._selected()
         if len(rows) != 1:
@@ -118,7 +137,11 @@ class PromptTools(QPushButton):
             return
         first, second = (session.answer_to(positive) for positive in self._pair)
         if first is not None and second is not None:
+            self._drawing = True  # the last one goes first
             scene.difference.show(difference_map(first, second), scene.frame)
+            self._drawing = False
+            self.legend.setText(_legend(*self._pair))
+            self.legend.show()
 
     def _on_answered(self, answer: object) -> None:
         positive = getattr(getattr(answer, "prompt", None), "positive", "")
@@ -127,5 +150,25 @@ class PromptTools(QPushButton):
 
     def _on_answer_removed(self, positive: str) -> None:
         if self._pair is not None and positive in self._pair:
-            self._pair = None
-            self._bench.scene.difference.remove()
+            self._end_comparison()
+
+    def _on_layer_removed(self, *_: object) -> None:
+        if not self._drawing and not self._bench.scene.difference.is_there:
+            self._end_comparison()  # also after the user took the layer off
+
+    def _end_comparison(self) -> None:
+        self._pair = None
+        self.legend.hide()
+        self._bench.scene.difference.remove()
+
+
+def _legend(first: str, second: str) -> str:
+    """Return which colour is which prompt, as rich text."""
+    lines = (
+        f'<span style="color: {colour}">■</span> {name}: more “{escape(positive)}”'
+        for colour, name, positive in (
+            (FIRST_COLOUR, "orange", first),
+            (SECOND_COLOUR, "blue", second),
+        )
+    )
+    return "<br>".join(lines)

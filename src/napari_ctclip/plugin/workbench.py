@@ -23,6 +23,7 @@ from napari_ctclip.plugin.place_pointer import PlacePointer
 from napari_ctclip.plugin.pointer import Pointer
 from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.prompt_flow import PromptFlow
+from napari_ctclip.plugin.prompt_history import PromptHistory
 from napari_ctclip.plugin.region_flow import RegionFlow
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.session_flow import SessionFlow
@@ -71,6 +72,7 @@ class Workbench(QObject):
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
         self.prompts.model_name = preferences().model
         self.regions = RegionFlow(self.session, jobs=self.jobs, scene=self.scene)
+        self.prompt_history = PromptHistory(self.prompts, self)
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
