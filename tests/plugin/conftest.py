@@ -15,7 +15,7 @@ if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py"]  # no display: run under xvfb-run
 else:
     from napari_ctclip.core.study import Study
-    from napari_ctclip.plugin import autosave_flow, export_dialog
+    from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts
     from napari_ctclip.plugin.study_widget import StudyWidget
     from napari_ctclip.plugin.workbench import Workbench
     from napari_ctclip.scoring.feature_cache import FeatureCache
@@ -104,6 +104,7 @@ def make_desk(
     """Give a function that opens a viewer with the panel."""
     monkeypatch.setattr(autosave_flow, "autosave_folder", lambda: tmp_path / "state")
     monkeypatch.setattr(export_dialog, "keep_setting", lambda name, value: None)
+    monkeypatch.setattr(typed_prompts, "keep_setting", lambda name, value: None)
     desks: list[Desk] = []
 
     def make(*, show: bool = False) -> Desk:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.plugin.findings_menu import fill_findings_menu
+from napari_ctclip.plugin.typed_prompts import remember_prompt, remembered_prompts
 
 __all__ = ["FALLBACK_PRESETS", "PromptLine"]
 
@@ -61,7 +62,7 @@ class PromptLine(QWidget):
         super().__init__(parent)
         self._load_findings = findings
         self._findings: Mapping[str, Sequence[str]] = {}
-        self._history: list[str] = []
+        self._history = remembered_prompts()
         self._presets: tuple[str, ...] = FALLBACK_PRESETS
         self.edit = QLineEdit()
         self.edit.setPlaceholderText("Describe a finding, e.g. lung nodule")
@@ -135,6 +136,7 @@ class PromptLine(QWidget):
         if not text:
             self.edit.setFocus()
             return
+        remember_prompt(text)
         if text not in self._history:
             self._history.append(text)
             self._refresh_words()
