@@ -85,3 +85,33 @@ def test_the_wording_of_a_prompt_is_checked(asked: Any) -> None:
     select(asked, 0)
     choose(asked, "wording")
     assert "its negation gives another map" in asked.status
+
+
+def leave_out(desk: Any, word: str) -> None:
+    words = desk.widget.explore.tools.words
+    words.fill()
+    next(action for action in words.actions() if word in action.text()).trigger()
+    desk.wait()
+
+
+def test_a_word_left_out_is_drawn_with_what_its_map_loses(open_desk: Any) -> None:
+    open_desk.ask("dark bright")  # without "bright" it means the opposite to this model
+    select(open_desk, 0)
+    leave_out(open_desk, "bright")
+    ball = open_desk.bench.scene.frame.index_to_display(BALL_CENTRE)
+    assert difference(open_desk).get_value(ball, world=True) > 0
+    legend = open_desk.widget.explore.tools.legend
+    assert "orange: lost without “bright”" in legend.text()
+    assert not legend.isHidden()
+    open_desk.bench.prompts.remove("dark bright")
+    assert difference(open_desk) is None
+    assert legend.isHidden()
+
+
+def test_a_prompt_of_one_word_has_none_to_leave_out(open_desk: Any) -> None:
+    open_desk.ask("bright")
+    select(open_desk, 0)
+    words = open_desk.widget.explore.tools.words
+    words.fill()
+    (hint,) = words.actions()
+    assert not hint.isEnabled()

@@ -13,7 +13,9 @@ from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.cut_dialog import CutDialog
 from napari_ctclip.plugin.difference_layer import FIRST_COLOUR, SECOND_COLOUR
 from napari_ctclip.plugin.prompt_table import PromptRow
+from napari_ctclip.plugin.word_menu import WordMenu
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.prompt_comparison import difference_map
 
 __all__ = ["PromptTools"]
@@ -40,7 +42,7 @@ class PromptTools(QPushButton):
     ) -> None:
         super().__init__("Tools", parent)
         self._bench, self._selected = workbench, selected
-        self._pair: tuple[str, str] | None = None
+        self._pair: tuple[str, ...] = ()  # whose map is drawn; one, where a word is left out
         self._drawing = False
         self.legend = QLabel()  # stands below the table
         self.legend.setWordWrap(True)
@@ -54,6 +56,8 @@ class PromptTools(QPushButton):
             ("Cut the selected prompt's heat to a region…", self.cut),
         ):
             menu.addAction(title, lambda *_, action=action: self._bench.guarded(action))
+        self.words = WordMenu(workbench, selected, self._draw_word, menu)
+        menu.addMenu(self.words)
         menu.addSeparator()
         history = workbench.prompt_history
         self._undo = menu.addAction("Undo the last change of prompts", history.undo)
@@ -132,24 +136,37 @@ class PromptTools(QPushButton):
         return rows[0]
 
     def _draw(self) -> None:
-        scene, session = self._bench.scene, self._bench.session
-        if self._pair is None or scene.frame is None:
-            return
-        first, second = (session.answer_to(positive) for positive in self._pair)
+        first, second = (self._bench.session.answer_to(positive) for positive in self._pair)
         if first is not None and second is not None:
-            self._drawing = True  # the last one goes first
-            scene.difference.show(difference_map(first, second), scene.frame)
-            self._drawing = False
-            self.legend.setText(_legend(*self._pair))
-            self.legend.show()
+            names = (f"more “{positive}”" for positive in self._pair)
+            self._show(first, second, *names)
 
-    def _on_answered(self, answer: object) -> None:
-        positive = getattr(getattr(answer, "prompt", None), "positive", "")
-        if self._pair is not None and positive in self._pair:
+    def _draw_word(self, full: Answer, rest: Answer, word: str) -> None:
+        self._pair = (full.prompt.positive,)
+        self._show(full, rest, f"lost without “{word}”", f"gained without “{word}”")
+
+    def _show(self, first: Answer, second: Answer, orange: str, blue: str) -> None:
+        scene = self._bench.scene
+        if scene.frame is None:
+            return
+        self._drawing = True  # the last one goes first
+        try:
+            scene.difference.show(difference_map(first, second), scene.frame)
+        finally:
+            self._drawing = False
+        self.legend.setText(_legend(orange, blue))
+        self.legend.show()
+
+    def _on_answered(self, answer: Answer) -> None:
+        if answer.prompt.positive not in self._pair:
+            return
+        if len(self._pair) == 2:
             self._draw()
+        else:
+            self._end_comparison()
 
     def _on_answer_removed(self, positive: str) -> None:
-        if self._pair is not None and positive in self._pair:
+        if positive in self._pair:
             self._end_comparison()
 
     def _on_layer_removed(self, *_: object) -> None:
@@ -157,18 +174,18 @@ class PromptTools(QPushButton):
             self._end_comparison()  # also after the user took the layer off
 
     def _end_comparison(self) -> None:
-        self._pair = None
+        self._pair = ()
         self.legend.hide()
         self._bench.scene.difference.remove()
 
 
-def _legend(first: str, second: str) -> str:
-    """Return which colour is which prompt, as rich text."""
+def _legend(orange: str, blue: str) -> str:
+    """Return what the two colours mean, as rich text."""
     lines = (
-        f'<span style="color: {colour}">■</span> {name}: more “{escape(positive)}”'
-        for colour, name, positive in (
-            (FIRST_COLOUR, "orange", first),
-            (SECOND_COLOUR, "blue", second),
+        f'<span style="color: {colour}">■</span> {name}: {escape(meaning)}'
+        for colour, name, meaning in (
+            (FIRST_COLOUR, "orange", orange),
+            (SECOND_COLOUR, "blue", blue),
         )
     )
     return "<br>".join(lines)
