@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_ctclip.plugin import report_flow
+from napari_ctclip.plugin.report_table import REPORT_COLUMNS
 from tests.phantom import BALL_CENTRE
 
 REPORT = "Nodule in the left lung. Nodule in the right lung. The patient was scanned supine."
@@ -99,3 +100,10 @@ def test_clear_and_another_scan_leave_no_line(tab: Any, desk: Any) -> None:
 def test_an_empty_report_is_refused_in_one_line(tab: Any, desk: Any) -> None:
     read(desk, "  ")
     assert "paste a report" in desk.status
+
+
+def test_the_probability_stands_whole_in_a_narrow_panel(tab: Any) -> None:
+    header, column = tab.table.horizontalHeader(), REPORT_COLUMNS.index("Prob.")
+    text = header.fontMetrics().horizontalAdvance("Prob.")
+    assert header.sectionSize(column) >= text + 12
+    assert header.sectionPosition(column) + header.sectionSize(column) <= 376  # of a 400 px panel

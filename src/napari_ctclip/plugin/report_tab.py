@@ -20,7 +20,7 @@ from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ReportTab"]
 
-_WIDTHS = (148, 112, 72, 44, 400)
+_WIDTHS = (148, 108, 66, 50, 400)
 _HINT = (
     "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
     "what it was not trained on is not judged. The text stays in this window, nothing is stored."
