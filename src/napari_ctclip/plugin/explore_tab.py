@@ -154,7 +154,7 @@ class ExploreTab(QWidget):
         bench.studies.study_opened.connect(self._on_study_opened)
         bench.session.model_changed.connect(self._on_model_changed)
         bench.session.encoding_changed.connect(self._on_encoding_changed)
-        bench.viewer.events.theme.connect(self._on_theme)
+        bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
         bench.viewer.layers.events.inserted.connect(self._refresh_volumes)
         bench.viewer.layers.events.removed.connect(self._refresh_volumes)
 
@@ -281,9 +281,6 @@ class ExploreTab(QWidget):
         model = self._bench.session.model
         if model is not None:
             self.line.set_presets(model.suggested_prompts)
-
-    def _on_theme(self, event: Any) -> None:
-        self.plot.set_theme(event.value)
 
     def _refresh_volumes(self, *_: Any) -> None:
         self.volume.changed.disconnect(self._on_volume_chosen)
