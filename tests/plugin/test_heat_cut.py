@@ -103,6 +103,19 @@ def test_heat_that_rises_above_nothing_is_refused(open_desk: Any) -> None:
     assert "no region to cut" in open_desk.status
 
 
+def test_another_cut_closes_the_one_before(cutting: Any) -> None:
+    desk, first = cutting
+    closed: list[int] = []
+    first.finished.connect(closed.append)
+    desk.ask("dark hole")
+    select(desk, 1)
+    choose(desk, "Cut")
+    assert closed
+    shown = [d for d in desk.widget.window().findChildren(CutDialog) if d.isVisible()]
+    assert [dialog.heat.positive for dialog in shown] == ["dark hole"]
+    assert outline(desk) is not None
+
+
 def test_nothing_selected_is_told(open_desk: Any) -> None:
     choose(open_desk, "Cut")
     assert "0 prompts are selected" in open_desk.status

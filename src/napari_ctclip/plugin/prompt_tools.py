@@ -121,7 +121,10 @@ class PromptTools(QPushButton):
         CtClipError
             If not one prompt with heat above nothing is selected.
         """
-        CutDialog(self._bench, self._one().prompt.positive, self.window()).show()
+        window = self.window()
+        for open_already in [] if window is None else window.findChildren(CutDialog):
+            open_already.reject()  # two would draw in one layer
+        CutDialog(self._bench, self._one().prompt.positive, window).show()
 
     def _enable(self) -> None:
         history = self._bench.prompt_history
