@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
@@ -33,14 +34,23 @@ def small(make_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
+def _settled_misfits(desk: Desk, window: Any) -> Any:
+    """Return what does not fit once the layout has settled: a busy machine takes its time."""
+    for _ in range(20):
+        desk.qtbot.wait(100)
+        found = misfits(window)
+        if not found:
+            break
+    return found
+
+
 def test_every_tab_fits_a_window_of_1280_by_720(small: Desk) -> None:
     window = small.viewer.window._qt_window
     found = {}
     for theme, number in product(("dark", "light"), range(small.widget.tabs.count())):
         small.viewer.theme = theme
         small.widget.tabs.setCurrentIndex(number)
-        small.qtbot.wait(100)
-        found[theme, small.widget.tabs.tabText(number)] = misfits(window)
+        found[theme, small.widget.tabs.tabText(number)] = _settled_misfits(small, window)
     assert (window.width(), window.height()) == _SMALL
     assert not any(found.values()), found
 
