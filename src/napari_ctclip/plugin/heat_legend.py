@@ -48,11 +48,14 @@ class HeatLegend(QWidget):
         layout.setSpacing(2)
         layout.addWidget(self.text)
         layout.addWidget(self.ghost)
-        workbench.ghost.shown_changed.connect(self.ghost.setChecked)
+        workbench.ghost.shown_changed.connect(self._show_ghost)
         workbench.scene.heat_described.connect(self.refresh)
         workbench.scene.heat_range_changed.connect(self.refresh)
         workbench.session.encoding_changed.connect(self.refresh)
         self.refresh()
+
+    def _show_ghost(self, shown: bool) -> None:
+        self.ghost.setChecked(shown)
 
     def refresh(self, *_: object) -> None:
         """Write what is shown now."""
