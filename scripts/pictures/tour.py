@@ -130,7 +130,7 @@ def export_everything(hand: Hand, album: Album, scan: Scan) -> None:
         if not box.isChecked():
             raise NotThereError(f"the tick of “{box.text()}”")
     folder = album.scratch / "export"
-    hand.type("Folder", str(folder), enter=False)
+    hand.type("Export folder", str(folder), enter=False)
     album.now("export")
     hand.press("Write")
     hand.wait()

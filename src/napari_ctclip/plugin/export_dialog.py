@@ -69,7 +69,7 @@ class ExportDialog(QDialog):
         self.width_px.setAccessibleName("Picture width")
         self.height_px.setAccessibleName("Picture height")
         self.folder = QLineEdit(str(setting(_LAST_FOLDER, default="")) or str(Path.home()))
-        self.folder.setAccessibleName("Folder")
+        self.folder.setAccessibleName("Export folder")
         self.folder.setToolTip("Made if it does not exist; files of the same name are replaced")
         self.browse = QPushButton("Browse…")
         self.browse.setToolTip("Choose the folder")
