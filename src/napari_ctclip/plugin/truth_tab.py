@@ -164,6 +164,7 @@ class TruthTab(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Find out what a test would take, once someone looks."""
         super().showEvent(event)
+        self._show_cost()
         self._bench.guarded(self._bench.truth.estimate)
 
     def _row(self) -> PromptRow:
@@ -223,10 +224,12 @@ class TruthTab(QWidget):
         self.plot.show_tests(erased, tested)
 
     def _show_cost(self, *_: object) -> None:
-        """Write on the buttons about how long they take."""
+        """Write on the buttons about how long they take, while they are seen."""
         bench = self._bench
         chosen = Place(self.place.currentText())
         self.radius.setEnabled(chosen is Place.BALL)
+        if not self.isVisible():
+            return
         erase = curves = None
         row = self._selected_prompt()
         if bench.session.is_ready and row is not None and row.answer is not None:
