@@ -68,7 +68,7 @@ class Desk:
 
         def window() -> None:
             reached.set()
-            release.wait(5.0)
+            release.wait(60.0)  # a loaded machine may take long to come back
 
         self.model.before_window = window
         self.bench.prompts.add(text)
