@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 XVFB   := xvfb-run -a -s "-screen 0 1920x1200x24"
+JOBS   ?= 2
 RUN_GUI := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(XVFB))
 
 .PHONY: help setup system demo test check format smoke study bench pictures docs clean
@@ -25,8 +26,8 @@ setup: $(STAMP)  ## make .venv and install everything into it (a second run inst
 demo: setup  ## type findings on a simulated chest CT, or on yours: make demo CT=path
 	$(BIN)/napari-ctclip demo $(if $(CT),"$(CT)") --out demo_output
 
-test: setup  ## all tests
-	$(RUN_GUI) $(BIN)/python -m pytest
+test: setup  ## all tests; those of the window share one of JOBS=2 processes
+	$(RUN_GUI) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: setup  ## format, lint, types, layers, manifest
 	$(BIN)/ruff format --check src tests benchmarks scripts
