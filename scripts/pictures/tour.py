@@ -89,6 +89,51 @@ def open_presets(hand: Hand, album: Album, scan: Scan) -> None:
     hand.look_into("Presets", lambda: album.now("presets"))
 
 
+def ask_place(hand: Hand, album: Album, scan: Scan) -> None:
+    """Draw a ball about the lesion; what fits it best is asked."""
+    hand.tab("Place")
+    hand.press("Ball")
+    hand.drag(hand.place_of(_voxel(hand)), QPoint(12, 0))
+    hand.press("Ball")
+    hand.wait()
+    table = hand.widget.place.table
+    if not table.model().rowCount():
+        raise NotThereError("findings ranked for the ball")
+    hand.cell(table, 0, 0)
+    album.every("place")
+
+
+def read_report(hand: Hand, album: Album, scan: Scan) -> None:
+    """Type a report's sentences and hold them against the scan."""
+    hand.tab("Report")
+    hand.type("Report text", f"There is a {scan.prompt}. No pleural effusion. ", enter=False)
+    hand.press("Read")
+    hand.wait()
+    table = hand.widget.report.table
+    if table.model().rowCount() < 2:
+        raise NotThereError("the sentences of the report")
+    hand.cell(table, 0, 0)
+    hand.wait()
+    album.every("report")
+    hand.press("Clear")
+
+
+def doubt_the_map(hand: Hand, album: Album, scan: Scan) -> None:
+    """Erase the lesion and ask again, then take the highest tokens away."""
+    hand.tab("Explore")
+    hand.cell(hand.widget.explore.table, 0, 0)
+    hand.wait()
+    if scan.place_mm is not None:
+        hand.click_voxel(_voxel(hand))
+    hand.tab("Truth")
+    hand.click(hand.widget.truth.erase)  # its text ends with the seconds it takes
+    hand.wait()
+    hand.click(hand.widget.truth.curves)
+    hand.wait()
+    album.every("truth")
+    hand.find("Change of the map", QCheckBox).setChecked(False)
+
+
 def find_patches(hand: Hand, album: Album, scan: Scan) -> None:
     """Open the montage and find the patches that look most like the finding."""
     hand.tab("Montage")
@@ -156,6 +201,13 @@ def save_and_reopen(hand: Hand, album: Album, scan: Scan) -> None:
     album.every("reopened")
 
 
+def _voxel(hand: Hand) -> tuple[int, int, int]:
+    """Return the voxel that was clicked last."""
+    voxel = hand.bench.probed_index
+    assert voxel is not None
+    return voxel
+
+
 def _cells(model: QAbstractItemModel, row: int) -> list[str]:
     return [str(model.data(model.index(row, c))) for c in range(model.columnCount())]
 
@@ -167,6 +219,9 @@ STEPS: tuple[Step, ...] = (
     drag_window,
     switch_views,
     open_presets,
+    ask_place,
+    read_report,
+    doubt_the_map,
     find_patches,
     read_card,
     keep_finding,
