@@ -32,7 +32,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    encode,
+    load_and_encode,
     open_session,
     quick_masks,
 )
@@ -122,8 +122,7 @@ def score(
             legend=legend,
             device=device,
         )
-        session.load_model(model)
-        encode(session)
+        load_and_encode(session, model)
         for question in prompts:
             session.ask(question)
         findings = cli_export.findings_of(session, share=findings_at)

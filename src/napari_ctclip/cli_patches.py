@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
 from napari_ctclip.cli_scan import (
@@ -118,12 +117,8 @@ def _refuse_unknown(order: str, window: str) -> None:
 
 
 def _encode(montages: MontageSession, plan: PatchPlan) -> None:
-    bar_columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*bar_columns, console=terminal.err, transient=True) as bar:
-        task = bar.add_task("patches", total=None)
-        prepared = montages.compute_patches(
-            plan, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with terminal.progress_bar("patches") as progress:
+        prepared = montages.compute_patches(plan, progress=progress)
     terminal.print_notices(prepared.patches.notices)
     montages.set_patches(prepared)
 

@@ -19,7 +19,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    encode,
+    load_and_encode,
     open_session,
 )
 
@@ -79,11 +79,8 @@ def probe(
         study = session.study
         assert study is not None, "a session on a scan has it"
         region = _region(study, place)
-        session.load_model(model)
-        encode(session)
-        assert session.model is not None, "a model was loaded"
-        assert session.encoding is not None, "the scan was encoded"
-        reading = read_place(study, region, encoded=(session.model, session.encoding), asked=asked)
+        scan = load_and_encode(session, model)
+        reading = read_place(study, region, encoded=(scan.model, scan.encoding), asked=asked)
         files: tuple[Path, ...] = ()
         if out is not None:
             files = write_place(reading, out, drawn=place, provenance=session.provenance())

@@ -19,7 +19,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    encode,
+    load_and_encode,
     open_session,
 )
 from napari_ctclip.core.anatomy import anatomy_label
@@ -62,8 +62,7 @@ def read_report_of(
             legend=legend,
             device=device,
         )
-        session.load_model(model)
-        encode(session)
+        load_and_encode(session, model)
         read = read_report(session, text)
         terminal.print_notices(read.notices)
         if out is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
 
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
+    from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Volume
+    from napari_ctclip.models.interface import VisionLanguageModel
+    from napari_ctclip.scoring.encoded_study import EncodedStudy
     from napari_ctclip.session import Session
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "LegendOption",
     "MasksOption",
     "ModelOption",
+    "ReadyScan",
     "SeriesOption",
     "SuspiciousOption",
     "encode",
+    "load_and_encode",
     "open_session",
     "quick_masks",
 ]
@@ -53,6 +57,14 @@ SuspiciousOption = Annotated[
 ]
 ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+
+
+class ReadyScan(NamedTuple):
+    """What a session holds once a model has encoded its scan."""
+
+    study: Study
+    model: VisionLanguageModel
+    encoding: EncodedStudy
 
 
 def open_session(
@@ -101,11 +113,17 @@ def quick_masks(volume: Volume) -> OrganMasks:
 
 def encode(session: Session) -> None:
     """Encode the open scan, with a bar; its notices are printed."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True) as bar:
-        task = bar.add_task("encoding", total=None)
-        encoding = session.compute_encoding(
-            progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with terminal.progress_bar("encoding") as progress:
+        encoding = session.compute_encoding(progress=progress)
     terminal.print_notices(encoding.notices)
     session.set_encoding(encoding)
+
+
+def load_and_encode(session: Session, model: str) -> ReadyScan:
+    """Load a model and let it encode the open scan; notices are printed."""
+    session.load_model(model)
+    encode(session)
+    assert session.study is not None, "a session on a scan has it"
+    assert session.model is not None, "a model was loaded"
+    assert session.encoding is not None, "the scan was encoded"
+    return ReadyScan(session.study, session.model, session.encoding)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip import terminal
 from napari_ctclip.cli_scan import (
@@ -20,14 +17,10 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    encode,
+    load_and_encode,
     open_session,
 )
 from napari_ctclip.core.prompt import Prompt
-
-if TYPE_CHECKING:
-    from napari_ctclip.core.study import Study
-    from napari_ctclip.session import Session
 
 __all__ = ["deletion_curve", "erase"]
 
@@ -75,19 +68,17 @@ def erase(
             legend=legend,
             device=device,
         )
-        study = _encoded(session, model)
+        scan = load_and_encode(session, model)
         answer = session.ask(asked)
-        geometry = study.volume.geometry
+        geometry = scan.study.volume.geometry
         world = answer.focus.peak.world_mm if place is None else place
         z, y, x = geometry.world_to_index(world).round().astype(int).tolist()
         region = ball_region(geometry, (z, y, x), radius_mm=radius)
-        assert session.model is not None, "it was loaded"
-        assert session.encoding is not None, "it was encoded"
-        with _bar("erasing") as progress:
+        with terminal.progress_bar("erasing") as progress:
             erased = erase_region(
-                session.model,
-                study,
-                session.encoding,
+                scan.model,
+                scan.study,
+                scan.encoding,
                 asked,
                 region,
                 controls=controls,
@@ -95,7 +86,7 @@ def erase(
                 progress=progress,
             )
         terminal.print_notices(erased.notices)
-        files = write_erase(erased, study.volume, out, provenance=session.provenance())
+        files = write_erase(erased, scan.study.volume, out, provenance=session.provenance())
     for effect in erased.effects:
         terminal.out.print(
             f"{effect.where.replace('_', ' '):18s} {effect.before:+.3f} -> {effect.after:+.3f}  "
@@ -132,14 +123,12 @@ def deletion_curve(
             legend=legend,
             device=device,
         )
-        study = _encoded(session, model)
-        assert session.model is not None, "it was loaded"
-        assert session.encoding is not None, "it was encoded"
-        with _bar("testing") as progress:
+        scan = load_and_encode(session, model)
+        with terminal.progress_bar("testing") as progress:
             tested = map_test(
-                session.model,
-                study,
-                session.encoding,
+                scan.model,
+                scan.study,
+                scan.encoding,
                 asked,
                 device=resolved_device(device),
                 progress=progress,
@@ -170,20 +159,3 @@ def _millimetres(text: str) -> tuple[float, float, float]:
             f"--at {text!r} is no place; expected x,y,z in mm, e.g. -52,-82,-115, or 'peak'"
         ) from None
     return x, y, z
-
-
-def _encoded(session: Session, model: str) -> Study:
-    """Let a model encode the scan of a session, and return the scan."""
-    session.load_model(model)
-    encode(session)
-    assert session.study is not None, "a session on a scan has it"
-    return session.study
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for work that tells how far it is."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
 from napari_ctclip.core.notice import Notice
 
-__all__ = ["EXIT_BAD_DATA", "data_errors", "err", "out", "print_notices", "rows_and_columns"]
+__all__ = [
+    "EXIT_BAD_DATA",
+    "data_errors",
+    "err",
+    "out",
+    "print_notices",
+    "progress_bar",
+    "rows_and_columns",
+]
 
 EXIT_BAD_DATA = 3
 
@@ -38,6 +47,15 @@ def print_notices(notices: Sequence[Notice]) -> None:
     """Print every notice on standard error."""
     for notice in notices:
         err.print(str(notice), markup=False)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for work that tells how far it is; give the function it tells."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def rows_and_columns(text: str) -> tuple[int, int]:
