@@ -52,13 +52,13 @@ def test_a_run_is_drawn_and_its_new_steps_follow(dock, run, qtbot):
         with (run / "metrics.csv").open("a") as stream:
             stream.write(rows(20, 30))
         watch(dock, run, qtbot, done=30)
-    dock.curves._draw()
+    dock.curves.draw()
     loss, rate, speed = dock.curves.figure.axes
     assert [line.get_label() for line in loss.lines] == ["loss", "image", "text"]
     np.testing.assert_allclose(loss.lines[0].get_ydata(), 4 / (np.arange(30) + 1))
     assert len(rate.lines) == len(speed.lines) == 1
     dock.log.setChecked(True)
-    dock.curves._draw()
+    dock.curves.draw()
     assert dock.curves.figure.axes[0].get_yscale() == "log"
     qtbot.waitUntil(lambda: dock.state.text().startswith("✔ Finished"), timeout=WAIT_MS)
 

@@ -26,7 +26,7 @@ from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.fold import Fold
 from napari_ctclip.plugin.foreign_layers import is_volume_layer
 from napari_ctclip.plugin.heat_controls import HeatControls
-from napari_ctclip.plugin.plots import OrganPlot
+from napari_ctclip.plugin.organ_plot import OrganPlot
 from napari_ctclip.plugin.probe_box import ProbeBox
 from napari_ctclip.plugin.prompt_line import PromptLine
 from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow

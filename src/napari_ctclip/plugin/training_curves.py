@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.figure import Figure
-from napari.utils.theme import get_theme
-from qtpy.QtCore import QSize, QTimer
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_ctclip.plugin.themed_plot import FONT, PlotColours, ThemedPlot
 from napari_ctclip.pretraining.run_record import Floats, RunRecord, thinned
 
 __all__ = ["TrainingCurves"]
 
 _MOST_POINTS = 800
-_FONT = 8
 _STYLES = ("-", "--", ":", "-.")  # terms differ by more than their colour
 _COLOURS = ("#ff9d2e", "#4cc9f0", "#f15bb5", "#9bdc28", "#b892ff", "#ff6b5e")
 _ON_WHITE = ("#b35900", "#0077a8", "#b3186f", "#4d7a00", "#6a3fc4", "#b3261e")
 _HINT = "No step is logged yet"
 
 
-class TrainingCurves(QWidget):
+class TrainingCurves(ThemedPlot):
     """Three plots over the steps of a run, one above the other.
 
     Parameters
@@ -33,20 +30,9 @@ class TrainingCurves(QWidget):
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.figure = Figure(layout="constrained")
-        self.canvas = FigureCanvasQTAgg(self.figure)  # type: ignore[no-untyped-call]
-        self.canvas.setAccessibleName("Training curves")
+        super().__init__("Training curves", parent)
         self._record: RunRecord | None = None
         self._is_log = False
-        self._theme = "dark"
-        # drawn when the window is idle, once for several changes
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self._draw)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(250)
         self.show_record(None)
@@ -55,34 +41,25 @@ class TrainingCurves(QWidget):
         """Return a size that leaves room for the controls."""
         return QSize(400, 330)
 
-    def set_theme(self, theme: str) -> None:
-        """Draw in the colours of a napari theme."""
-        self._theme = theme
-        self._soon.start(0)
-
     def set_log(self, is_log: bool) -> None:
         """Draw the loss on a logarithmic scale, or a linear one."""
         self._is_log = is_log
-        self._soon.start(0)
+        self.draw_soon()
 
     def show_record(self, record: RunRecord | None) -> None:
         """Draw a run; None empties the plots."""
         self._record = record
-        self._soon.start(0)
+        self.draw_soon()
 
-    def _draw(self) -> None:
-        theme = get_theme(self._theme)
-        ink, paper = theme.text.as_hex(), theme.background.as_hex()
-        colours = _ON_WHITE if _is_light(paper) else _COLOURS
-        self.figure.clear()
-        self.figure.set_facecolor(paper)
+    def fill(self, colours: PlotColours) -> None:
+        """Draw the loss, the learning rate and the seconds a step."""
+        lines = _ON_WHITE if _is_light(colours.paper) else _COLOURS
         record = self._record
         if record is None or not record.done:
             text = _HINT if record is not None else "Open the folder of a run to see its curves"
             self.figure.text(
-                0.5, 0.5, text, color=ink, ha="center", va="center", fontsize=_FONT + 1
+                0.5, 0.5, text, color=colours.ink, ha="center", va="center", fontsize=FONT + 1
             )
-            self.canvas.draw_idle()  # type: ignore[no-untyped-call]
             return
         steps = record.metrics["step"]
         loss, rate, speed = self.figure.subplots(
@@ -90,21 +67,20 @@ class TrainingCurves(QWidget):
         )
         for number, name in enumerate(record.terms):
             if name in record.metrics:
-                style = {"linestyle": _STYLES[number % 4], "color": colours[number % 6]}
+                style = {"linestyle": _STYLES[number % 4], "color": lines[number % 6]}
                 _line(loss, steps, record.metrics[name], label=name.replace("_", " "), **style)
         logs = self._is_log and _has_positive(record)
         loss.set_yscale("log" if logs else "linear")
         if "learning_rate" in record.metrics:
-            _line(rate, steps, record.metrics["learning_rate"], color=colours[1])
+            _line(rate, steps, record.metrics["learning_rate"], color=lines[1])
         if len(record.step_seconds):
-            _line(speed, steps, record.step_seconds, color=colours[3], label="a step")
+            _line(speed, steps, record.step_seconds, color=lines[3], label="a step")
         if "waited" in record.metrics:
             waited = record.metrics["waited"]
-            _line(speed, steps, waited, color=colours[5], linestyle="--", label="waiting for data")
+            _line(speed, steps, waited, color=lines[5], linestyle="--", label="waiting for data")
         for axes, title in ((loss, "loss"), (rate, "learning rate"), (speed, "seconds")):
-            _dress(axes, title, ink=ink, paper=paper, edge=theme.secondary.as_hex())
-        speed.set_xlabel("step", color=ink, fontsize=_FONT)
-        self.canvas.draw_idle()  # type: ignore[no-untyped-call]
+            _name(axes, title, colours)
+        speed.set_xlabel("step", color=colours.ink, fontsize=FONT)
 
 
 def _line(axes: Any, x: Floats, y: Floats, **style: Any) -> None:
@@ -113,19 +89,17 @@ def _line(axes: Any, x: Floats, y: Floats, **style: Any) -> None:
     axes.plot(thin_x, thin_y, linewidth=1.2, marker=marker, markersize=3, **style)
 
 
-def _dress(axes: Any, title: str, *, ink: str, paper: str, edge: str) -> None:
-    axes.set_facecolor(paper)
-    axes.tick_params(colors=ink, labelsize=_FONT, which="both")
-    axes.set_ylabel(title, color=ink, fontsize=_FONT)
+def _name(axes: Any, title: str, colours: PlotColours) -> None:
+    ink, paper, edge = colours.ink, colours.paper, colours.edge
+    colours.dress(axes)
+    axes.set_ylabel(title, color=ink, fontsize=FONT)
     axes.locator_params(axis="x", integer=True)
-    for spine in axes.spines.values():
-        spine.set_color(edge)
     if title == "learning rate":
         axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-        axes.yaxis.get_offset_text().set(color=ink, fontsize=_FONT - 1)
+        axes.yaxis.get_offset_text().set(color=ink, fontsize=FONT - 1)
     if len(axes.lines) > 1:
         place = "upper right" if title == "loss" else "center right"  # off the lines
-        legend = axes.legend(fontsize=_FONT - 1, facecolor=paper, edgecolor=edge, loc=place)
+        legend = axes.legend(fontsize=FONT - 1, facecolor=paper, edgecolor=edge, loc=place)
         for text in legend.get_texts():
             text.set_color(ink)
 
