@@ -63,7 +63,7 @@ def cell(dock: FollowUpDock, row: int, column: int) -> str:
 def test_both_scans_are_asked_by_one_model_and_their_change_is_listed(both, desk):
     desk.ask("bright ball")
     assert both.flow.session.model is desk.bench.session.model
-    rows = {(c.prompt, c.anatomy): c for c in both.changes.changes}
+    rows = {(c.prompt, c.anatomy): c for c in both.changes.rows}
     assert rows["bright ball", "lung_left"].difference > 0.1
     assert abs(rows["bright ball", "lung_right"].difference) < 1e-6
     both.table.sortByColumn(
@@ -78,9 +78,9 @@ def test_a_prior_opened_after_the_prompts_is_asked_them_too(dock, desk):
     desk.ask("dark hole")
     dock.flow.studies.open_study(prior_study())
     desk.wait()
-    assert {c.prompt for c in dock.changes.changes} == {"bright ball", "dark hole"}
+    assert {c.prompt for c in dock.changes.rows} == {"bright ball", "dark hole"}
     desk.bench.prompts.remove("dark hole")
-    assert {c.prompt for c in dock.changes.changes} == {"bright ball"}
+    assert {c.prompt for c in dock.changes.rows} == {"bright ball"}
 
 
 def test_heat_is_drawn_on_the_prior_in_the_same_colour_and_range(both, desk):
@@ -157,7 +157,7 @@ def test_the_table_is_exported_and_an_empty_one_refused(both, desk, tmp_path):
     desk.ask("bright ball")
     both.write_table(tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == len(both.changes.changes) > 0
+        assert len(list(csv.DictReader(file))) == len(both.changes.rows) > 0
 
 
 def test_closing_the_dock_gives_the_room_back_and_leaves_the_current_scan(both, desk):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_ctclip.plugin import report_flow
-from napari_ctclip.plugin.report_table import REPORT_COLUMNS
+from napari_ctclip.plugin.report_table import ReportTable
 from tests.phantom import BALL_CENTRE
 
 REPORT = "Nodule in the left lung. Nodule in the right lung. The patient was scanned supine."
@@ -103,7 +103,7 @@ def test_an_empty_report_is_refused_in_one_line(tab: Any, desk: Any) -> None:
 
 
 def test_the_probability_stands_whole_in_a_narrow_panel(tab: Any) -> None:
-    header, column = tab.table.horizontalHeader(), REPORT_COLUMNS.index("Prob.")
+    header, column = tab.table.horizontalHeader(), ReportTable.titles.index("Prob.")
     text = header.fontMetrics().horizontalAdvance("Prob.")
     assert header.sectionSize(column) >= text + 12
     assert header.sectionPosition(column) + header.sectionSize(column) <= 376  # of a 400 px panel

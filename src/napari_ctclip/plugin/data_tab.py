@@ -8,17 +8,14 @@ from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QFileDialog,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QSizePolicy,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -29,6 +26,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin._compat import keep_setting
 from napari_ctclip.plugin.organ_table import OrganTable
+from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.series_dialog import ask_series
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.regions.totalsegmentator import is_installed
@@ -69,7 +67,8 @@ class DataTab(QWidget):
         self.automatic = QCheckBox("Make quick masks when a CT is opened")
         self.automatic.setChecked(workbench.studies.makes_masks_at_once)
         self.organs = OrganTable(self)
-        self.table = QTableView()
+        self.table = row_view(self.organs, "Organs", wide="first")
+        self.table.setMinimumHeight(120)
         self.log = _selectable()
         self._lay_out()
         self._connect()
@@ -90,7 +89,6 @@ class DataTab(QWidget):
         making = QHBoxLayout()
         for button in (self.load, self.quick, self.segment):
             making.addWidget(button)
-        self._prepare_table()
         masks = QGroupBox("Organ masks")
         inside = QVBoxLayout(masks)
         inside.addLayout(making)
@@ -102,17 +100,6 @@ class DataTab(QWidget):
         layout.addLayout(opening)
         layout.addWidget(scan)
         layout.addWidget(masks, 1)
-
-    def _prepare_table(self) -> None:
-        self.table.setModel(self.organs)
-        self.table.setAccessibleName("Organs")
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setMinimumHeight(120)
-        rows, header = self.table.verticalHeader(), self.table.horizontalHeader()
-        if rows is not None and header is not None:
-            rows.hide()
-            rows.setDefaultSectionSize(22)
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     def _connect(self) -> None:
         bench, studies = self._bench, self._bench.studies

@@ -10,10 +10,8 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFormLayout,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QPushButton,
     QSizePolicy,
@@ -31,6 +29,7 @@ from napari_ctclip.plugin.probe_box import ProbeBox
 from napari_ctclip.plugin.prompt_line import PromptLine
 from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow
 from napari_ctclip.plugin.prompt_tools import PromptTools
+from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.view_buttons import ViewButtons
 from napari_ctclip.plugin.window_buttons import WindowButtons
 from napari_ctclip.plugin.workbench import Workbench
@@ -39,7 +38,7 @@ from napari_ctclip.pretraining.abnormality_dictionary import findings_by_anatomy
 __all__ = ["ExploreTab"]
 
 _NEGATIVE_COLUMN = COLUMNS.index("Negative")
-_WIDTHS = {"Prob.": 44, "Sim.": 50, "Top organ": 92, "Slice": 44}
+_WIDTHS = (140, 44, 50, 92, 44)
 
 
 class ExploreTab(QWidget):
@@ -90,24 +89,9 @@ class ExploreTab(QWidget):
     # --- layout ---------------------------------------------------------------------------------
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self._bench.prompts.table)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setEditTriggers(
-            QAbstractItemView.EditTrigger.DoubleClicked
-            | QAbstractItemView.EditTrigger.EditKeyPressed
-        )
-        table.setWordWrap(False)
-        table.setAccessibleName("Prompts")
+        table = row_view(self._bench.prompts.table, "Prompts", widths=_WIDTHS, wide="first")
         table.setMinimumHeight(104)
         table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        rows, header = table.verticalHeader(), table.horizontalHeader()
-        if rows is not None and header is not None:
-            rows.hide()
-            rows.setDefaultSectionSize(24)
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-            for title, width in _WIDTHS.items():
-                header.resizeSection(COLUMNS.index(title), width)
         table.setColumnHidden(_NEGATIVE_COLUMN, True)  # the field below shows and edits it
         return table
 

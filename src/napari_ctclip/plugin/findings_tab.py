@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QGridLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +24,7 @@ from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.exporting import copy_text
 from napari_ctclip.plugin.findings_table import COLUMNS, FindingsTable, cells_of
 from napari_ctclip.plugin.recovery_box import RecoveryBox
+from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -68,7 +66,8 @@ class FindingsTab(QWidget):
         self._bench, self._selected_prompt = workbench, selected_prompt
         kept = workbench.findings.kept
         self.model = FindingsTable(kept, guarded=workbench.guarded, parent=self)
-        self.table = self._make_table()
+        self.table = row_view(self.model, "Findings", widths=_WIDTHS, wide="last")
+        self.table.setMinimumHeight(120)
         self.hint = QLabel(_HINT)
         self.hint.setWordWrap(True)
         button = self._button
@@ -98,27 +97,6 @@ class FindingsTab(QWidget):
         button = QPushButton(text)
         button.setToolTip(tooltip)
         return button
-
-    def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.model)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setEditTriggers(
-            QAbstractItemView.EditTrigger.DoubleClicked
-            | QAbstractItemView.EditTrigger.EditKeyPressed
-        )
-        table.setWordWrap(False)
-        table.setAccessibleName("Findings")
-        table.setMinimumHeight(120)
-        rows, header = table.verticalHeader(), table.horizontalHeader()
-        if rows is not None and header is not None:
-            rows.hide()
-            rows.setDefaultSectionSize(24)
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-            header.setStretchLastSection(True)
-            for column, width in enumerate(_WIDTHS):
-                header.resizeSection(column, width)
-        return table
 
     def _lay_out(self) -> None:
         grid = QGridLayout()

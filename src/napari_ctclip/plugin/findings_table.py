@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.finding import Finding, FindingState
 from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.plugin.layers import PROMPT_COLOURS
+from napari_ctclip.plugin.row_table import Index, Role, RowTable
 
 __all__ = ["COLUMNS", "NAME", "NOTE", "STATE_MARKS", "FindingsTable", "cells_of"]
 
@@ -37,11 +38,9 @@ STATE_MARKS = {
 """A sign and the word: never colour alone."""
 
 _NONE = "–"
-_Role = Qt.ItemDataRole
-_Index = QModelIndex | QPersistentModelIndex
 
 
-class FindingsTable(QAbstractTableModel):
+class FindingsTable(RowTable[Finding]):
     """The rows of a findings session.
 
     Parameters
@@ -53,6 +52,8 @@ class FindingsTable(QAbstractTableModel):
     parent : QObject or None
         What it dies with.
     """
+
+    titles, tooltips = COLUMNS, _TOOLTIPS
 
     def __init__(
         self,
@@ -66,11 +67,6 @@ class FindingsTable(QAbstractTableModel):
         self._rows = kept.findings
         kept.changed.connect(self._take)
 
-    @property
-    def rows(self) -> tuple[Finding, ...]:
-        """All findings, oldest first."""
-        return self._rows
-
     def _take(self, findings: tuple[Finding, ...]) -> None:
         same = [f.key for f in findings] == [f.key for f in self._rows]
         if same:  # the selection and an open editor stay
@@ -79,54 +75,31 @@ class FindingsTable(QAbstractTableModel):
                 last = self.index(len(findings) - 1, len(COLUMNS) - 1)
                 self.dataChanged.emit(self.index(0, 0), last)
             return
-        self.beginResetModel()
-        self._rows = findings
-        self.endResetModel()
+        self.set_rows(findings)
 
-    # --- Qt's side ------------------------------------------------------------------------------
-
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Return how many findings there are."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole
-    ) -> Any:
-        """Return a column's title or tooltip."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        titles = {_Role.DisplayRole: COLUMNS, _Role.ToolTipRole: _TOOLTIPS}.get(_Role(role))
-        return None if titles is None else titles[section]
-
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         """Return what the user can do with a cell."""
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         if index.column() in (NAME, NOTE):
             flags |= Qt.ItemFlag.ItemIsEditable
         return flags
 
-    def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
+    def cell(self, row: int, column: int, role: int) -> Any:
         """Return what a cell shows."""
-        if not index.isValid():
-            return None
-        finding, column = self._rows[index.row()], index.column()
-        if role == _Role.EditRole and column == NAME:
+        finding = self.rows[row]
+        if role == Role.EditRole and column == NAME:
             return finding.name
-        if role == _Role.EditRole and column == NOTE:
+        if role == Role.EditRole and column == NOTE:
             return finding.note
-        if role in (_Role.DisplayRole, _Role.ToolTipRole):
-            return cells_of(index.row() + 1, finding)[column]
-        if role == _Role.DecorationRole and column == NAME and finding.region is not None:
-            return QColor(PROMPT_COLOURS[index.row() % len(PROMPT_COLOURS)])
+        if role in (Role.DisplayRole, Role.ToolTipRole):
+            return cells_of(row + 1, finding)[column]
+        if role == Role.DecorationRole and column == NAME and finding.region is not None:
+            return QColor(PROMPT_COLOURS[row % len(PROMPT_COLOURS)])
         return None
 
-    def setData(self, index: _Index, value: Any, role: int = _Role.EditRole) -> bool:
+    def setData(self, index: Index, value: Any, role: int = Role.EditRole) -> bool:
         """Take a name or a note that the user wrote."""
-        if role != _Role.EditRole or index.column() not in (NAME, NOTE):
+        if role != Role.EditRole or index.column() not in (NAME, NOTE):
             return False
         finding, text = self._rows[index.row()], str(value).strip()
         field = "name" if index.column() == NAME else "note"

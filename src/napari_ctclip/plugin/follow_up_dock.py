@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QModelIndex, QObject, QSize, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QEvent, QModelIndex, QObject, QSize, Qt
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QFileDialog,
     QHBoxLayout,
@@ -15,7 +14,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -23,9 +21,10 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.follow_up import write_changes
 from napari_ctclip.plugin._compat import main_window
-from napari_ctclip.plugin.change_table import CHANGE_HEADERS, SORT_ROLE, ChangeTable
+from napari_ctclip.plugin.change_table import ChangeTable
 from napari_ctclip.plugin.docking import dock_beside_panel
 from napari_ctclip.plugin.follow_up_flow import FollowUpFlow
+from napari_ctclip.plugin.row_table import row_view, sorted_rows
 from napari_ctclip.plugin.second_pane import SecondPane
 from napari_ctclip.plugin.series_dialog import ask_series
 from napari_ctclip.plugin.status_strip import StatusStrip
@@ -67,10 +66,8 @@ class FollowUpDock(QWidget):
         self.state.setWordWrap(True)
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.changes = ChangeTable(self)
-        self.sorted = QSortFilterProxyModel(self)
-        self.sorted.setSourceModel(self.changes)
-        self.sorted.setSortRole(SORT_ROLE)
-        self.table = QTableView()
+        self.sorted = sorted_rows(self.changes)
+        self.table = row_view(self.sorted, "Changes")
         self.export = QPushButton("Export CSV…")
         self.status = StatusStrip(self._bench.jobs, messages=self._bench.messages)
         self._released = False
@@ -86,17 +83,11 @@ class FollowUpDock(QWidget):
         linking = QHBoxLayout()
         linking.addWidget(self.linked, 1)
         linking.addWidget(self.masks)
-        self.table.setModel(self.sorted)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as asked, until the user sorts
-        self.table.setAccessibleName("Changes")
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        rows, header = self.table.verticalHeader(), self.table.horizontalHeader()
-        if rows is not None and header is not None:
-            rows.hide()
-            rows.setDefaultSectionSize(22)
-            for column in range(2, len(CHANGE_HEADERS)):
+        header = self.table.horizontalHeader()
+        if header is not None:
+            for column in self.changes.numbers:
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         layout = QVBoxLayout(self)
@@ -166,10 +157,10 @@ class FollowUpDock(QWidget):
         CtClipError
             If there is nothing to write.
         """
-        if not self.changes.changes:
+        if not self.changes.rows:
             raise CtClipError("Nothing to export: open a prior scan and ask a prompt.")
-        write_changes(self.changes.changes, path)
-        self._bench.messages.info(f"{len(self.changes.changes)} changes written to {path}.")
+        write_changes(self.changes.rows, path)
+        self._bench.messages.info(f"{len(self.changes.rows)} changes written to {path}.")
 
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open prior CT", "", _CT_FILES)
@@ -202,7 +193,7 @@ class FollowUpDock(QWidget):
         self._show_state()
 
     def _go_to(self, index: QModelIndex) -> None:
-        change = self.changes.changes[self.sorted.mapToSource(index).row()]
+        change = self.changes.rows[self.sorted.mapToSource(index).row()]
         frame = self._bench.scene.frame
         if frame is not None:
             place = frame.world_to_index(change.after.peak.world_mm)
@@ -213,8 +204,8 @@ class FollowUpDock(QWidget):
 
     def _show_changes(self) -> None:
         with self._bench.messages.border():
-            self.changes.set_changes(self.flow.pair.changes())
-        self.export.setEnabled(bool(self.changes.changes))
+            self.changes.set_rows(self.flow.pair.changes())
+        self.export.setEnabled(bool(self.changes.rows))
 
     def _show_state(self) -> None:
         study = self.flow.session.study

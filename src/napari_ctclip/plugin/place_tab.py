@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -32,8 +31,9 @@ from napari_ctclip.interpretation.place_words import (
 )
 from napari_ctclip.plugin.place import Place, PlaceKind, ball_place
 from napari_ctclip.plugin.place_plot import PlacePlot
-from napari_ctclip.plugin.place_table import SORT_ROLE, PlaceTable
+from napari_ctclip.plugin.place_table import PlaceTable
 from napari_ctclip.plugin.place_tools import PlaceTools
+from napari_ctclip.plugin.row_table import row_view, sorted_rows
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.probe import Probe
 
@@ -75,9 +75,7 @@ class PlaceTab(QWidget):
         self.plot = PlacePlot()
         self.plot.set_theme(workbench.viewer.theme)
         self.model = PlaceTable(self)
-        self.sorted = QSortFilterProxyModel(self)
-        self.sorted.setSourceModel(self.model)
-        self.sorted.setSortRole(SORT_ROLE)
+        self.sorted = sorted_rows(self.model)
         self.table = self._make_table()
         self.nulls = _line(CAUTION, "What the numbers are held against")
         self.similar = QListWidget()
@@ -94,25 +92,13 @@ class PlaceTab(QWidget):
     # --- layout ---------------------------------------------------------------------------------
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.sorted)
+        table = row_view(
+            self.sorted, "Findings of the place", widths=_WIDTHS, wide="last", one=True
+        )
         table.setSortingEnabled(True)
         table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setTabKeyNavigation(False)
-        table.setWordWrap(False)
-        table.setAccessibleName("Findings of the place")
         table.setMinimumHeight(98)
         table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        rows, header = table.verticalHeader(), table.horizontalHeader()
-        if rows is not None and header is not None:
-            rows.hide()
-            rows.setDefaultSectionSize(22)
-            header.setMinimumSectionSize(36)
-            header.setStretchLastSection(True)
-            for column, width in enumerate(_WIDTHS):
-                header.resizeSection(column, width)
         return table
 
     def _lay_out(self) -> None:
@@ -155,7 +141,7 @@ class PlaceTab(QWidget):
         """Return the selected finding of the table."""
         selection = self.table.selectionModel()
         rows: list[QModelIndex] = [] if selection is None else selection.selectedRows()
-        return self.model.findings[self.sorted.mapToSource(rows[0]).row()] if rows else None
+        return self.model.rows[self.sorted.mapToSource(rows[0]).row()] if rows else None
 
     def _ask(self) -> None:
         finding = self.selected()

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from qtpy.QtCore import QObject
 
 from napari_ctclip.interpretation.place_words import finding_words
+from napari_ctclip.plugin.row_table import SORT_ROLE, Role, RowTable
 
 if TYPE_CHECKING:
     from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
 
-__all__ = ["PLACE_COLUMNS", "SORT_ROLE", "PlaceTable"]
+__all__ = ["PlaceTable"]
 
-PLACE_COLUMNS = ("Finding", "Sim.", "% organ", "Mirror", "p", "Trained")
-SORT_ROLE = Qt.ItemDataRole.UserRole
-"""Numbers for sorting; what cannot be said comes last or first."""
-
-_TOOLTIPS = (
-    "Findings of this organ, and your own prompts; a click on a heading sorts",
-    "Similarity here, relative to this scan; not a probability of disease",
-    "Percent of places of this shape in this organ of this patient that answer less",
-    "Similarity across the midline",
-    "Share of the dictionary's other findings that fit the place at least as well",
-    "Whether the model was trained with the finding; another goes by the likeness of its words",
-)
 _NONE = "–"
-_Role = Qt.ItemDataRole
-_Index = QModelIndex | QPersistentModelIndex
 
 
-class PlaceTable(QAbstractTableModel):
+class PlaceTable(RowTable["LocalFinding"]):
     """The findings of a place, most similar first.
 
     Parameters
@@ -39,44 +26,33 @@ class PlaceTable(QAbstractTableModel):
         What it dies with.
     """
 
+    titles = ("Finding", "Sim.", "% organ", "Mirror", "p", "Trained")
+    tooltips = (
+        "Findings of this organ, and your own prompts; a click on a heading sorts",
+        "Similarity here, relative to this scan; not a probability of disease",
+        "Percent of places of this shape in this organ of this patient that answer less",
+        "Similarity across the midline",
+        "Share of the dictionary's other findings that fit the place at least as well",
+        "Whether the model was trained with the finding; another goes by the likeness of its words",
+    )
+
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._local: LocalFindings | None = None
-        self.findings: tuple[LocalFinding, ...] = ()
 
     def set_local(self, local: LocalFindings | None) -> None:
         """List the findings of another place, or none."""
-        self.beginResetModel()
-        self._local, self.findings = local, () if local is None else local.findings
-        self.endResetModel()
+        self._local = local
+        self.set_rows(() if local is None else local.findings)
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Return how many findings there are."""
-        return 0 if parent.isValid() else len(self.findings)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(PLACE_COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole
-    ) -> Any:
-        """Return a column's title or tooltip."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        titles = {_Role.DisplayRole: PLACE_COLUMNS, _Role.ToolTipRole: _TOOLTIPS}.get(_Role(role))
-        return None if titles is None else titles[section]
-
-    def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
-        """Return what a cell shows."""
-        if not index.isValid():
-            return None
-        finding, column = self.findings[index.row()], index.column()
-        if role == _Role.DisplayRole:
+    def cell(self, row: int, column: int, role: int) -> Any:
+        """Return what a cell shows, or is sorted by; what cannot be said comes first or last."""
+        finding = self.rows[row]
+        if role == Role.DisplayRole:
             return _cells(finding)[column]
         if role == SORT_ROLE:
             return _keys(finding)[column]
-        if role == _Role.ToolTipRole and self._local is not None:
+        if role == Role.ToolTipRole and self._local is not None:
             return finding_words(finding, self._local)
         return None
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from psygnal import Signal
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from qtpy.QtCore import QModelIndex, QObject, Qt
 from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.plugin.layers import PROMPT_COLOURS
+from napari_ctclip.plugin.row_table import Index, Role, RowTable
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.region_scores import RegionScore
 
@@ -30,8 +31,6 @@ _TOOLTIPS = (
 )
 _PROMPT, _PROBABILITY, _SIMILARITY, _TOP, _SLICE, _NEGATIVE = range(len(COLUMNS))
 _EVERYWHERE = ("body",)
-_Role = Qt.ItemDataRole
-_Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,7 @@ class PromptRow:
     waiting: bool = True
 
 
-class PromptTable(QAbstractTableModel):
+class PromptTable(RowTable[PromptRow]):
     """The rows; views edit through it, the flow fills it.
 
     Parameters
@@ -71,6 +70,9 @@ class PromptTable(QAbstractTableModel):
         What it dies with.
     """
 
+    titles, tooltips = COLUMNS, _TOOLTIPS
+    numbers = (_PROBABILITY, _SIMILARITY, _SLICE)
+
     shown_changed = Signal(str, bool)
     """The user ticked or unticked a prompt's heat."""
     negative_edited = Signal(Prompt)
@@ -78,13 +80,7 @@ class PromptTable(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._rows: list[PromptRow] = []
         self._coloured = 0
-
-    @property
-    def rows(self) -> tuple[PromptRow, ...]:
-        """All prompts, oldest first."""
-        return tuple(self._rows)
 
     def row_of(self, positive: str) -> int | None:
         """Return where a prompt stands; None if it is not in the table."""
@@ -104,7 +100,7 @@ class PromptTable(QAbstractTableModel):
         colour = PROMPT_COLOURS[self._coloured % len(PROMPT_COLOURS)]
         self._coloured += 1
         self.beginInsertRows(QModelIndex(), len(self._rows), len(self._rows))
-        self._rows.append(PromptRow(prompt, colour))
+        self._rows = (*self._rows, PromptRow(prompt, colour))
         self.endInsertRows()
 
     def remove(self, positive: str) -> None:
@@ -113,7 +109,7 @@ class PromptTable(QAbstractTableModel):
         if row is None:
             return
         self.beginRemoveRows(QModelIndex(), row, row)
-        del self._rows[row]
+        self._rows = self._rows[:row] + self._rows[row + 1 :]
         self.endRemoveRows()
 
     def change(self, positive: str, **changes: Any) -> None:
@@ -121,30 +117,13 @@ class PromptTable(QAbstractTableModel):
         row = self.row_of(positive)
         if row is None:
             return
-        self._rows[row] = replace(self._rows[row], **changes)
+        changed = replace(self._rows[row], **changes)
+        self._rows = (*self._rows[:row], changed, *self._rows[row + 1 :])
         self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
 
     # --- Qt's side ------------------------------------------------------------------------------
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Return how many prompts there are."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole
-    ) -> Any:
-        """Return a column's title or tooltip."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        return {_Role.DisplayRole: COLUMNS, _Role.ToolTipRole: _TOOLTIPS}.get(
-            _Role(role), (None,) * len(COLUMNS)
-        )[section]
-
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         """Return what the user can do with a cell."""
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         if index.column() == _PROMPT:
@@ -153,32 +132,28 @@ class PromptTable(QAbstractTableModel):
             flags |= Qt.ItemFlag.ItemIsEditable
         return flags
 
-    def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
+    def cell(self, row: int, column: int, role: int) -> Any:
         """Return what a cell shows."""
-        if not index.isValid():
-            return None
-        row, column = self._rows[index.row()], index.column()
-        if role in (_Role.DisplayRole, _Role.EditRole):
-            return _texts(row)[column]
-        if role == _Role.CheckStateRole and column == _PROMPT:
-            return Qt.CheckState.Checked if row.shown else Qt.CheckState.Unchecked
-        if role == _Role.DecorationRole and column == _PROMPT:
-            return QColor(row.colour)
-        if role == _Role.ToolTipRole:
-            return _tooltip(row) if column != _PROBABILITY else _TOOLTIPS[_PROBABILITY]
-        if role == _Role.TextAlignmentRole and column in (_PROBABILITY, _SIMILARITY, _SLICE):
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        asked = self.rows[row]
+        if role in (Role.DisplayRole, Role.EditRole):
+            return _texts(asked)[column]
+        if role == Role.CheckStateRole and column == _PROMPT:
+            return Qt.CheckState.Checked if asked.shown else Qt.CheckState.Unchecked
+        if role == Role.DecorationRole and column == _PROMPT:
+            return QColor(asked.colour)
+        if role == Role.ToolTipRole:
+            return _tooltip(asked) if column != _PROBABILITY else _TOOLTIPS[_PROBABILITY]
         return None
 
-    def setData(self, index: _Index, value: Any, role: int = _Role.EditRole) -> bool:
+    def setData(self, index: Index, value: Any, role: int = Role.EditRole) -> bool:
         """Take the user's tick or new negative."""
         row = self._rows[index.row()]
-        if role == _Role.CheckStateRole and index.column() == _PROMPT:
+        if role == Role.CheckStateRole and index.column() == _PROMPT:
             shown = Qt.CheckState(value) == Qt.CheckState.Checked
             self.change(row.prompt.positive, shown=shown)
             self.shown_changed.emit(row.prompt.positive, shown)
             return True
-        if role == _Role.EditRole and index.column() == _NEGATIVE:
+        if role == Role.EditRole and index.column() == _NEGATIVE:
             changed = replace(row.prompt, negative=str(value))
             if changed == row.prompt:
                 return False

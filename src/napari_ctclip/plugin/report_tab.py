@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from qtpy.QtCore import QModelIndex
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.report_table import ReportTable
+from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ReportTab"]
@@ -61,13 +60,16 @@ class ReportTab(QWidget):
         self.summary = QLabel(_HINT)
         self.summary.setWordWrap(True)
         self.model = ReportTable(self)
-        self.table = self._make_table()
+        self.table = row_view(self.model, "Sentences of the report", widths=_WIDTHS, one=True)
         self._lay_out()
         self.read.clicked.connect(self._on_read)
         self.clear.clicked.connect(self._on_clear)
         self.ask.clicked.connect(self._on_ask)
         self.table.clicked.connect(self._on_clicked)
         self.table.activated.connect(self._on_clicked)
+        selection = self.table.selectionModel()
+        if selection is not None:
+            selection.currentRowChanged.connect(self._on_current_changed)
         self.flow.changed.connect(self._on_changed)
         self.flow.forgotten.connect(self._on_forgotten)
 
@@ -76,25 +78,6 @@ class ReportTab(QWidget):
         button = QPushButton(title)
         button.setToolTip(tooltip)
         return button
-
-    def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.model)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setTabKeyNavigation(False)
-        table.setWordWrap(False)
-        table.setAccessibleName("Sentences of the report")
-        rows, header = table.verticalHeader(), table.horizontalHeader()
-        if rows is not None and header is not None:
-            rows.hide()
-            rows.setDefaultSectionSize(24)
-            for column, width in enumerate(_WIDTHS):
-                header.resizeSection(column, width)
-        selection = table.selectionModel()
-        if selection is not None:
-            selection.currentRowChanged.connect(self._on_current_changed)
-        return table
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -119,11 +102,11 @@ class ReportTab(QWidget):
 
     def _on_ask(self) -> None:
         row = self.table.currentIndex().row()
-        if 0 <= row < len(self.model.lines) and self.model.lines[row].finding:
-            self._bench.guarded(lambda: self._bench.prompts.add(self.model.lines[row].finding))
+        if 0 <= row < len(self.model.rows) and self.model.rows[row].finding:
+            self._bench.guarded(lambda: self._bench.prompts.add(self.model.rows[row].finding))
 
     def _on_clicked(self, index: QModelIndex) -> None:
-        line = self.model.lines[index.row()]
+        line = self.model.rows[index.row()]
         voxel = self.flow.voxel_of(line)
         if voxel is None:
             self._bench.messages.info(f"No place to go to: {line.verdict}; {line.why}.")
@@ -132,9 +115,7 @@ class ReportTab(QWidget):
 
     def _on_current_changed(self, current: QModelIndex) -> None:
         row = current.row()
-        self.ask.setEnabled(
-            0 <= row < len(self.model.lines) and bool(self.model.lines[row].finding)
-        )
+        self.ask.setEnabled(0 <= row < len(self.model.rows) and bool(self.model.rows[row].finding))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
@@ -143,7 +124,7 @@ class ReportTab(QWidget):
 
     def _on_changed(self) -> None:
         read = self.flow.read
-        self.model.set_read(read)
+        self.model.set_rows(() if read is None else read.lines)
         self.ask.setEnabled(False)
         if read is None:
             self.summary.setText(_HINT)
