@@ -15,13 +15,11 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.scene import Scene
+from napari_ctclip.plugin.truth_cost import TestedScan, TruthCost, tested_scan
 from napari_ctclip.plugin.truth_layers import change_layer, filled_layer
-from napari_ctclip.session import Session, resolved_device
+from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
-    from napari_ctclip.core.study import Study
-    from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.scoring.encoded_study import EncodedStudy
     from napari_ctclip.scoring.erase import ErasedPlace
     from napari_ctclip.scoring.map_test import MapTest
 
@@ -48,8 +46,6 @@ class TruthFlow:
 
     changed = Signal()
     """Another result is there, or none."""
-    cost_known = Signal()
-    """How long an encoding takes is known, or no longer."""
 
     def __init__(
         self, session: Session, *, jobs: JobQueue, scene: Scene, messages: Messages
@@ -57,48 +53,9 @@ class TruthFlow:
         self.erased: ErasedPlace | None = None
         self.tested: MapTest | None = None
         self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
-        self._seconds: float | None = None  # of encoding the whole scan
+        self.cost = TruthCost(session, jobs=jobs)
         session.encoding_changed.connect(self._on_encoding_changed)
         scene.window_changed.connect(self._follow_window)
-
-    # --- what it takes --------------------------------------------------------------------------
-
-    def estimate(self) -> None:
-        """Find out, in the background, how long encoding the scan takes; silent if it fails."""
-        if self._seconds is not None or not self._session.is_ready:
-            return
-        study, model, encoding = self._asked()
-        device = resolved_device(self._session.device)
-
-        def work(progress: Progress, should_stop: StopRequested) -> float:
-            from napari_ctclip.scoring.cost import estimate_cost
-            from napari_ctclip.scoring.preprocessing_audit import audit
-
-            return estimate_cost(model, audit(study, model), device=device).seconds
-
-        self._jobs.submit(
-            Job(
-                "Estimating what a test takes",
-                work,
-                self._take_seconds,
-                still_wanted=lambda: self._session.encoding is encoding,
-                on_error=lambda error: True,
-            )
-        )
-
-    def seconds_of_erase(self, region: Region, controls: int) -> float | None:
-        """Return about how long erasing a region takes; None if not known."""
-        if self._seconds is None or self._session.encoding is None:
-            return None
-        return self._seconds * self._share(region) * (1 + controls)
-
-    def seconds_of_test(self) -> float | None:
-        """Return about how long the curves take; None if not known."""
-        if self._seconds is None:
-            return None
-        from napari_ctclip.scoring.map_test import ENCODINGS
-
-        return self._seconds * ENCODINGS
 
     # --- the tests ------------------------------------------------------------------------------
 
@@ -137,13 +94,14 @@ class TruthFlow:
         CtClipError
             If the scan is not encoded.
         """
-        study, model, encoding = self._asked()
-        device = resolved_device(self._session.device)
 
-        def work(progress: Progress, should_stop: StopRequested) -> tuple[ErasedPlace, float]:
+        def work(
+            scan: TestedScan, progress: Progress, should_stop: StopRequested
+        ) -> tuple[ErasedPlace, float]:
             from napari_ctclip.scoring.erase import erase_region
             from napari_ctclip.scoring.reencoding import affected_share
 
+            study, model, encoding, device = scan
             region, start = place(), perf_counter()
             erased = erase_region(
                 model, study, encoding, prompt, region, controls=controls, device=device,
@@ -155,7 +113,7 @@ class TruthFlow:
 
         def done(result: tuple[ErasedPlace, float]) -> None:
             self.erased, seconds = result
-            self._take_seconds(seconds)  # measured: better than any estimate
+            self.cost.take(seconds)  # measured: better than any estimate
             self._draw(self.erased)
             first = self.erased.effects[0]
             self._messages.info(f"“{prompt.positive}”, {first.where}: {first.reading}.")
@@ -163,7 +121,7 @@ class TruthFlow:
                 self._messages.warning(notice.message)
             self.changed.emit()
 
-        self._submit(f"Erasing for “{prompt.positive}”", work, done, encoding)
+        self._submit(f"Erasing for “{prompt.positive}”", work, done)
 
     def test_map(self, prompt: Prompt) -> None:
         """Find a prompt's deletion and insertion curves, in the background.
@@ -173,12 +131,11 @@ class TruthFlow:
         CtClipError
             If the scan is not encoded.
         """
-        study, model, encoding = self._asked()
-        device = resolved_device(self._session.device)
 
-        def work(progress: Progress, should_stop: StopRequested) -> MapTest:
+        def work(scan: TestedScan, progress: Progress, should_stop: StopRequested) -> MapTest:
             from napari_ctclip.scoring.map_test import map_test
 
+            study, model, encoding, device = scan
             return map_test(
                 model, study, encoding, prompt, device=device, progress=progress,
                 should_stop=should_stop,
@@ -189,7 +146,7 @@ class TruthFlow:
             self._messages.info(tested.reading)
             self.changed.emit()
 
-        self._submit(f"Testing the map of “{prompt.positive}”", work, done, encoding)
+        self._submit(f"Testing the map of “{prompt.positive}”", work, done)
 
     def save(self, folder: Path) -> None:
         """Write the last results to a folder, in the background.
@@ -236,31 +193,20 @@ class TruthFlow:
     def _submit(
         self,
         title: str,
-        work: Callable[[Progress, StopRequested], object],
+        work: Callable[[TestedScan, Progress, StopRequested], object],
         done: Callable[..., None],
-        encoding: EncodedStudy,
     ) -> None:
+        """Let a test work on the scan as it is now; the result of another scan is dropped."""
+        scan = tested_scan(self._session)
+
         def wanted() -> bool:
             now = self._session.encoding
-            return now is not None and now.scan is encoding.scan
+            return now is not None and now.scan is scan.encoding.scan
 
-        self._jobs.submit(Job(title, work, done, still_wanted=wanted))
+        def run(progress: Progress, should_stop: StopRequested) -> object:
+            return work(scan, progress, should_stop)
 
-    def _asked(self) -> tuple[Study, VisionLanguageModel, EncodedStudy]:
-        session = self._session
-        if session.study is None or session.model is None or session.encoding is None:
-            raise CtClipError("the scan is not encoded yet; ask a prompt first")
-        return session.study, session.model, session.encoding
-
-    def _share(self, region: Region) -> float:
-        from napari_ctclip.scoring.reencoding import affected_share
-
-        study, model, encoding = self._asked()
-        return affected_share(model, encoding.scan, region, study.volume.geometry)
-
-    def _take_seconds(self, seconds: float | None) -> None:
-        self._seconds = seconds
-        self.cost_known.emit()
+        self._jobs.submit(Job(title, run, done, still_wanted=wanted))
 
     def _draw(self, erased: ErasedPlace, keys: tuple[str, ...] = (FILLED, CHANGE)) -> None:
         study, frame, window = self._session.study, self._scene.frame, self._scene.window
@@ -282,9 +228,8 @@ class TruthFlow:
     def _on_encoding_changed(self, encoding: object) -> None:
         """Forget what was found in another scan, or by another model."""
         del encoding
-        self._seconds = None
         self.erased = self.tested = None
         for key in (CHANGE, FILLED):
             self._scene.take_off(key)
-        self.cost_known.emit()
+        self.cost.take(None)
         self.changed.emit()

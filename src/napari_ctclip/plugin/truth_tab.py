@@ -155,7 +155,7 @@ class TruthTab(QWidget):
         self.place.currentTextChanged.connect(self._show_cost)
         self.radius.valueChanged.connect(self._show_cost)
         bench.truth.changed.connect(self._show)
-        bench.truth.cost_known.connect(self._show_cost)
+        bench.truth.cost.known.connect(self._show_cost)
         bench.probed.connect(self._show_cost)
         bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
 
@@ -165,7 +165,7 @@ class TruthTab(QWidget):
         """Find out what a test would take, once someone looks."""
         super().showEvent(event)
         self._show_cost()
-        self._bench.guarded(self._bench.truth.estimate)
+        self._bench.guarded(self._bench.truth.cost.estimate)
 
     def _row(self) -> PromptRow:
         row = self._selected_prompt()
@@ -233,14 +233,14 @@ class TruthTab(QWidget):
         erase = curves = None
         row = self._selected_prompt()
         if bench.session.is_ready and row is not None and row.answer is not None:
-            curves = bench.truth.seconds_of_test()
+            curves = bench.truth.cost.of_curves()
             erase = None if chosen is Place.HEAT else self._seconds(row)
         self.erase.setText("Erase and ask again" + _about(erase))
         self.curves.setText("Take tokens away" + _about(curves))
 
     def _seconds(self, row: PromptRow) -> float | None:
         try:
-            return self._bench.truth.seconds_of_erase(self._place(row)(), _CONTROLS)
+            return self._bench.truth.cost.of_erase(self._place(row)(), _CONTROLS)
         except CtClipError:  # nothing is chosen yet
             return None
 
