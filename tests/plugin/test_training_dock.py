@@ -105,7 +105,7 @@ def test_a_run_taken_away_is_told_and_watched_no_longer(dock, run, desk, qtbot):
     watch(dock, run, qtbot, done=20)
     run.rename(run.with_name("moved"))
     qtbot.waitUntil(lambda: "the folder of the run is gone" in desk.status, timeout=WAIT_MS)
-    assert not dock._timer.isActive()
+    assert not dock.reading.is_watching
 
 
 def test_the_form_refuses_what_is_no_command(dock, desk, tmp_path):

@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import FunctionWorker
-from qtpy.QtCore import QEvent, QSize, QTimer
+from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,11 +24,12 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.docking import dock_beside_panel
 from napari_ctclip.plugin.fold import Fold
+from napari_ctclip.plugin.run_watch import RunWatch
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.training_curves import TrainingCurves
 from napari_ctclip.plugin.training_start import TrainingStart
 from napari_ctclip.plugin.workbench import workbench_of
-from napari_ctclip.pretraining.run_record import RunReader, RunRecord, Snapshot
+from napari_ctclip.pretraining.run_record import RunRecord, Snapshot
 from napari_ctclip.pretraining.run_status import RunState
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingDock", "state_text"]
 
-_POLL_MS = 1000
 _MARKS = {
     RunState.RUNNING: "▶ Running",
     RunState.STOPPED: "■ Stopped",
@@ -62,8 +61,7 @@ class TrainingDock(QWidget):
         self.setObjectName("ctclip training")
         self._bench = workbench_of(napari_viewer)
         self.record: RunRecord | None = None
-        self._reader: RunReader | None = None
-        self._is_reading = False
+        self.reading = RunWatch(self)
         self.folder = QLineEdit()
         self.folder.setPlaceholderText("folder of a run")
         self.folder.setAccessibleName("Folder of the run")
@@ -83,8 +81,6 @@ class TrainingDock(QWidget):
         self.shown.setWordWrap(True)
         self.start = TrainingStart()
         self.status = StatusStrip(self._bench.jobs, messages=self._bench.messages)
-        self._timer = QTimer(self)
-        self._timer.setInterval(_POLL_MS)
         self._lay_out()
         self._connect()
         self._show(None)
@@ -128,7 +124,8 @@ class TrainingDock(QWidget):
         self.start.resume.clicked.connect(lambda: bench.guarded(self._resume))
         self.start.other.clicked.connect(lambda: bench.guarded(self.start.ask_recipe))
         self.start.started.connect(self.watch)
-        self._timer.timeout.connect(self._poll)
+        self.reading.found.connect(self._show)
+        self.reading.failed.connect(bench.messages.error)
         bench.session.model_changed.connect(self._tell_shown)
         bench.viewer.events.theme.connect(self._on_theme)
 
@@ -140,7 +137,7 @@ class TrainingDock(QWidget):
         """Open beside the panel; stop reading when napari takes the dock away."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
-                self._timer.stop()
+                self.reading.stop()
             else:
                 dock_beside_panel(self)
         return bool(super().event(event))
@@ -156,10 +153,8 @@ class TrainingDock(QWidget):
             If there is no such folder, or no run in it.
         """
         self.folder.setText(str(folder))
-        self._reader = RunReader(folder)
+        self.reading.start(folder)
         self.record = None
-        self._timer.start()
-        self._poll()
 
     def open_snapshot(self) -> None:
         """Load the chosen model and ask it the panel's prompts, or the run's first one.
@@ -197,35 +192,6 @@ class TrainingDock(QWidget):
             self.start.go_on(self.record.folder)
 
     # --- reading --------------------------------------------------------------------------------
-
-    def _poll(self) -> None:
-        """Read on, off the GUI thread: a long run's first read takes a moment."""
-        reader = self._reader
-        if reader is None or self._is_reading:
-            return
-        self._is_reading = True
-
-        def work() -> tuple[RunReader, RunRecord | None, Exception | None]:
-            try:
-                return reader, reader.read(), None
-            except Exception as error:  # the thread border; shown by _on_read
-                return reader, None, error
-
-        worker: FunctionWorker[Any] = FunctionWorker(work)
-        worker.returned.connect(self._on_read)  # a method: forgotten when the dock is destroyed
-        worker.start()
-
-    def _on_read(self, found: tuple[RunReader, RunRecord | None, Exception | None]) -> None:
-        reader, record, error = found
-        self._is_reading = False
-        if reader is not self._reader:
-            self._poll()
-        elif error is not None:
-            self._reader = None
-            self._timer.stop()
-            self._bench.messages.error(error)
-        else:
-            self._show(record)
 
     def _show(self, record: RunRecord | None) -> None:
         before, self.record = self.record, record
