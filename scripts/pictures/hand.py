@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint, Qt, QTimer
@@ -16,28 +16,24 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QLineEdit,
     QMenu,
-    QScrollArea,
     QTabBar,
     QWidget,
 )
 
 from napari_ctclip.plugin._compat import main_window, own_canvas
+from scripts.pictures.sight import NotThereError, label, scroll_to, visible
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_ctclip.plugin.study_widget import StudyWidget
 
-__all__ = ["Hand", "NotThereError"]
+__all__ = ["Hand"]
 
 _LIMIT_S = 600.0
 _MOVE_MS = 25  # vispy leaves out moves that follow another within 10 ms
 _LEFT = Qt.MouseButton.LeftButton
 _CHOOSE = ("&Open", "&Choose", "&Save")  # of Qt's own file dialog
-
-
-class NotThereError(AssertionError):
-    """What a person would look for cannot be seen, or cannot be reached with the mouse."""
 
 
 class Hand:
@@ -60,20 +56,8 @@ class Hand:
     # --- looking --------------------------------------------------------------------------------
 
     def find(self, name: str, kind: type[QWidget] = QWidget) -> Any:
-        """Return the visible widget with this text, accessible name or placeholder.
-
-        Raises
-        ------
-        NotThereError
-            If there is none.
-        """
-        seen = [w for w in self._all(kind) if w.isVisible() and name in _names(w)]
-        if not seen:
-            raise NotThereError(f"no visible {kind.__name__} “{name}”")
-        return seen[-1]
-
-    def _all(self, kind: type[QWidget]) -> Iterable[QWidget]:
-        return (w for w in QApplication.allWidgets() if isinstance(w, kind))
+        """Return the visible widget with this text, accessible name or placeholder."""
+        return visible(name, kind)
 
     def wait(self, is_done: Callable[[], bool] | None = None, *, settle_s: float = 0.15) -> None:
         """Wait until no job runs (or ``is_done``), then a little for what is drawn after it.
@@ -109,9 +93,9 @@ class Hand:
         place = at if at is not None else widget.rect().center()
         hit = QApplication.widgetAt(widget.mapToGlobal(place))
         if not widget.isEnabled():
-            raise NotThereError(f"“{_label(widget)}” is disabled")
+            raise NotThereError(f"“{label(widget)}” is disabled")
         if hit is None or not (hit is widget or widget.isAncestorOf(hit)):
-            raise NotThereError(f"“{_label(widget)}” is not under the mouse but {_label(hit)}")
+            raise NotThereError(f"“{label(widget)}” is not under the mouse but {label(hit)}")
         if double:
             QTest.mouseClick(widget, _LEFT, pos=place)
             QTest.mouseDClick(widget, _LEFT, pos=place)
@@ -255,16 +239,6 @@ class Hand:
         QTest.qWait(_MOVE_MS)
 
 
-def scroll_to(widget: QWidget) -> None:
-    """Scroll whatever a widget lies in, so that it is seen."""
-    above = widget.parentWidget()
-    while above is not None:
-        if isinstance(above, QScrollArea):
-            above.ensureWidgetVisible(widget)
-            QTest.qWait(20)
-        above = above.parentWidget()
-
-
 def _move(native: QWidget, place: QPoint, button: Qt.MouseButton) -> None:
     """Move with a button held: QTest's own move knows no buttons on every binding."""
     from qtpy.QtCore import QEvent, QPointF
@@ -279,21 +253,3 @@ def _move(native: QWidget, place: QPoint, button: Qt.MouseButton) -> None:
         Qt.KeyboardModifier.NoModifier,
     )
     QApplication.sendEvent(native, event)
-
-
-def _names(widget: Any) -> set[str]:
-    found = {widget.accessibleName()}
-    for getter in ("text", "placeholderText", "title", "windowTitle"):
-        reader = getattr(widget, getter, None)
-        if callable(reader):
-            try:
-                found.add(reader())
-            except TypeError:  # a method of that name with arguments
-                continue
-    return {name for name in found if name}
-
-
-def _label(widget: QWidget | None) -> str:
-    if widget is None:
-        return "nothing"
-    return next(iter(sorted(_names(widget))), type(widget).__name__)

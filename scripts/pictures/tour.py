@@ -9,8 +9,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QCheckBox, QDialog
 
 from scripts.pictures.album import Album
-from scripts.pictures.hand import Hand, NotThereError
+from scripts.pictures.hand import Hand
 from scripts.pictures.scans import Scan
+from scripts.pictures.sight import NotThereError
 
 __all__ = ["STEPS", "Step"]
 
