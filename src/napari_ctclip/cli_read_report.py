@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,8 +108,9 @@ def _cells(line: ReportLine) -> tuple[str, ...]:
 
 
 def _write(read: ReadReport, file: Path) -> None:
+    from napari_ctclip.io.csv_tables import write_csv_table
+
     try:
-        with file.open("w", encoding="utf-8", newline="") as table:
-            csv.writer(table).writerows([_COLUMNS, *map(_cells, read.lines)])
+        write_csv_table(file, _COLUMNS, map(_cells, read.lines))
     except OSError as error:
         raise DataError(f"{file}: cannot be written: {error.strerror or error}") from error

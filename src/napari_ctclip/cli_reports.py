@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -111,6 +110,7 @@ def dictionary(
     workers: Workers = 2,
 ) -> None:
     """Build an abnormality dictionary from reports: dictionary.toml and unnamed.csv."""
+    from napari_ctclip.io.csv_tables import write_csv_table
     from napari_ctclip.pretraining.abnormality_dictionary import build_dictionary
     from napari_ctclip.pretraining.findings.corpus import decompose_all, read_report_table
     from napari_ctclip.pretraining.findings.lexicon import load_lexicon
@@ -126,11 +126,9 @@ def dictionary(
     built = build_dictionary(reports, least=least, largest=largest, lexicon=words)
     out.mkdir(parents=True, exist_ok=True)
     built.save(out / "dictionary.toml")
-    with (out / "unnamed.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("anatomy", "phrase", "reports"))
-        counts = unnamed_phrases(reports, lexicon=words).most_common()
-        writer.writerows((*pair, n) for pair, n in counts if n >= least)
+    counts = unnamed_phrases(reports, lexicon=words).most_common()
+    unnamed = ((*pair, n) for pair, n in counts if n >= least)
+    write_csv_table(out / "unnamed.csv", ("anatomy", "phrase", "reports"), unnamed)
     terminal.out.print(
         f"{len(built.entries)} findings in {out / 'dictionary.toml'}; words the lexicon may lack "
         f"are in {out / 'unnamed.csv'}",

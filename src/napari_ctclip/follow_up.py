@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.regions.correspondence import Correspondence, correspond
 from napari_ctclip.scoring.change import ScoreChange, score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
@@ -124,27 +123,25 @@ class FollowUp:
 
 def write_changes(changes: tuple[ScoreChange, ...], path: Path) -> None:
     """Write a change table as CSV, whole or not at all."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(CHANGE_COLUMNS)
-        for change in changes:
-            numbers = (
-                change.before.similarity,
-                change.after.similarity,
-                change.difference,
-                change.before.probability,
-                change.after.probability,
-            )
-            places = (*change.before.peak.world_mm, *change.after.peak.world_mm)
-            writer.writerow(
-                (
-                    change.prompt,
-                    change.anatomy,
-                    *(f"{number:.6f}" for number in numbers),
-                    *(f"{mm:.2f}" for mm in places),
-                    change.note,
-                )
-            )
+    write_csv_table(path, CHANGE_COLUMNS, map(_change_row, changes))
+
+
+def _change_row(change: ScoreChange) -> tuple[object, ...]:
+    numbers = (
+        change.before.similarity,
+        change.after.similarity,
+        change.difference,
+        change.before.probability,
+        change.after.probability,
+    )
+    places = (*change.before.peak.world_mm, *change.after.peak.world_mm)
+    return (
+        change.prompt,
+        change.anatomy,
+        *(f"{number:.6f}" for number in numbers),
+        *(f"{mm:.2f}" for mm in places),
+        change.note,
+    )
 
 
 def _mapped(link: Correspondence | None, index: Index) -> Index | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.volume import WINDOWS, Window
-from napari_ctclip.evaluation.montage_task import ClassifiedMontage
+from napari_ctclip.evaluation.montage_task import MontageClass
+from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.figures import write_gray_picture
 from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.montage_session import MontageSession
@@ -55,40 +55,30 @@ def write_patches(
     files = [folder / name for name in ("montage.png", "patches.csv", "provenance.json")]
     with replacing(files[0]) as partial:
         write_gray_picture(montage.picture(window or WINDOWS["Lung"]), partial)
-    with replacing(files[1]) as partial:
-        _write_table(montage, partial)
+    ranked = enumerate(montage.best_first(), start=1)
+    rows = (_patch_row(montage, number, rank=rank) for rank, number in ranked)
+    write_csv_table(files[1], PATCH_COLUMNS, rows)
     with replacing(files[2]) as partial:
         partial.write_text(json.dumps(session.provenance(), indent=2) + "\n", encoding="utf-8")
     if session.classified is not None:
         files.append(folder / "classes.csv")
-        with replacing(files[-1]) as partial:
-            _write_classes(session.classified, partial)
+        write_csv_table(files[-1], CLASS_COLUMNS, map(_class_row, session.classified.classes))
     return files
 
 
-def _write_classes(classified: ClassifiedMontage, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(CLASS_COLUMNS)
-        for one in classified.classes:
-            writer.writerow((one.label, f"{one.similarity:.6f}", f"{one.probability:.6f}"))
+def _class_row(one: MontageClass) -> tuple[str, ...]:
+    return one.label, f"{one.similarity:.6f}", f"{one.probability:.6f}"
 
 
-def _write_table(montage: Montage, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(PATCH_COLUMNS)
-        for rank, number in enumerate(montage.best_first(), start=1):
-            patch = montage.patches[number]
-            box = patch.box(montage.geometry)
-            writer.writerow(
-                (
-                    rank,
-                    f"{patch.score:.6f}",
-                    f"{patch.organ_share:.3f}",
-                    *(f"{mm:.2f}" for mm in patch.centre_mm),
-                    box.z,
-                    *(f"{edge:.1f}" for edge in (*box.y, *box.x)),
-                    *divmod(number, montage.grid[1]),
-                )
-            )
+def _patch_row(montage: Montage, number: int, *, rank: int) -> tuple[object, ...]:
+    patch = montage.patches[number]
+    box = patch.box(montage.geometry)
+    return (
+        rank,
+        f"{patch.score:.6f}",
+        f"{patch.organ_share:.3f}",
+        *(f"{mm:.2f}" for mm in patch.centre_mm),
+        box.z,
+        *(f"{edge:.1f}" for edge in (*box.y, *box.x)),
+        *divmod(number, montage.grid[1]),
+    )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.evaluation.csv_rows import read_csv_rows
+from napari_ctclip.io.csv_tables import read_csv_rows
 
 __all__ = ["LesionFile", "lesion_mask", "read_lesion_table"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.evaluation.csv_rows import read_csv_rows
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.csv_tables import read_csv_rows, write_csv_table
 
 __all__ = ["Column", "ScoreTable", "read_score_table", "write_score_table"]
 
@@ -129,23 +127,21 @@ class ScoreTable:
 
 def write_score_table(table: ScoreTable, path: Path) -> None:
     """Write one line for each study and label; unknown and missing are empty."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_HEADER)
-        for i, study in enumerate(table.studies):
-            for j, label in enumerate(table.labels):
-                truth = table.truth[i, j]
-                writer.writerow(
-                    (
-                        study,
-                        table.patients[i],
-                        table.splits[i],
-                        label,
-                        "" if math.isnan(truth) else int(truth),
-                        *(_cell(v) for v in (table.similarity[i, j], table.probability[i, j])),
-                        table.regions[i][j],
-                    )
-                )
+    rows = (
+        (
+            study,
+            table.patients[i],
+            table.splits[i],
+            label,
+            "" if math.isnan(table.truth[i, j]) else int(table.truth[i, j]),
+            _cell(table.similarity[i, j]),
+            _cell(table.probability[i, j]),
+            table.regions[i][j],
+        )
+        for i, study in enumerate(table.studies)
+        for j, label in enumerate(table.labels)
+    )
+    write_csv_table(path, _HEADER, rows)
 
 
 def read_score_table(path: Path) -> ScoreTable:

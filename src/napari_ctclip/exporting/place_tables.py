@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_ctclip.interpretation.place_reading import PlaceReading
+from napari_ctclip.io.csv_tables import number_cell, write_csv_table
 from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.regions.region_statistics import PERCENTS
 
@@ -55,24 +55,24 @@ def write_place(
             finding.text,
             "yes" if finding.known else "no",
             f"{finding.similarity:.6f}",
-            _number(finding.organ_percentile, 3),
-            _number(finding.mirrored, 6),
-            _number(finding.prompt_percentile, 3),
-            _number(finding.prompt_p, 6),
+            number_cell(finding.organ_percentile, 3),
+            number_cell(finding.mirrored, 6),
+            number_cell(finding.prompt_percentile, 3),
+            number_cell(finding.prompt_p, 6),
         )
         for rank, finding in enumerate(findings, start=1)
     )
-    written = [_write(PLACE_COLUMNS, rows, folder / "findings.csv")]
+    written = [write_csv_table(folder / "findings.csv", PLACE_COLUMNS, rows)]
     similar = () if local is None else local.similar
     rows = (
         (rank, place.organ, f"{place.cosine:.6f}", *(f"{mm:.2f}" for mm in place.world_mm))
         for rank, place in enumerate(similar, start=1)
     )
-    written.append(_write(SIMILAR_COLUMNS, rows, folder / "similar.csv"))
+    written.append(write_csv_table(folder / "similar.csv", SIMILAR_COLUMNS, rows))
     bins = zip(histogram.edges[:-1], histogram.edges[1:], histogram.shares, strict=True)
     rows = ((low, high, f"{share:.6f}") for low, high, share in bins)
     columns = ("from_hu", "below_hu", "share")
-    written.append(_write(columns, rows, folder / "hounsfield.csv"))
+    written.append(write_csv_table(folder / "hounsfield.csv", columns, rows))
     record = {"place": {**drawn, **_facts(reading)}, **provenance}
     path = folder / "place.json"
     with replacing(path) as partial:
@@ -102,15 +102,3 @@ def _facts(reading: PlaceReading) -> dict[str, Any]:
             "mirror": local.mirror,
         }
     return facts
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _write(columns: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    return path

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari_ctclip.core.finding import Finding
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.csv_tables import number_cell, write_csv_table
 from napari_ctclip.scoring.answer import Answer
 
 __all__ = ["FINDING_COLUMNS", "SCORE_COLUMNS", "write_findings", "write_scores"]
@@ -67,13 +66,13 @@ def write_scores(answers: Sequence[Answer], path: Path) -> Path:
         for answer in answers
         for score in (answer.whole, *answer.organs)
     )
-    return _write(SCORE_COLUMNS, rows, path)
+    return write_csv_table(path, SCORE_COLUMNS, rows)
 
 
 def write_findings(findings: Sequence[Finding], path: Path) -> Path:
     """Write one row a finding, rejected ones too."""
     rows = (_finding_row(number, finding) for number, finding in enumerate(findings, start=1))
-    return _write(FINDING_COLUMNS, rows, path)
+    return write_csv_table(path, FINDING_COLUMNS, rows)
 
 
 def _finding_row(number: int, finding: Finding) -> tuple[object, ...]:
@@ -87,26 +86,14 @@ def _finding_row(number: int, finding: Finding) -> tuple[object, ...]:
         "" if prompt is None else prompt.negative,
         *(f"{mm:.2f}" for mm in finding.world_mm),
         *finding.index,
-        _number(finding.volume_ml, 4),
+        number_cell(finding.volume_ml, 4),
         f"{finding.mean_hounsfield:.2f}",
-        _number(finding.similarity, 6),
-        _number(finding.probability, 6),
-        _number(finding.threshold, 6),
+        number_cell(finding.similarity, 6),
+        number_cell(finding.probability, 6),
+        number_cell(finding.threshold, 6),
         finding.note,
         origin.model,
         origin.weights_sha256,
         origin.preprocessing_sha256,
         origin.ensemble if prompt is not None else "",
     )
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _write(columns: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    return path

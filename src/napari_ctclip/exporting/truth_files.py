@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.exporting.truth_pictures import erase_figure, map_test_figure
+from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.figures import write_figure
 from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.scoring.erase import ErasedPlace
@@ -47,7 +47,9 @@ def write_erase(
     files = [folder / f"erase.{ending}" for ending in ("csv", "png", "json")]
     numbers = range(1, len(erased.controls) + 1)
     head = (*ERASE_COLUMNS, *(f"control_{n}" for n in numbers))
-    _write_rows(files[0], head, (_erase_row(erased, place) for place in range(len(erased.effects))))
+    write_csv_table(
+        files[0], head, (_erase_row(erased, place) for place in range(len(erased.effects)))
+    )
     write_figure(erase_figure(erased, volume), files[1])
     facts = dict(provenance) | {"erased": _facts(erased, volume)}
     with replacing(files[2]) as partial:
@@ -77,7 +79,7 @@ def write_map_test(tested: MapTest, folder: Path, *, provenance: Mapping[str, An
         )
         for row in tested.rows
     )  # fmt: skip
-    _write_rows(files[0], MAP_TEST_COLUMNS, rows)
+    write_csv_table(files[0], MAP_TEST_COLUMNS, rows)
     write_figure(map_test_figure(tested), files[1])
     budget = {
         "tokens_that_bring_back_nine_tenths": tested.tokens_that_carry,
@@ -122,13 +124,3 @@ def _facts(erased: ErasedPlace, volume: Volume) -> dict[str, Any]:
         "donor_hounsfield": [round(fill.donor_mean, 1), round(fill.donor_sd, 1)],
         "notices": [notice.message for notice in erased.notices],
     }
-
-
-def _write_rows(path: Path, head: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)

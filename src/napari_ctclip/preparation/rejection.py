@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from napari_ctclip.core.errors import (
     UnknownLabelScheme,
     UnreadableFile,
 )
+from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.nifti_writing import replacing
 
 __all__ = ["Rejection", "rejection_of", "write_rejections"]
 
@@ -74,8 +73,5 @@ def rejection_of(entry: ManifestEntry, error: CtClipError, *, about_masks: bool)
 
 def write_rejections(rejections: Iterable[Rejection], path: Path) -> None:
     """Write ``rejected.csv``, whole or not at all."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for rejection in rejections:
-            writer.writerow([getattr(rejection, column) for column in _COLUMNS])
+    rows = ([getattr(rejection, column) for column in _COLUMNS] for rejection in rejections)
+    write_csv_table(path, _COLUMNS, rows, line_end="\n")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.io.study_record import StudyRecord
 
 __all__ = ["Suspicion", "suspicions_of", "write_suspicions"]
@@ -76,10 +75,8 @@ def suspicions_of(
 
 def write_suspicions(suspicions: Iterable[Suspicion], path: Path) -> None:
     """Write ``suspicious.csv``, whole or not at all."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows((s.study_id, s.code, s.message) for s in suspicions)
+    rows = ((s.study_id, s.code, s.message) for s in suspicions)
+    write_csv_table(path, _COLUMNS, rows, line_end="\n")
 
 
 def _volume_outliers(records: Iterable[StudyRecord]) -> dict[str, list[tuple[str, str]]]:
