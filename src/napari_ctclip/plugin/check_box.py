@@ -11,6 +11,7 @@ from qtpy.QtGui import QPixmap, QResizeEvent
 from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctclip.plugin.background import Job
+from napari_ctclip.plugin.panel_parts import sentence
 from napari_ctclip.plugin.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -137,10 +138,6 @@ class _Picture(QLabel):
 
 
 def _words(name: str) -> QLabel:
-    label = QLabel()
-    label.setAccessibleName(name)
-    label.setWordWrap(True)
+    label = sentence("", name, selectable=True)
     label.setTextFormat(Qt.TextFormat.RichText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

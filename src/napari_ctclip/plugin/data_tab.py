@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import Any
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +22,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin._compat import keep_setting
 from napari_ctclip.plugin.organ_table import OrganTable
+from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.series_dialog import ask_series
 from napari_ctclip.plugin.workbench import Workbench
@@ -53,23 +50,26 @@ class DataTab(QWidget):
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bench = workbench
-        self.open_file = QPushButton("Open CT…")
-        self.open_file.setToolTip("NIfTI, NRRD or MetaImage file, or one DICOM file of a series")
+        self.open_file = push_button(
+            "Open CT…", "NIfTI, NRRD or MetaImage file, or one DICOM file of a series"
+        )
         self.open_folder = QPushButton("Open DICOM folder…")
         self.facts = QFormLayout()
-        self.fact_labels = {name: _selectable() for name in _FACTS}
-        self.notices = _selectable()
-        self.load = QPushButton("Load…")
-        self.load.setToolTip("A label map file (NIfTI, NRRD, DICOM SEG) made for this scan")
-        self.quick = QPushButton("Quick masks")
-        self.quick.setToolTip("Lungs, airways, bone and mediastinum from CT numbers, in seconds")
+        self.fact_labels = {name: sentence(selectable=True) for name in _FACTS}
+        self.notices = sentence(selectable=True)
+        self.load = push_button(
+            "Load…", "A label map file (NIfTI, NRRD, DICOM SEG) made for this scan"
+        )
+        self.quick = push_button(
+            "Quick masks", "Lungs, airways, bone and mediastinum from CT numbers, in seconds"
+        )
         self.segment = QPushButton("TotalSegmentator")
         self.automatic = QCheckBox("Make quick masks when a CT is opened")
         self.automatic.setChecked(workbench.studies.makes_masks_at_once)
         self.organs = OrganTable(self)
         self.table = row_view(self.organs, "Organs", wide="first")
         self.table.setMinimumHeight(120)
-        self.log = _selectable()
+        self.log = sentence(selectable=True)
         self._lay_out()
         self._connect()
         self._on_study_opened()
@@ -95,8 +95,7 @@ class DataTab(QWidget):
         inside.addWidget(self.automatic)
         inside.addWidget(self.table, 1)
         inside.addWidget(self.log)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
+        layout = tab_layout(self)
         layout.addLayout(opening)
         layout.addWidget(scan)
         layout.addWidget(masks, 1)
@@ -184,11 +183,3 @@ def _facts(volume: Volume) -> dict[str, str]:
 
 def _notice_lines(notices: tuple[Notice, ...]) -> str:
     return "<br>".join(f"<b>{_WORDS[n.severity]}:</b> {escape(n.message)}" for n in notices)
-
-
-def _selectable() -> Any:
-    label = QLabel("")
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label

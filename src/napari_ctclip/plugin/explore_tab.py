@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -25,6 +24,7 @@ from napari_ctclip.plugin.fold import Fold
 from napari_ctclip.plugin.foreign_layers import is_volume_layer
 from napari_ctclip.plugin.heat_controls import HeatControls
 from napari_ctclip.plugin.organ_plot import OrganPlot
+from napari_ctclip.plugin.panel_parts import tab_layout
 from napari_ctclip.plugin.probe_box import ProbeBox
 from napari_ctclip.plugin.prompt_line import PromptLine
 from napari_ctclip.plugin.prompt_table import COLUMNS, PromptRow
@@ -106,9 +106,7 @@ class ExploreTab(QWidget):
         negative = QFormLayout()
         negative.addRow("Negative", self.negative)
         self.organs = Fold("Organs", self.plot)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(6)
+        layout = tab_layout(self)
         layout.addLayout(form)
         layout.addWidget(self.line)
         layout.addWidget(self.table, 3)

@@ -12,8 +12,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QLabel,
-    QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -23,6 +21,7 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.exporting import copy_text
 from napari_ctclip.plugin.findings_table import COLUMNS, FindingsTable, cells_of
+from napari_ctclip.plugin.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.recovery_box import RecoveryBox
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
@@ -70,7 +69,7 @@ class FindingsTab(QWidget):
         self.table.setMinimumHeight(120)
         self.hint = QLabel(_HINT)
         self.hint.setWordWrap(True)
-        button = self._button
+        button = push_button
         self.region = button("Add region", "The selected prompt's heat about its peak, cut at half")
         self.spot = button("Add spot", "The place that was clicked last")
         self.paint = button("Paint", "Draw a new finding, or change one, with napari's brush")
@@ -93,11 +92,6 @@ class FindingsTab(QWidget):
 
     # --- layout ---------------------------------------------------------------------------------
 
-    def _button(self, text: str, tooltip: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setToolTip(tooltip)
-        return button
-
     def _lay_out(self) -> None:
         grid = QGridLayout()
         rows = (
@@ -111,9 +105,7 @@ class FindingsTab(QWidget):
             for column, button in enumerate(buttons):
                 span = 6 // len(buttons)
                 grid.addWidget(button, row, column * span, 1, span)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(6)
+        layout = tab_layout(self)
         layout.addWidget(self.recovery)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.hint)

@@ -11,10 +11,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,6 +21,7 @@ from napari_ctclip.plugin._compat import main_window
 from napari_ctclip.plugin.change_table import ChangeTable
 from napari_ctclip.plugin.docking import dock_beside_panel
 from napari_ctclip.plugin.follow_up_flow import FollowUpFlow
+from napari_ctclip.plugin.panel_parts import sentence, tab_layout
 from napari_ctclip.plugin.row_table import row_view, sorted_rows
 from napari_ctclip.plugin.second_pane import SecondPane
 from napari_ctclip.plugin.series_dialog import ask_series
@@ -62,9 +60,7 @@ class FollowUpDock(QWidget):
         self.masks.setToolTip("A label map file made for the prior scan")
         self.linked = QCheckBox("Move both scans together")
         self.linked.setChecked(True)
-        self.state = QLabel(_NOTHING)
-        self.state.setWordWrap(True)
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.state = sentence(_NOTHING)
         self.changes = ChangeTable(self)
         self.sorted = sorted_rows(self.changes)
         self.table = row_view(self.sorted, "Changes")
@@ -90,8 +86,7 @@ class FollowUpDock(QWidget):
             for column in self.changes.numbers:
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
+        layout = tab_layout(self)
         layout.addLayout(opening)
         layout.addLayout(linking)
         layout.addWidget(self.state)

@@ -12,8 +12,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -26,6 +24,7 @@ from napari_ctclip.models.registry import (
 )
 from napari_ctclip.plugin.check_box import CheckBox
 from napari_ctclip.plugin.model_card import ModelCard
+from napari_ctclip.plugin.panel_parts import sentence, tab_layout
 from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ModelTab"]
@@ -66,9 +65,7 @@ class ModelTab(QWidget):
         self.device.setAccessibleName("Device")
         self.load = QPushButton("Load")
         self.load.setToolTip("Loads by itself when the first prompt is asked")
-        self.state = QLabel("No model is loaded yet.")
-        self.state.setWordWrap(True)
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.state = sentence("No model is loaded yet.")
         self.card = ModelCard()
         self.check = CheckBox(self._bench, self._load)
         self.cache = QLabel()
@@ -94,8 +91,7 @@ class ModelTab(QWidget):
         form.addRow("Device", computing)
         form.addRow("State", self.state)
         form.addRow("Encodings", keeping)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
+        layout = tab_layout(self)
         layout.addLayout(form)
         layout.addWidget(self.check)
         layout.addWidget(self.card, 1)

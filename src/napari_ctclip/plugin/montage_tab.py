@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,6 +23,7 @@ from napari_ctclip.core.volume import Window
 from napari_ctclip.montage_session import MontageLayout
 from napari_ctclip.plugin.gallery import Gallery
 from napari_ctclip.plugin.montage_classes import MontageClasses
+from napari_ctclip.plugin.panel_parts import tab_layout
 from napari_ctclip.plugin.patch_boxes import PatchBoxes
 from napari_ctclip.plugin.workbench import Workbench
 
@@ -105,9 +105,7 @@ class MontageTab(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.search, 2)
         buttons.addWidget(self.export, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(6)
+        layout = tab_layout(self)
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self.gallery, 1)

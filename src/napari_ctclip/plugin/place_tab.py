@@ -13,10 +13,8 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QSizePolicy,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -29,6 +27,7 @@ from napari_ctclip.interpretation.place_words import (
     organ_words,
     statistics_words,
 )
+from napari_ctclip.plugin.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.place import Place, PlaceKind, ball_place
 from napari_ctclip.plugin.place_plot import PlacePlot
 from napari_ctclip.plugin.place_table import PlaceTable
@@ -82,9 +81,9 @@ class PlaceTab(QWidget):
         self.similar.setAccessibleName("Similar places")
         self.similar.setToolTip("Where else the scan looks like this place; a click goes there")
         self.similar.setFixedHeight(58)
-        self.ask = _button("Ask as prompt", "Ask the selected finding of the whole scan")
-        self.accept = _button("Accept finding", "Keep the place, named by the selected finding")
-        self.save = _button("Save…", "Tables of the ranked findings, with what they depend on")
+        self.ask = push_button("Ask as prompt", "Ask the selected finding of the whole scan")
+        self.accept = push_button("Accept finding", "Keep the place, named by the selected finding")
+        self.save = push_button("Save…", "Tables of the ranked findings, with what they depend on")
         self._lay_out()
         self._connect()
         self._show()
@@ -105,9 +104,7 @@ class PlaceTab(QWidget):
         buttons = QHBoxLayout()
         for button in (self.ask, self.accept, self.save):
             buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(4)
+        layout = tab_layout(self, spacing=4)
         layout.addWidget(self.tools)
         layout.addWidget(self.text)
         layout.addWidget(self.plot)
@@ -224,12 +221,6 @@ class PlaceTab(QWidget):
         self.ask.setEnabled(self.selected() is not None)
         self.accept.setEnabled(places.region is not None)
         self.save.setEnabled(places.reading is not None and places.reading.local is not None)
-
-
-def _button(title: str, tooltip: str) -> QPushButton:
-    button = QPushButton(title)
-    button.setToolTip(tooltip)
-    return button
 
 
 def _line(text: str, name: str) -> QLabel:

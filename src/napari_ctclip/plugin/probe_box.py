@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.plugin.panel_parts import sentence
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.probe import Probe
 
@@ -36,11 +36,7 @@ class ProbeBox(QWidget):
         self.armed.setToolTip("A click on the picture shows what lies there")
         self.armed.setChecked(workbench.is_probing)
         self.armed.toggled.connect(workbench.set_probing)
-        self.text = QLabel(_HINT)
-        self.text.setWordWrap(True)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.text.setAccessibleName("Probe")
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.text = sentence(_HINT, "Probe", selectable=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

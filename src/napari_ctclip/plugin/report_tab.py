@@ -7,11 +7,10 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
-    QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from napari_ctclip.plugin.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.report_table import ReportTable
 from napari_ctclip.plugin.row_table import row_view
@@ -53,9 +52,9 @@ class ReportTab(QWidget):
         self.text.setToolTip("Findings and impression are read; it is stored nowhere")
         self.text.setTabChangesFocus(True)
         self.text.setMinimumHeight(96)
-        self.read = self._button("Read", "Hold every sentence against the scan")
-        self.ask = self._button("Ask", "Ask the selected finding as a prompt: its heat is shown")
-        self.clear = self._button("Clear", "Drop the report and what was read of it")
+        self.read = push_button("Read", "Hold every sentence against the scan")
+        self.ask = push_button("Ask", "Ask the selected finding as a prompt: its heat is shown")
+        self.clear = push_button("Clear", "Drop the report and what was read of it")
         self.ask.setEnabled(False)
         self.summary = QLabel(_HINT)
         self.summary.setWordWrap(True)
@@ -73,19 +72,11 @@ class ReportTab(QWidget):
         self.flow.changed.connect(self._on_changed)
         self.flow.forgotten.connect(self._on_forgotten)
 
-    @staticmethod
-    def _button(title: str, tooltip: str) -> QPushButton:
-        button = QPushButton(title)
-        button.setToolTip(tooltip)
-        return button
-
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         for button in (self.read, self.ask, self.clear):
             buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(6)
+        layout = tab_layout(self)
         layout.addWidget(self.text, 1)
         layout.addLayout(buttons)
         layout.addWidget(self.table, 3)

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QStyle,
     QVBoxLayout,
     QWidget,
@@ -18,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.plugin.background import JobQueue
 from napari_ctclip.plugin.messages import Message, Messages
+from napari_ctclip.plugin.panel_parts import sentence
 
 __all__ = ["RESEARCH_USE", "SIMILARITY_IS", "StatusStrip"]
 
@@ -62,11 +62,7 @@ class StatusStrip(QWidget):
         self.cancel.setToolTip("Stop what is running; nothing that was there is lost")
         self.cancel.clicked.connect(self._cancel)
         self.icon = QLabel()
-        self.text = QLabel()
-        self.text.setWordWrap(True)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.text.setAccessibleName("Last message")
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.text = sentence("", "Last message", selectable=True)
         self.copy = QPushButton("Copy details")
         self.copy.setToolTip("Copy what a bug report needs")
         self.copy.clicked.connect(self._copy_details)

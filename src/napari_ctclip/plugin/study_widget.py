@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_ctclip.plugin.data_tab import DataTab
 from napari_ctclip.plugin.explore_tab import ExploreTab
@@ -13,6 +13,7 @@ from napari_ctclip.plugin.findings_tab import FindingsTab
 from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
+from napari_ctclip.plugin.panel_parts import scrolled
 from napari_ctclip.plugin.place_tab import PlaceTab
 from napari_ctclip.plugin.preferences import follow_preferences
 from napari_ctclip.plugin.report_tab import ReportTab
@@ -67,11 +68,8 @@ class StudyWidget(QWidget):
             ("Model", self.model),
         )
         for title, tab in tabs:
-            area = QScrollArea()
-            area.setWidgetResizable(True)
-            area.setFrameShape(QScrollArea.Shape.NoFrame)
+            area = scrolled(tab)
             area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-            area.setWidget(tab)
             self.tabs.addTab(area, title)
         self.status = StatusStrip(self.workbench.jobs, messages=self.workbench.messages)
         layout = QVBoxLayout(self)

@@ -15,8 +15,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.docking import dock_beside_panel
 from napari_ctclip.plugin.fold import Fold
+from napari_ctclip.plugin.panel_parts import scrolled, sentence
 from napari_ctclip.plugin.run_watch import RunWatch
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.training_curves import TrainingCurves
@@ -66,10 +65,7 @@ class TrainingDock(QWidget):
         self.folder.setPlaceholderText("folder of a run")
         self.folder.setAccessibleName("Folder of the run")
         self.browse = QPushButton("Open run…")
-        self.state = QLabel("No run is open.")
-        self.state.setWordWrap(True)
-        self.state.setAccessibleName("State of the run")
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.state = sentence("No run is open.", "State of the run")
         self.curves = TrainingCurves()
         self.curves.set_theme(self._bench.viewer.theme)
         self.log = QCheckBox("Logarithmic loss")
@@ -104,13 +100,9 @@ class TrainingDock(QWidget):
         rows.addLayout(showing)
         rows.addWidget(self.shown)
         rows.addWidget(folded)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setWidget(inside)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(area, 1)
+        layout.addWidget(scrolled(inside), 1)
         layout.addWidget(self.status)
 
     def _connect(self) -> None:

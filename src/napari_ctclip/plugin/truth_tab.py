@@ -17,9 +17,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +25,7 @@ from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.heat_legend import HeatLegend
+from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.truth_flow import CHANGE, FILLED
 from napari_ctclip.plugin.truth_plot import TruthPlot
 from napari_ctclip.plugin.workbench import Workbench
@@ -95,20 +93,23 @@ class TruthTab(QWidget):
         self.radius.setSuffix(" mm")
         self.radius.setToolTip("Radius of the ball: let it hold the lesion with its rim")
         self.radius.setAccessibleName("Radius")
-        self.erase = QPushButton("Erase and ask again")
-        self.erase.setToolTip("Does the selected prompt's score go with this place?")
-        self.result = _line(_HINT, "What erasing did")
+        self.erase = push_button(
+            "Erase and ask again", "Does the selected prompt's score go with this place?"
+        )
+        self.result = sentence(_HINT, "What erasing did")
         self.change = QCheckBox("Change of the map")
         self.change.setToolTip("Blue fell, orange rose, clear stayed")
         self.filled = QCheckBox("Erased place")
         self.filled.setToolTip("What the model saw instead")
-        self.curves = QPushButton("Take the tokens away")
-        self.curves.setToolTip("Deletion and insertion curves; up to 36 encodings")
-        self.verdict = _line(_CURVES_HINT, "What the curves say")
+        self.curves = push_button(
+            "Take the tokens away", "Deletion and insertion curves; up to 36 encodings"
+        )
+        self.verdict = sentence(_CURVES_HINT, "What the curves say")
         self.plot = TruthPlot()
         self.plot.set_theme(workbench.viewer.theme)
-        self.save = QPushButton("Save…")
-        self.save.setToolTip("Tables and pictures of the last tests, with what they depend on")
+        self.save = push_button(
+            "Save…", "Tables and pictures of the last tests, with what they depend on"
+        )
         self._lay_out()
         self._connect()
         self._show()
@@ -126,9 +127,7 @@ class TruthTab(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.erase)
         buttons.addWidget(self.curves)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 6, 4, 4)
-        layout.setSpacing(6)
+        layout = tab_layout(self)
         meaning = QGroupBox("What the heat means")
         inner = QVBoxLayout(meaning)
         inner.setContentsMargins(6, 4, 6, 4)
@@ -249,14 +248,6 @@ def _about(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f" ({seconds:.0f} s)" if seconds < 90 else f" ({seconds / 60:.0f} min)"
-
-
-def _line(text: str, name: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setAccessibleName(name)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
 
 
 def _named(where: str) -> str:
