@@ -1,4 +1,4 @@
-"""``napari-ctclip``: view, score, probe, read-report, erase, export, patches, segment, demo ...
+"""``napari-ctclip``: view, score, probe, measure, read-report, erase, export, segment, demo ...
 
 Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard error).
 """
@@ -15,6 +15,7 @@ from napari_ctclip import (
     cli_audit,
     cli_evaluate,
     cli_export,
+    cli_measure,
     cli_models,
     cli_patches,
     cli_probe,
@@ -54,6 +55,7 @@ app = typer.Typer(
 cli_models.app.command("audit")(cli_audit.audit_scan)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_probe.probe)
+app.command()(cli_measure.measure)
 app.command()(cli_patches.patches)
 app.command()(cli_truth.erase)
 app.command()(cli_truth.deletion_curve)

@@ -20,6 +20,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     load_and_encode,
+    millimetres,
     open_session,
 )
 
@@ -97,25 +98,15 @@ def _drawn(at: str, radius: float | None, *, size: str, organ: str) -> dict[str,
         raise typer.BadParameter("give one of --radius, --size and --organ")
     if organ:
         return {"organ": organ}
-    middle = _three(at, "--at")
+    middle = millimetres(at, "--at")
     if size:
-        sides = _three(size, "--size")
+        sides = millimetres(size, "--size")
         if min(sides) <= 0:
             raise typer.BadParameter(f"--size {size!r} needs three sides above 0 mm")
         return {"at_ras_mm": middle, "size_rl_ap_si_mm": sides}
     if radius is not None and not 0 <= radius < math.inf:
         raise typer.BadParameter(f"--radius {radius:g} is no number of mm from 0 up")
     return {"at_ras_mm": middle, "radius_mm": _RADIUS_MM if radius is None else radius}
-
-
-def _three(text: str, option: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        x = y = z = math.nan
-    if not all(map(math.isfinite, (x, y, z))):
-        raise typer.BadParameter(f"{option} {text!r} is not three numbers in mm, e.g. -56,-86,-116")
-    return x, y, z
 
 
 def _region(study: Study, place: dict[str, Any]) -> Region:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -30,6 +31,7 @@ __all__ = [
     "SuspiciousOption",
     "encode",
     "load_and_encode",
+    "millimetres",
     "open_session",
     "quick_masks",
 ]
@@ -127,3 +129,20 @@ def load_and_encode(session: Session, model: str) -> ReadyScan:
     assert session.model is not None, "a model was loaded"
     assert session.encoding is not None, "the scan was encoded"
     return ReadyScan(session.study, session.model, session.encoding)
+
+
+def millimetres(text: str, option: str) -> tuple[float, float, float]:
+    """Return the three numbers that an option means.
+
+    Raises
+    ------
+    typer.BadParameter
+        If they are none.
+    """
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = z = math.nan
+    if not all(map(math.isfinite, (x, y, z))):
+        raise typer.BadParameter(f"{option} {text!r} is not three numbers in mm, e.g. -56,-86,-116")
+    return x, y, z

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_ctclip.core.finding import FindingState
 from napari_ctclip.exporting import write_exports as writing
 from napari_ctclip.exporting.content import ExportKind
+from napari_ctclip.plugin import export_dialog
 from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.findings_table import COLUMNS, NAME, NOTE
 from tests.phantom import BALL_CENTRE, ball_study
@@ -163,15 +165,34 @@ def test_findings_come_back_with_their_scan(found: Desk) -> None:
     assert found.viewer.layers["Findings"].data.any()
 
 
-def test_copy_and_reproduce(found: Desk) -> None:
+def test_copy_and_reproduce(found: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clipboard = QApplication.clipboard()
     found.widget.findings.copy.click()
     head, row = clipboard.text().split("\n")
     assert head.split("\t")[:2] == ["Finding", "State"]
     assert row.startswith("1. bright spot\t? proposed")
-    found.widget.findings.recipe.click()
+    recipes = found.widget.findings.recipes
+    recipes.copy_all.trigger()
     found.wait()
     assert "compute_region('bright spot'" in clipboard.text()
+    recipes.copy_one.trigger()
+    assert "no finding is selected" in found.status
+    found.widget.findings.table.selectRow(0)
+    recipes.copy_one.trigger()
+    found.wait()
+    assert "numbers of finding 1 again" in clipboard.text()
+    _kept(found).rewrite(_kept(found).findings[0].key, name="drawn")
+    recipes.copy_one.trigger()
+    found.wait()
+    assert "recipe_finding_1_region_1.nii.gz" in found.status
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "again"), "")
+    )
+    recipes.save_one.trigger()
+    found.wait()
+    assert found.widget.status.next.text() == "Open folder"
+    written = {path.name for path in tmp_path.glob("again*")}
+    assert written >= {"again.py", "again_region_1.nii.gz", "again_organs.nii.gz"}
 
 
 def _dialog(desk: Desk, folder: Path) -> ExportDialog:
@@ -181,14 +202,21 @@ def _dialog(desk: Desk, folder: Path) -> ExportDialog:
 
 
 def test_the_dialog_writes_what_is_ticked_and_says_what_cannot_be_had(
-    found: Desk, tmp_path: Path
+    found: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    kept = {"export_kinds": "csv; dicom-seg; of a later version"}
+    monkeypatch.setattr(export_dialog, "setting", lambda name, default: kept.get(name, default))
+    monkeypatch.setattr(export_dialog, "keep_setting", kept.__setitem__)
+    shown: list[str] = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()) or bool(shown[1:])
+    )
     dialog = _dialog(found, tmp_path / "out")
     seg = dialog.boxes[ExportKind.SEG]
     assert not seg.isEnabled()
     assert "needs a scan read from DICOM" in seg.text()
-    for kind in (ExportKind.CSV, ExportKind.NIFTI, ExportKind.PNG):
-        dialog.boxes[kind].setChecked(False)
+    assert dialog.kinds == (ExportKind.CSV,)
+    dialog.boxes[ExportKind.CSV].setChecked(False)
     assert not dialog.write.isEnabled()
     for kind in (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.RECIPE):
         dialog.boxes[kind].setChecked(True)
@@ -197,6 +225,20 @@ def test_the_dialog_writes_what_is_ticked_and_says_what_cannot_be_had(
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"findings.csv", "report.html", "report.pdf", "recipe.py"} <= written
     assert not any(name.startswith("heatmap") for name in written)
+    assert kept == {
+        "export_folder": str(tmp_path / "out"),
+        "export_kinds": "csv; dicom-seg; html; pdf; recipe",
+    }
+    again = ExportDialog(found.bench, found.widget)
+    assert again.folder.text() == str(tmp_path / "out")
+    assert again.kinds == (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.RECIPE)
+    following = found.widget.status.next
+    assert not following.isHidden()
+    assert following.text() == "Open folder"
+    following.click()  # the system says it cannot
+    assert "No program that shows folders" in found.status
+    assert following.isHidden()
+    assert shown == [str(tmp_path / "out")]
 
 
 def test_exports_run_off_the_gui_thread(

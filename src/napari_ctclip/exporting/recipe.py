@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 
@@ -10,13 +11,24 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.exporting.content import ExportContent
 from napari_ctclip.io.nifti_writing import replacing
 
-__all__ = ["ORGANS_FILE", "drawn_regions", "needs_organ_file", "recipe_text", "write_recipe"]
+__all__ = [
+    "ORGANS_FILE",
+    "drawn_regions",
+    "finding_lines",
+    "is_drawn",
+    "needs_organ_file",
+    "opening_lines",
+    "options_of",
+    "recipe_text",
+    "region_file",
+    "write_recipe",
+]
 
 ORGANS_FILE = "organs.nii.gz"
 
-_HEAD = '''r"""Make the numbers of this export again: python recipe.py CT
+_HEAD = '''r"""Make the numbers of {what} again: python {script} CT
 
-CT is the scan, wherever it lies now; its content is checked. The prompts alone, as a command:
+CT is the scan, wherever it lies now; its content is checked. {as_command}, as a command:
 
     {command}
 """
@@ -70,23 +82,59 @@ def recipe_text(content: ExportContent) -> str:
 
     It names no path of the scan: a folder may be called after the patient.
     """
-    told = content.provenance()
-    model = told["model"]
-    text = _HEAD.format(
+    text = opening_lines(
+        content,
+        what=("this export", "The prompts alone"),
+        script="recipe.py",
         command=_command(content),
-        series=_series_of(content),
-        content_hash=told["input"]["content_sha256"],
-        device="cpu" if told["device"] == "none" else told["device"],
-        masks=_masks(content),
     )
-    if model is not None:
-        text += _MODEL.format(source=content.model_source, weights=model["weights_sha256"])
     for answer in content.answers:
         prompt = answer.prompt
         text += _ASK.format(
             positive=prompt.positive, negative=prompt.negative, anatomy=prompt.anatomy
         )
-    return text + _finding_lines(content)
+    kept = [(n, f) for n, f in enumerate(content.findings, start=1) if f.is_kept]
+    return text + finding_lines(content, kept)
+
+
+def opening_lines(
+    content: ExportContent,
+    *,
+    what: tuple[str, str],
+    script: str,
+    command: str,
+    organs_file: str = ORGANS_FILE,
+) -> str:
+    """Return the lines that open scan and model; slow, it hashes the scan.
+
+    Parameters
+    ----------
+    content : ExportContent
+        Whose scan and model they open.
+    what : tuple of str
+        What is made again, and what of it the command makes.
+    script : str
+        Name of the script.
+    command : str
+        The command.
+    organs_file : str
+        Where organ masks lie that the script cannot make itself.
+    """
+    told = content.provenance()
+    model = told["model"]
+    text = _HEAD.format(
+        what=what[0],
+        as_command=what[1],
+        script=script,
+        command=command.replace('"""', "'''"),
+        series=_series_of(content),
+        content_hash=told["input"]["content_sha256"],
+        device="cpu" if told["device"] == "none" else told["device"],
+        masks=_masks(content, organs_file),
+    )
+    if model is not None:
+        text += _MODEL.format(source=content.model_source, weights=model["weights_sha256"])
+    return text
 
 
 def write_recipe(text: str, path: Path) -> Path:
@@ -105,17 +153,73 @@ def needs_organ_file(content: ExportContent) -> bool:
 def drawn_regions(content: ExportContent) -> dict[str, Region]:
     """Return the regions a recipe reads rather than makes, by the names of their files."""
     return {
-        _region_file(number): finding.region
+        region_file(number): finding.region
         for number, finding in enumerate(content.findings, start=1)
-        if finding.is_kept and finding.region is not None and _is_drawn(finding)
+        if finding.is_kept and finding.region is not None and is_drawn(finding)
     }
 
 
-def _masks(content: ExportContent) -> str:
+def options_of(content: ExportContent, *, organs_file: str = ORGANS_FILE) -> list[str]:
+    """Return the options by which a command opens the scan with the same organ masks."""
+    made_here = "none" if content.study.organ_masks is None else "quick"
+    options = [f"--masks {quote(organs_file) if needs_organ_file(content) else made_here}"]
+    series = _series_of(content)
+    return options if series is None else [*options, f"--series {series}"]
+
+
+def finding_lines(
+    content: ExportContent, numbered: Iterable[tuple[int, Finding]], *, stem: str = ""
+) -> str:
+    """Return the lines that make findings again and tell their numbers.
+
+    Parameters
+    ----------
+    content : ExportContent
+        Whose model made them.
+    numbered : iterable of (int, Finding)
+        Their numbers, and the findings.
+    stem : str
+        How the names of the files of their regions begin.
+    """
+    numbered = list(numbered)
+    if not numbered:
+        return ""
+    weights = "" if content.model is None else content.model.weights_hash()
+    text = _FINDINGS
+    for number, finding in numbered:
+        if finding.origin.weights_sha256 not in ("", weights):
+            text += f"# finding {number} was made by model {finding.origin.model!r}: load it\n"
+            continue
+        if finding.prompt is not None and content.model is not None:
+            prompt = finding.prompt
+            text += (
+                f"session.ask(Prompt({prompt.positive!r}, {prompt.negative!r}, "
+                f"{prompt.anatomy!r}))\n"
+            )
+        text += f"found = {_made_by(finding)}\n"
+        if is_drawn(finding):
+            file = stem + region_file(number)
+            text += _DRAWN.format(file=file, scores=_scores_of(finding))
+        text += f"tell({number}, found)\n"
+    return text
+
+
+def region_file(number: int) -> str:
+    """Return the name of the file of a finding's region."""
+    return f"region_{number}.nii.gz"
+
+
+def is_drawn(finding: Finding) -> bool:
+    """Return whether a person may have changed the region: it is read, not made again."""
+    by_hand = (FindingState.EDITED, FindingState.REJECTED)  # a rejected one may have been edited
+    return finding.region is not None and (finding.state in by_hand or finding.threshold is None)
+
+
+def _masks(content: ExportContent, organs_file: str) -> str:
     if content.study.organ_masks is None:
         return "None"
     if needs_organ_file(content):
-        return f'read_organ_masks(here / "{ORGANS_FILE}", volume).masks'
+        return f"read_organ_masks(here / {organs_file!r}, volume).masks"
     return "quick_organ_masks(volume)"
 
 
@@ -125,43 +229,12 @@ def _series_of(content: ExportContent) -> str | None:
 
 
 def _command(content: ExportContent) -> str:
-    masks = "none" if content.study.organ_masks is None else "quick"
     parts = ["napari-ctclip score CT", "--out again", f"--model {quote(content.model_source)}"]
-    parts.append(f"--masks {ORGANS_FILE if needs_organ_file(content) else masks}")
-    series = _series_of(content)
-    if series is not None:
-        parts.append(f"--series {series}")
+    parts += options_of(content)
     for answer in content.answers:
         prompt = answer.prompt
         parts.append(f"--prompt {quote(prompt.positive)} --negative {quote(prompt.negative)}")
-    return " \\\n        ".join(parts).replace('"""', "'''")
-
-
-def _finding_lines(content: ExportContent) -> str:
-    kept = [(n, f) for n, f in enumerate(content.findings, start=1) if f.is_kept]
-    if not kept:
-        return ""
-    weights = "" if content.model is None else content.model.weights_hash()
-    text = _FINDINGS
-    for number, finding in kept:
-        if finding.origin.weights_sha256 not in ("", weights):
-            text += f"# finding {number} was made by model {finding.origin.model!r}: load it\n"
-            continue
-        if finding.prompt is not None:
-            prompt = finding.prompt
-            text += (
-                f"session.ask(Prompt({prompt.positive!r}, {prompt.negative!r}, "
-                f"{prompt.anatomy!r}))\n"
-            )
-        text += f"found = {_made_by(finding)}\n"
-        if _is_drawn(finding):
-            text += _DRAWN.format(file=_region_file(number), scores=_scores_of(finding))
-        text += f"tell({number}, found)\n"
-    return text
-
-
-def _region_file(number: int) -> str:
-    return f"region_{number}.nii.gz"
+    return " \\\n        ".join(parts)
 
 
 def _scores_of(finding: Finding) -> str:
@@ -170,16 +243,9 @@ def _scores_of(finding: Finding) -> str:
     return f"answer=session.answer_to({finding.prompt.positive!r}), model=session.model"
 
 
-def _is_drawn(finding: Finding) -> bool:
-    """Return whether a person may have changed the region: it is read, not made again."""
-    return finding.region is not None and (
-        finding.state is FindingState.EDITED or finding.threshold is None
-    )
-
-
 def _made_by(finding: Finding) -> str:
     positive = "" if finding.prompt is None else finding.prompt.positive
-    if finding.region is None or _is_drawn(finding):
+    if finding.region is None or is_drawn(finding):
         return f"findings.compute_point({finding.index}, positive={positive!r})"
     return (
         f"findings.compute_region({positive!r}, threshold={finding.threshold!r}, "

@@ -26,7 +26,7 @@ from napari_ctclip.plugin._compat import keep_setting, setting
 from napari_ctclip.plugin.exporting import why_not
 from napari_ctclip.plugin.workbench import Workbench
 
-__all__ = ["ExportDialog"]
+__all__ = ["ExportDialog", "remembered_kinds"]
 
 _TEXTS = {
     ExportKind.CSV: "Tables of scores and findings (CSV)",
@@ -39,7 +39,8 @@ _TEXTS = {
     ExportKind.RECIPE: "Recipe: a script that makes the numbers again (Python)",
 }
 _SMALLEST, _LARGEST = 200, 8000  # pixels
-_LAST_FOLDER = "export_folder"
+_LAST_FOLDER, _LAST_KINDS = "export_folder", "export_kinds"
+_BETWEEN = "; "
 
 
 class ExportDialog(QDialog):
@@ -64,6 +65,9 @@ class ExportDialog(QDialog):
         self._bench = workbench
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Export answers and findings")
+        self._remembered = remembered_kinds()
+        possible = {kind for kind in self._remembered if not why_not(kind, content)}
+        self._offered = possible or set(EVERYDAY_KINDS)
         self.boxes = {kind: self._box(kind, content) for kind in _TEXTS}
         self.width_px, self.height_px = (self._pixels(n) for n in DEFAULT_SIZE)
         self.width_px.setAccessibleName("Picture width")
@@ -95,6 +99,7 @@ class ExportDialog(QDialog):
             self.folder.setFocus()
             return
         keep_setting(_LAST_FOLDER, folder)
+        keep_setting(_LAST_KINDS, _BETWEEN.join(self._to_remember()))
         size = (self.width_px.value(), self.height_px.value())
         path = Path(folder).expanduser()
         self._bench.guarded(lambda: self._bench.export(path, kinds=self.kinds, figure_size=size))
@@ -104,9 +109,17 @@ class ExportDialog(QDialog):
         reason = why_not(kind, content)
         box = QCheckBox(_TEXTS[kind] + (f": {reason}" if reason else ""))
         box.setEnabled(not reason)
-        box.setChecked(not reason and kind in EVERYDAY_KINDS)
+        box.setChecked(not reason and kind in self._offered)
         box.setToolTip(reason)
         return box
+
+    def _to_remember(self) -> list[ExportKind]:
+        """Return what is ticked, and what was before where it could not be ticked this time."""
+        return [
+            kind
+            for kind, box in self.boxes.items()
+            if box.isChecked() or (not box.isEnabled() and kind in self._remembered)
+        ]
 
     def _pixels(self, value: int) -> QSpinBox:
         box = QSpinBox()
@@ -147,3 +160,10 @@ class ExportDialog(QDialog):
     def _enable(self, *_: bool) -> None:
         if self.write is not None:
             self.write.setEnabled(bool(self.kinds))
+
+
+def remembered_kinds() -> tuple[ExportKind, ...]:
+    """Return what the last export wrote; the everyday kinds before the first one."""
+    parts = str(setting(_LAST_KINDS, default="")).split(_BETWEEN.strip())
+    known = {str(kind): kind for kind in ExportKind}
+    return tuple(known[p.strip()] for p in parts if p.strip() in known) or EVERYDAY_KINDS

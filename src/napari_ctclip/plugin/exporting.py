@@ -6,16 +6,18 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QApplication
 
 from napari_ctclip.exporting.content import ExportContent, ExportKind
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
-from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.plugin.messages import MessageAction, Messages
 
 if TYPE_CHECKING:
     from napari_ctclip.exporting.write_exports import Exported
 
-__all__ = ["copy_text", "export_job", "recipe_job", "why_not"]
+__all__ = ["copy_text", "export_job", "finding_recipe_job", "recipe_job", "why_not"]
 
 
 def export_job(
@@ -43,7 +45,8 @@ def export_job(
     def done(exported: Exported) -> None:
         for notice in exported.notices:
             messages.warning(notice.message)
-        messages.info(f"{len(exported.files)} files are written to {folder}.")
+        text = f"{len(exported.files)} files are written to {folder}."
+        messages.info(text, action=_opening(folder, messages))
 
     return Job(f"Writing to {folder.name}", work, done)
 
@@ -59,6 +62,36 @@ def recipe_job(content: ExportContent, *, messages: Messages) -> Job:
     def done(text: str) -> None:
         copy_text(text)
         messages.info("The recipe is copied: a Python script that makes these numbers again.")
+
+    return Job("Writing the recipe", work, done)
+
+
+def finding_recipe_job(
+    content: ExportContent, key: str, *, path: Path | None, messages: Messages
+) -> Job:
+    """Return the job that writes the recipe of one finding, or copies it where there is no path."""
+
+    def work(progress: Progress, should_stop: StopRequested) -> tuple[str, str]:
+        from napari_ctclip.exporting.finding_recipe import finding_recipe, write_finding_recipe
+
+        if path is not None:
+            _, *beside = write_finding_recipe(content, key, path)
+            names = [str(path), *(file.name for file in beside)]
+            return "", f"The recipe is written to {' and '.join(names)}."
+        recipe = finding_recipe(content, key)
+        told = f"The recipe of finding {recipe.number} is copied: a command and a Python script."
+        if recipe.companions:
+            missing = " and ".join(recipe.companions)
+            told += f" It reads {missing}: “Save recipe…” writes that beside it."
+        return recipe.text, told
+
+    def done(result: tuple[str, str]) -> None:
+        text, told = result
+        if path is not None:
+            messages.info(told, action=_opening(path.parent, messages))
+        else:
+            copy_text(text)
+            messages.info(told)
 
     return Job("Writing the recipe", work, done)
 
@@ -82,3 +115,13 @@ def why_not(kind: ExportKind, content: ExportContent) -> str:
     if kind is ExportKind.PARAMETRIC_MAP and not content.answers:
         return "needs a prompt that is answered"
     return ""
+
+
+def _opening(folder: Path, messages: Messages) -> MessageAction:
+    """Return the button that shows a folder in the system's own program for files."""
+
+    def act() -> None:
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder.absolute()))):
+            messages.warning(f"No program that shows folders was found; the files lie in {folder}.")
+
+    return MessageAction("Open folder", f"Show {folder}", act)

@@ -22,6 +22,7 @@ from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.exporting import copy_text
 from napari_ctclip.plugin.findings_table import COLUMNS, FindingsTable, cells_of
 from napari_ctclip.plugin.panel_parts import push_button, tab_layout
+from napari_ctclip.plugin.recipe_menu import RecipeMenu
 from napari_ctclip.plugin.recovery_box import RecoveryBox
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
@@ -67,6 +68,7 @@ class FindingsTab(QWidget):
         self.model = FindingsTable(kept, guarded=workbench.guarded, parent=self)
         self.table = row_view(self.model, "Findings", widths=_WIDTHS, wide="last")
         self.table.setMinimumHeight(120)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.hint = QLabel(_HINT)
         self.hint.setWordWrap(True)
         button = push_button
@@ -81,7 +83,9 @@ class FindingsTab(QWidget):
         self.undo = button("Undo", "Take the last step back (Ctrl+Z in the table)")
         self.redo = button("Redo", "Take it again (Ctrl+Shift+Z in the table)")
         self.copy = button("Copy as text", "Copy the table, one finding a line")
-        self.recipe = button("Reproduce", "Copy a script that makes these numbers again")
+        self.recipe = button("Reproduce", "A command and a script that make numbers again")
+        self.recipes = RecipeMenu(workbench, selected=self.selected, parent=self)
+        self.recipe.setMenu(self.recipes)
         self.export = button("Export…", "Tables, heatmaps, DICOM objects, reports")
         self.save = button("Save session…", "Scan, prompts, view and findings in one file")
         self.open = button("Open session…", "Go on where a session was saved")
@@ -123,13 +127,13 @@ class FindingsTab(QWidget):
             (self.undo, kept.undo),
             (self.redo, kept.redo),
             (self.copy, self._copy),
-            (self.recipe, bench.copy_recipe),
             (self.export, lambda: ExportDialog(bench, self.window()).show()),
             (self.save, lambda: ask_save_session(bench, self)),
             (self.open, lambda: ask_open_session(bench, self)),
         ):
             button.clicked.connect(lambda *_, act=action: bench.guarded(act))
         self.table.installEventFilter(self)
+        self.table.addActions(self.recipes.actions())
         self.table.clicked.connect(self._go_to)
         kept.changed.connect(self._show_state)
         bench.sessions.changed.connect(self._show_state)

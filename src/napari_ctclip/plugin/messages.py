@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +13,30 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import Cancelled, CtClipError
 
-__all__ = ["Message", "MessageSeverity", "Messages"]
+__all__ = ["Message", "MessageAction", "MessageSeverity", "Messages"]
 
 MessageSeverity = Literal["info", "warning", "error"]
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class MessageAction:
+    """What a button beside a message does.
+
+    Attributes
+    ----------
+    text : str
+        On the button.
+    tooltip : str
+        What it does, in full.
+    act : callable
+        Called when it is pressed.
+    """
+
+    text: str
+    tooltip: str
+    act: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -32,11 +51,14 @@ class Message:
         The line.
     details : str
         The traceback of an unexpected error, for a bug report; empty for expected ones.
+    action : MessageAction or None
+        What may be done next.
     """
 
     severity: MessageSeverity
     text: str
     details: str = ""
+    action: MessageAction | None = None
 
 
 class Messages:
@@ -44,9 +66,9 @@ class Messages:
 
     told = Signal(Message)
 
-    def info(self, text: str) -> None:
-        """Tell what was done, or is being done."""
-        self.told.emit(Message("info", text))
+    def info(self, text: str, *, action: MessageAction | None = None) -> None:
+        """Tell what was done, or is being done, and what may be done next."""
+        self.told.emit(Message("info", text, action=action))
 
     def warning(self, text: str) -> None:
         """Tell that an answer may be worse than expected, and why."""

@@ -66,6 +66,8 @@ class StatusStrip(QWidget):
         self.copy = QPushButton("Copy details")
         self.copy.setToolTip("Copy what a bug report needs")
         self.copy.clicked.connect(self._copy_details)
+        self.next = QPushButton()
+        self.next.clicked.connect(self._act)
         self.notice = QLabel(f"{SIMILARITY_IS}\n{RESEARCH_USE}")
         self.notice.setWordWrap(True)
         self._lay_out()
@@ -78,7 +80,7 @@ class StatusStrip(QWidget):
         line = QHBoxLayout()
         line.addWidget(self.icon, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(self.text, 1)
-        for part in (self.bar, self.cancel, self.copy):
+        for part in (self.bar, self.cancel, self.copy, self.next):
             line.addWidget(part)
         self.bar.setFixedWidth(_BAR_WIDTH)
         # the line keeps its height when a job starts: the tab above must not jump
@@ -88,7 +90,7 @@ class StatusStrip(QWidget):
         layout.setSpacing(4)
         layout.addLayout(line)
         layout.addWidget(self.notice)
-        self.copy.hide()
+        self._offer(None)
 
     def _show_running(self, title: str) -> None:
         self.cancel.setEnabled(bool(title))
@@ -101,7 +103,7 @@ class StatusStrip(QWidget):
             self._set_text("info", f"{title} …")
         else:
             self._set_text(self._last.severity, self._last.text)
-            self.copy.setVisible(bool(self._last.details))
+            self._offer(self._last)
 
     def _show_progress(self, done: int, total: int) -> None:
         self.bar.setRange(0, total)
@@ -115,7 +117,7 @@ class StatusStrip(QWidget):
     def _show_message(self, message: Message) -> None:
         self._set_text(message.severity, message.text)
         self._last = message
-        self.copy.setVisible(bool(message.details))
+        self._offer(message)
         if message.severity != "info":
             actions = (
                 (("Copy details", lambda *_: self._copy_details()),) if message.details else ()
@@ -130,7 +132,20 @@ class StatusStrip(QWidget):
             self.icon.setPixmap(style.standardIcon(_ICONS[severity]).pixmap(16, 16))
         self.icon.setToolTip(severity)
         self.text.setText(_WORDS[severity] + text)
-        self.copy.hide()
+        self._offer(None)
+
+    def _offer(self, message: Message | None) -> None:
+        """Show the buttons that a message brings; none while something runs."""
+        action = None if message is None else message.action
+        self.copy.setVisible(message is not None and bool(message.details))
+        self.next.setVisible(action is not None)
+        if action is not None:
+            self.next.setText(action.text)
+            self.next.setToolTip(action.tooltip)
+
+    def _act(self) -> None:
+        if self._last.action is not None:
+            self._last.action.act()
 
     def _copy_details(self) -> None:
         clipboard = QApplication.clipboard()

@@ -14,7 +14,7 @@ from napari_ctclip.io.figures import DEFAULT_SIZE
 from napari_ctclip.plugin._compat import main_window, plain_viewer
 from napari_ctclip.plugin.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.background import Job, JobQueue
-from napari_ctclip.plugin.exporting import export_job, recipe_job
+from napari_ctclip.plugin.exporting import export_job, finding_recipe_job, recipe_job
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.montage_flow import MontageFlow
@@ -214,6 +214,17 @@ class Workbench(QObject):
             If there is nothing to make again.
         """
         self.jobs.submit(recipe_job(self.export_content(), messages=self.messages))
+
+    def finding_recipe(self, key: str, path: Path | None = None) -> None:
+        """Copy the recipe of one finding, or write it to a file, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to make again.
+        """
+        content = self.export_content()
+        self.jobs.submit(finding_recipe_job(content, key, path=path, messages=self.messages))
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run a GUI action; what it raises is shown as one line."""
