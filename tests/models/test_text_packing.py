@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.text_encoders import WordPieceTransformer
 from napari_ctclip.models.text_packing import packed
 from tests.models.small_fvlm import write_text_folder
+from tests.models.small_model import ARCHITECTURE, small_tokenizer
 
 TEXTS = ["lung clear", "heart", "aorta calcified and the heart large", "lung", "heart clear"]
 
@@ -63,3 +65,18 @@ def test_vectors_and_gradients_equal_those_of_each_text_alone(tmp_path):
         assert torch.allclose(together, vectors, atol=1e-5)
         for one, other in zip(gradients, expected, strict=True):
             assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_every_piece_knows_its_word_in_both_text_encoders(tmp_path):
+    pytest.importorskip("transformers", reason="a BERT text encoder needs transformers")
+    bert = BertTextEncoder.untrained(write_text_folder(tmp_path / "bert"), max_pieces=8)
+    small = WordPieceTransformer(small_tokenizer(), **ARCHITECTURE["text"], max_pieces=8)
+    for encoder in (bert.eval(), small.eval()):
+        for text in ("lung clear, heart.", "a lung " * 8):
+            words = encoder.words_of_pieces(text)
+            assert encoder.encode_words([text])[0].shape[1] == len(words)
+            seen = [word for word in words if word >= 0]
+            assert sorted(set(seen)) == list(range(max(seen) + 1))
+    assert small.words_of_pieces("lung, a small.") == (0, -1, 1, 2, -1)
+    first, *_, last = bert.words_of_pieces("lung heart")
+    assert first == last == -1

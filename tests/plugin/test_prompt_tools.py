@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QItemSelectionModel
 
+from napari_ctclip.plugin.word_dialog import WordDialog
 from tests.phantom import BALL_CENTRE
 
 
@@ -87,31 +88,57 @@ def test_the_wording_of_a_prompt_is_checked(asked: Any) -> None:
     assert "its negation gives another map" in asked.status
 
 
-def leave_out(desk: Any, word: str) -> None:
-    words = desk.widget.explore.tools.words
-    words.fill()
-    next(action for action in words.actions() if word in action.text()).trigger()
-    desk.wait()
+def words_dialog(desk: Any) -> WordDialog:
+    (dialog,) = desk.widget.window().findChildren(WordDialog)
+    return dialog
 
 
-def test_a_word_left_out_is_drawn_with_what_its_map_loses(open_desk: Any) -> None:
-    open_desk.ask("dark bright")  # without "bright" it means the opposite to this model
+def test_ticked_words_are_drawn_with_what_the_map_loses_without_them(open_desk: Any) -> None:
+    # without "bright" it means the opposite to this model, which has no attention to words
+    open_desk.ask("very dark bright")
     select(open_desk, 0)
-    leave_out(open_desk, "bright")
+    choose(open_desk, "words are")
+    dialog = words_dialog(open_desk)
+    assert [tick.text() for tick in dialog.words] == ["very", "dark", "bright"]
+    assert "no attention" in dialog.kind.text()
+    assert not dialog.peak.isEnabled()
+    for place in (0, 2):
+        dialog.words[place].click()
+        open_desk.wait()
     ball = open_desk.bench.scene.frame.index_to_display(BALL_CENTRE)
     assert difference(open_desk).get_value(ball, world=True) > 0
-    legend = open_desk.widget.explore.tools.legend
-    assert "orange: lost without “bright”" in legend.text()
+    legend = open_desk.widget.explore.tools.word_legend
+    assert "orange: lost without “very … bright”" in legend.text()
+    assert "no attention" in legend.text()
     assert not legend.isHidden()
-    open_desk.bench.prompts.remove("dark bright")
+    dialog.peak.click()
+    at = open_desk.bench.scene.index_at(open_desk.viewer.dims.point)
+    assert np.linalg.norm(np.subtract(at, BALL_CENTRE) * (2.0, 1.5, 1.5)) < 8.0
+    dialog.words[1].click()  # all three: nothing is left to compare with
+    open_desk.wait()
+    assert "nothing is left" in open_desk.status
+    assert difference(open_desk) is None
+    assert legend.isHidden()
+    dialog.words[1].click()
+    open_desk.wait()
+    assert difference(open_desk) is not None
+    open_desk.bench.prompts.remove("very dark bright")
     assert difference(open_desk) is None
     assert legend.isHidden()
 
 
-def test_a_prompt_of_one_word_has_none_to_leave_out(open_desk: Any) -> None:
-    open_desk.ask("bright")
-    select(open_desk, 0)
-    words = open_desk.widget.explore.tools.words
-    words.fill()
-    (hint,) = words.actions()
-    assert not hint.isEnabled()
+def test_a_comparison_takes_the_place_of_the_words(asked: Any) -> None:
+    select(asked, 0)
+    tools = asked.widget.explore.tools
+    asked.bench.words.show(asked.bench.prompts.table.rows[0].prompt, [0])
+    asked.wait()
+    assert not tools.word_legend.isHidden()
+    select(asked, 0, 1)
+    choose(asked, "Compare")
+    assert difference(asked) is not None
+    assert tools.word_legend.isHidden()
+    assert not tools.legend.isHidden()
+    asked.bench.words.show(asked.bench.prompts.table.rows[0].prompt, [1])
+    asked.wait()
+    assert tools.legend.isHidden()
+    assert not tools.word_legend.isHidden()

@@ -85,3 +85,30 @@ def test_a_layer_the_user_hid_stays_hidden_when_it_is_drawn_anew(lrclr_desk: Des
     lrclr_desk.bench.session.set_encoding(encoding)
     lrclr_desk.wait()
     assert not _layer(lrclr_desk, "Selected regions").visible
+
+
+def test_words_selected_in_a_report_are_a_map_of_attention_with_its_legend(
+    lrclr_desk: Desk,
+) -> None:
+    lrclr_desk.ask("nodule")
+    tab = lrclr_desk.widget.report
+    tab.text.setPlainText("\N{MATHEMATICAL BOLD SMALL A} note. A small nodule in the lung.")
+    assert not tab.words.isEnabled()
+    tab.text.find("small nodule")  # selects it
+    assert tab.words.isEnabled()
+    tab.words.click()
+    lrclr_desk.wait()
+    layer = _layer(lrclr_desk, "Chosen words: small nodule")
+    selected = _layer(lrclr_desk, "Selected regions")
+    assert layer.visible
+    assert not selected.visible
+    assert not layer.data[selected.data == 0].any()
+    assert layer.data.sum() == pytest.approx(1.0, abs=1e-3)
+    assert layer.contrast_limits[0] == pytest.approx(1 / KEEP)
+    shown = lrclr_desk.bench.words.shown
+    assert shown.phrase.text == "A small nodule in the lung."
+    assert "no similarity" in tab.legend.text()
+    assert "attention of “small nodule”, 0.200 (an even share, clear)" in tab.legend.text()
+    lrclr_desk.viewer.layers.remove(layer)
+    assert tab.legend.isHidden()
+    assert selected.visible

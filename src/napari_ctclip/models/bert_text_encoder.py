@@ -128,6 +128,17 @@ class BertTextEncoder(nn.Module):
         ids, real = padded(self._pieces(texts))
         return self._states(ids, real), real.to(next(self.bert.parameters()).device)
 
+    def words_of_pieces(self, text: str) -> tuple[int, ...]:
+        """Return which word of a text each piece is of (L,); -1 for punctuation and marks."""
+        # by counting: not every tokenizer tells characters, but all split at blanks first
+        owners = [
+            i if any(map(str.isalnum, piece)) else -1
+            for i, word in enumerate(text.split())
+            for piece in self.tokenizer.tokenize(word)
+        ]
+        marks = self.tokenizer.num_special_tokens_to_add()  # one before, the rest after
+        return (-1, *owners[: self.max_pieces - marks], *[-1] * (marks - 1))
+
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return piece numbers (T, L), and 1 where there is a piece and not padding (T, L).
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.folder_weights import FolderWeights
 from napari_ctclip.models.interaction import word_attention
 from napari_ctclip.models.interface import (
@@ -142,16 +143,44 @@ class LocalRegions(FolderWeights, nn.Module):
         states, real = self.text_encoder.encode_words(texts)
         return functional.normalize(self.word_projection(states), dim=-1), real
 
-    def interpretation_map(self, features: FeatureMap, text: str) -> Tensor:
-        """Return (B, d, h, w): attention of a text's words to the selected regions, 0 elsewhere."""
+    def word_maps(self, features: FeatureMap, text: str) -> Tensor:
+        """Return (B, L, d, h, w): attention of each word to the selected regions, 0 elsewhere.
+
+        L counts the words between blanks that the text encoder reads; a long text is cut. Each
+        word's map, the mean of its pieces', sums to 1; to 0 where it has no letter or digit. A
+        word is read in its sentence.
+
+        Raises
+        ------
+        DataError
+            If the text holds nothing that the text encoder reads.
+        """
         selected = self.select(features)
-        words, real = self.embed_words([text])
+        pieces, _ = self.embed_words([text])
         regions = self.project_regions(selected.tokens)
-        attention = word_attention(words, regions, selected.weights)[:, 0]  # (B, L, K)
-        mean = attention[:, real[0]].mean(dim=1)
+        attention = word_attention(pieces, regions, selected.weights)[:, 0]  # (B, pieces, K)
+        owner = torch.tensor(self.text_encoder.words_of_pieces(text), device=attention.device)
+        if not (owner >= 0).any():
+            raise DataError(f"the model reads no word of “{text}”; ask for a finding in words")
+        share = functional.one_hot(owner + 1)[:, 1:].to(attention.dtype)  # (pieces, L)
+        share = share / share.sum(dim=0).clamp_min(1)
+        words = torch.einsum("bpk,pl->blk", attention, share)
         B, _, *grid = features.levels[0].shape
-        flat = mean.new_zeros(B, grid[0] * grid[1] * grid[2])
-        return flat.scatter(1, selected.places, mean).view(B, *grid)
+        L = words.shape[1]
+        flat = words.new_zeros(B, L, grid[0] * grid[1] * grid[2])
+        places = selected.places.unsqueeze(1).expand(-1, L, -1)
+        return flat.scatter(2, places, words).view(B, L, *grid)
+
+    def interpretation_map(self, features: FeatureMap, text: str) -> Tensor:
+        """Return (B, d, h, w): the mean of the maps of a text's words; it sums to 1.
+
+        Raises
+        ------
+        DataError
+            If the text holds nothing that the text encoder reads.
+        """
+        maps = self.word_maps(features, text).sum(dim=1)
+        return maps / maps.flatten(1).sum(dim=1)[:, None, None, None]
 
     # --- the contract -----------------------------------------------------------------------------
 

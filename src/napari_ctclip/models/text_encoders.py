@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
+from napari_ctclip.core.phrase import words_at
 
 __all__ = ["WordPieceTransformer", "load_tokenizer"]
 
@@ -97,6 +98,15 @@ class WordPieceTransformer(nn.Module):
         ids, real = (t.to(self.positions.device) for t in self.tokenize(texts))
         words = self.words(ids)
         return self.out(self._contextual(words, real)) + self.bag(words), real
+
+    def words_of_pieces(self, text: str) -> tuple[int, ...]:
+        """Return which word of a text each piece is of (L,); -1 for punctuation and marks."""
+        offsets = self.tokenizer.encode(text).offsets[: self.max_pieces]
+        words = words_at(text, (start for start, _ in offsets))
+        return tuple(
+            word if any(map(str.isalnum, text[start:stop])) else -1
+            for word, (start, stop) in zip(words, offsets, strict=True)
+        )
 
     def _contextual(self, words: Tensor, real: Tensor) -> Tensor:
         x = self.widen(words) + self.positions[: words.shape[1]]

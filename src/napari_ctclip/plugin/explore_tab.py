@@ -111,6 +111,7 @@ class ExploreTab(QWidget):
         layout.addWidget(self.line)
         layout.addWidget(self.table, 3)
         layout.addWidget(self.tools.legend)
+        layout.addWidget(self.tools.word_legend)
         layout.addLayout(negative)
         layout.addLayout(below)
         layout.addWidget(self.heat)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
-from qtpy.QtWidgets import QLabel, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.interpretation.wording import WordingCheck, check_wording
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
+from napari_ctclip.plugin.colour_legend import ColourLegend, WordLegend
 from napari_ctclip.plugin.cut_dialog import CutDialog
 from napari_ctclip.plugin.difference_layer import FIRST_COLOUR, SECOND_COLOUR
 from napari_ctclip.plugin.prompt_table import PromptRow
-from napari_ctclip.plugin.word_menu import WordMenu
+from napari_ctclip.plugin.word_dialog import WordDialog
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.prompt_comparison import difference_map
@@ -42,22 +42,22 @@ class PromptTools(QPushButton):
     ) -> None:
         super().__init__("Tools", parent)
         self._bench, self._selected = workbench, selected
-        self._pair: tuple[str, ...] = ()  # whose map is drawn; one, where a word is left out
+        self._pair: tuple[str, ...] = ()  # whose map is drawn
         self._drawing = False
-        self.legend = QLabel()  # stands below the table
-        self.legend.setWordWrap(True)
-        self.legend.setAccessibleName("Colours of the comparison")
-        self.legend.hide()
-        self.setToolTip("Compare two selected prompts; check the wording of one, or cut its heat")
+        # both stand below the table
+        self.legend = ColourLegend("Colours of the comparison", self)
+        self.word_legend = WordLegend(workbench.words, self)
+        self.setToolTip(
+            "Compare two selected prompts; check the wording of one, cut its heat, map its words"
+        )
         menu = QMenu(self)
         for title, action in (
             ("Compare the two selected prompts", self.compare),
             ("Check the wording of the selected prompt", self.check),
             ("Cut the selected prompt's heat to a region…", self.cut),
+            ("Show where the selected prompt's words are…", self.words),
         ):
             menu.addAction(title, lambda *_, action=action: self._bench.guarded(action))
-        self.words = WordMenu(workbench, selected, self._draw_word, menu)
-        menu.addMenu(self.words)
         menu.addSeparator()
         history = workbench.prompt_history
         self._undo = menu.addAction("Undo the last change of prompts", history.undo)
@@ -126,6 +126,19 @@ class PromptTools(QPushButton):
             open_already.reject()  # two would draw in one layer
         CutDialog(self._bench, self._one().prompt.positive, window).show()
 
+    def words(self) -> None:
+        """Ask which words of the selected prompt to map.
+
+        Raises
+        ------
+        CtClipError
+            If not one answered prompt is selected.
+        """
+        window = self.window()
+        for open_already in [] if window is None else window.findChildren(WordDialog):
+            open_already.reject()
+        WordDialog(self._bench, self._one().prompt, window).show()
+
     def _enable(self) -> None:
         history = self._bench.prompt_history
         if self._undo is not None and self._redo is not None:
@@ -140,33 +153,20 @@ class PromptTools(QPushButton):
 
     def _draw(self) -> None:
         first, second = (self._bench.session.answer_to(positive) for positive in self._pair)
-        if first is not None and second is not None:
-            names = (f"more “{positive}”" for positive in self._pair)
-            self._show(first, second, *names)
-
-    def _draw_word(self, full: Answer, rest: Answer, word: str) -> None:
-        self._pair = (full.prompt.positive,)
-        self._show(full, rest, f"lost without “{word}”", f"gained without “{word}”")
-
-    def _show(self, first: Answer, second: Answer, orange: str, blue: str) -> None:
         scene = self._bench.scene
-        if scene.frame is None:
+        if first is None or second is None or scene.frame is None:
             return
         self._drawing = True  # the last one goes first
         try:
             scene.difference.show(difference_map(first, second), scene.frame)
         finally:
             self._drawing = False
-        self.legend.setText(_legend(orange, blue))
-        self.legend.show()
+        orange, blue = (f"more “{positive}”" for positive in self._pair)
+        self.legend.explain(((FIRST_COLOUR, "orange", orange), (SECOND_COLOUR, "blue", blue)))
 
     def _on_answered(self, answer: Answer) -> None:
-        if answer.prompt.positive not in self._pair:
-            return
-        if len(self._pair) == 2:
+        if answer.prompt.positive in self._pair:
             self._draw()
-        else:
-            self._end_comparison()
 
     def _on_answer_removed(self, positive: str) -> None:
         if positive in self._pair:
@@ -180,15 +180,3 @@ class PromptTools(QPushButton):
         self._pair = ()
         self.legend.hide()
         self._bench.scene.difference.remove()
-
-
-def _legend(orange: str, blue: str) -> str:
-    """Return what the two colours mean, as rich text."""
-    lines = (
-        f'<span style="color: {colour}">■</span> {name}: {escape(meaning)}'
-        for colour, name, meaning in (
-            (FIRST_COLOUR, "orange", orange),
-            (SECOND_COLOUR, "blue", blue),
-        )
-    )
-    return "<br>".join(lines)

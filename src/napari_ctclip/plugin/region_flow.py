@@ -16,9 +16,11 @@ from napari_ctclip.session import Session
 if TYPE_CHECKING:
     from napari_ctclip.scoring.encoded_study import EncodedStudy
 
-__all__ = ["RegionFlow"]
+__all__ = ["SELECTED_REGIONS", "RegionFlow"]
 
-_SELECTION = "Selected regions"
+SELECTED_REGIONS = "Selected regions"
+"""Key and name of the layer of all regions that a model selects."""
+
 _INTERACTION = "Words: "
 _COLOUR = "#4cc9f0"
 _OPACITY = 0.4  # Ours: the scan stays readable below
@@ -50,7 +52,7 @@ class RegionFlow:
 
     def _on_encoding(self, encoding: EncodedStudy | None) -> None:
         if encoding is None:
-            self._scene.take_off(_SELECTION)
+            self._scene.take_off(SELECTED_REGIONS)
             return
         # imported here: torch must not be loaded when the window opens
         from napari_ctclip.scoring.significant_regions import selecting_model, selection_map
@@ -61,7 +63,7 @@ class RegionFlow:
                 Job(
                     "Reading the selected regions",
                     lambda progress, should_stop: selection_map(model, encoding.scan),
-                    lambda found: self._draw(_SELECTION, found, visible=True),
+                    lambda found: self._draw(SELECTED_REGIONS, found, visible=True),
                     still_wanted=lambda: self._session.encoding is encoding,
                 )
             )

@@ -7,9 +7,13 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
+    QSizePolicy,
     QWidget,
 )
 
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.interpretation.word_reading import selected_phrase
+from napari_ctclip.plugin.colour_legend import WordLegend
 from napari_ctclip.plugin.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.report_table import ReportTable
@@ -51,19 +55,29 @@ class ReportTab(QWidget):
         self.text.setAccessibleName("Report text")
         self.text.setToolTip("Findings and impression are read; it is stored nowhere")
         self.text.setTabChangesFocus(True)
-        self.text.setMinimumHeight(96)
+        self.text.setMinimumHeight(88)
+        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.read = push_button("Read", "Hold every sentence against the scan")
         self.ask = push_button("Ask", "Ask the selected finding as a prompt: its heat is shown")
+        self.words = push_button(
+            "Words", "Map the words selected in the text, within their sentence"
+        )
+        self.words.setEnabled(False)
         self.clear = push_button("Clear", "Drop the report and what was read of it")
         self.ask.setEnabled(False)
+        self.legend = WordLegend(bench.words, self)
         self.summary = QLabel(_HINT)
         self.summary.setWordWrap(True)
         self.model = ReportTable(self)
         self.table = row_view(self.model, "Sentences of the report", widths=_WIDTHS, one=True)
+        self.table.setMinimumHeight(98)
+        self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self._lay_out()
         self.read.clicked.connect(self._on_read)
         self.clear.clicked.connect(self._on_clear)
         self.ask.clicked.connect(self._on_ask)
+        self.words.clicked.connect(lambda: self._bench.guarded(self.map_words))
+        self.text.copyAvailable.connect(self.words.setEnabled)
         self.table.clicked.connect(self._on_clicked)
         self.table.activated.connect(self._on_clicked)
         selection = self.table.selectionModel()
@@ -74,15 +88,32 @@ class ReportTab(QWidget):
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        for button in (self.read, self.ask, self.clear):
+        for button in (self.read, self.ask, self.words, self.clear):
             buttons.addWidget(button)
         layout = tab_layout(self)
         layout.addWidget(self.text, 1)
         layout.addLayout(buttons)
+        layout.addWidget(self.legend)
         layout.addWidget(self.table, 3)
         layout.addWidget(self.summary)
 
     # --- the user -------------------------------------------------------------------------------
+
+    def map_words(self) -> None:
+        """Draw where the words selected in the text are, and turn to their peak.
+
+        Raises
+        ------
+        CtClipError
+            If the scan is not encoded, or the selection is not words of one sentence.
+        """
+        cursor = self.text.textCursor()
+        text = self.text.toPlainText()
+        start, stop = (
+            _characters(text, units) for units in (cursor.selectionStart(), cursor.selectionEnd())
+        )
+        phrase = selected_phrase(text, start, stop)
+        self._bench.words.show(Prompt(phrase.text), phrase.chosen, go_there=True)
 
     def _on_read(self) -> None:
         self._bench.guarded(lambda: self.flow.read_text(self.text.toPlainText()))
@@ -126,3 +157,8 @@ class ReportTab(QWidget):
             f"{judged} findings in {len(read.lines)} lines; ⚠ {len(read.conflicts)} disagree with "
             f"the scan.{told} {_HINT}"
         )
+
+
+def _characters(text: str, units: int) -> int:
+    """Return how many characters of a text Qt's first ``units`` are; it counts rare ones double."""
+    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))

@@ -32,6 +32,7 @@ from napari_ctclip.plugin.study_flow import StudyFlow
 from napari_ctclip.plugin.token_ghost import TokenGhost
 from napari_ctclip.plugin.truth_flow import TruthFlow
 from napari_ctclip.plugin.views import Views
+from napari_ctclip.plugin.word_flow import WordFlow
 from napari_ctclip.scoring.probe import Probe, probe_at
 from napari_ctclip.session import Session
 
@@ -72,6 +73,7 @@ class Workbench(QObject):
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
         self.prompts.model_name = preferences().model
         self.regions = RegionFlow(self.session, jobs=self.jobs, scene=self.scene)
+        self.words = WordFlow(self.session, jobs=self.jobs, scene=self.scene, look_at=self.look_at)
         self.prompt_history = PromptHistory(self.prompts, self)
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)

@@ -27,14 +27,18 @@ class SelectingModel(VisionLanguageModel, Protocol):
         """Return the significant tokens of encoded images."""
         ...
 
+    def word_maps(self, features: FeatureMap, text: str) -> Tensor:
+        """Return (B, L, d, h, w): attention of each word to the selected regions."""
+        ...
+
     def interpretation_map(self, features: FeatureMap, text: str) -> Tensor:
-        """Return (B, d, h, w): attention of a text's words to the selected regions."""
+        """Return (B, d, h, w): the mean of the maps of a text's words."""
         ...
 
 
 def selecting_model(model: VisionLanguageModel | None) -> SelectingModel | None:
     """Return the model if it selects regions, else None."""
-    if not hasattr(model, "select") or not hasattr(model, "interpretation_map"):
+    if not hasattr(model, "select") or not hasattr(model, "word_maps"):
         return None
     selecting: SelectingModel = model  # type: ignore[assignment]
     return selecting
