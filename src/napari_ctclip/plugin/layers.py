@@ -12,11 +12,12 @@ import numpy.typing as npt
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_ctclip.core.anatomy import colour_of
-from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
+from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import WINDOWS, Volume, Window
 from napari_ctclip.models.interface import Calibration
+from napari_ctclip.plugin.heat_grid import heat_on_scan
 
 __all__ = [
     "CT_RANGE_HU",
@@ -176,8 +177,8 @@ def organ_colormap(masks: OrganMasks, hidden: frozenset[str]) -> DirectLabelColo
 def heat_layer(
     answer_map: SimilarityMap, frame: Frame, *, colour: str, limits: tuple[float, float]
 ) -> LayerData:
-    """Return the image layer of a similarity map: its own coarse grid, never upsampled."""
-    values, grid = _filled_in_display_order(answer_map)
+    """Return the image layer of a similarity map, on tokens or, if those are finer, on slices."""
+    values, grid = heat_on_scan(answer_map, frame.geometry)
     prompt = answer_map.prompt
     metadata = {"schema": 1, "role": "heat", "prompt": prompt.positive}
     metadata |= {"negative": prompt.negative, "score_kind": "similarity"}
@@ -258,25 +259,3 @@ def own_metadata(layer: Any) -> Mapping[str, Any]:
     """Return what we noted on a layer; empty for other plugins' layers."""
     found = layer.metadata.get(NAMESPACE)
     return found if isinstance(found, Mapping) else {}
-
-
-def _filled_in_display_order(
-    answer_map: SimilarityMap,
-) -> tuple[npt.NDArray[np.float32], Geometry]:
-    """Return values in display order, without NaN, cut to the box that holds any."""
-    transform = answer_map.geometry.transform_to(INTERNAL_AXES)
-    values = transform.apply(answer_map.values)
-    grid = answer_map.geometry.reoriented(transform)
-    finite = np.isfinite(values)
-    if not finite.any():
-        return np.zeros(values.shape, dtype=np.float32), grid
-    start, stop = [], []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        used = np.flatnonzero(finite.any(axis=others))
-        start.append(int(used[0]))
-        stop.append(int(used[-1]) + 1)
-    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    filled = np.array(values[box], dtype=np.float32, order="C")
-    filled[~finite[box]] = np.nanmin(filled)
-    return filled, grid.cropped(start, stop)
