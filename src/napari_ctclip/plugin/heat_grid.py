@@ -81,10 +81,13 @@ def _positions(tokens: npt.NDArray[np.float64], size: float, depth: int) -> npt.
     faces = tokens[0] - size / 2, tokens[-1] + size / 2
     low = max(np.ceil(faces[0] - _SAME), 0.0)
     high = min(np.floor(faces[1] + _SAME), depth - 1.0)
-    inside = np.arange(low, high + 1.0, max(1.0, size // 2))  # two a token lose little of it
+    inside: npt.NDArray[np.float64] = np.arange(
+        low, high + 1.0, max(1.0, size // 2)
+    )  # two a token lose little of it
     if len(inside):
         return inside
-    return np.clip(np.rint(tokens.mean(keepdims=True)), 0.0, depth - 1.0)  # between two slices
+    middle: npt.NDArray[np.float64] = np.rint(tokens.mean(keepdims=True))
+    return np.clip(middle, 0.0, depth - 1.0)  # between two slices
 
 
 def _resampled(
