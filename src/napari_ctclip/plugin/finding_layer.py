@@ -37,6 +37,7 @@ class FindingLayer:
         self._own = own
         self._frame: Frame | None = None
         self._drawn: dict[int, Region] = {}
+        self._is_painted = False
 
     @property
     def layer(self) -> Any:
@@ -49,7 +50,7 @@ class FindingLayer:
         self._own.remove(_KEY)
 
     def show(self, findings: Sequence[Finding]) -> None:
-        """Draw the regions of the findings that are kept."""
+        """Draw the regions of the findings that are kept, unless just these are drawn."""
         regions = {
             number: finding.region
             for number, finding in enumerate(findings[:_MOST], start=1)
@@ -61,9 +62,10 @@ class FindingLayer:
             self._drawn = {}
             return
         layer = self.layer or self._add()
-        self._redraw(layer.data, regions)
         layer.selected_label = min(len(findings) + 1, _MOST)
-        layer.data = layer.data  # every plane draws it anew
+        if self._is_painted or not _are_same(regions, self._drawn):
+            self._redraw(layer.data, regions)
+            layer.data = layer.data  # every plane draws it anew
 
     def start_painting(self, findings: Sequence[Finding]) -> None:
         """Give the mouse to napari's brush, with a label that no finding has."""
@@ -89,7 +91,7 @@ class FindingLayer:
     def _redraw(self, labels: Any, regions: Mapping[int, Region]) -> None:
         for box in [region.box for region in self._drawn.values()]:
             labels[box] = 0
-        self._drawn = dict(regions)
+        self._drawn, self._is_painted = dict(regions), False
         draw_regions(labels, self._drawn)
 
     def _on_painted(self, box: Box | None) -> None:
@@ -98,4 +100,9 @@ class FindingLayer:
             return
         changed = repainted(layer.data, self._drawn, box or np.s_[0:, 0:, 0:])
         if changed:
+            self._is_painted = True  # what becomes of it or not: the next show draws over it
             self.painted.emit(changed)
+
+
+def _are_same(some: Mapping[int, Region], others: Mapping[int, Region]) -> bool:
+    return some.keys() == others.keys() and all(some[n] is others[n] for n in some)
