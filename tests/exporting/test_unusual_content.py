@@ -18,6 +18,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.exporting.content import ExportContent, ExportKind
 from napari_ctclip.exporting.write_exports import write_exports
+from napari_ctclip.io.legends import read_legend
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.region_scores import region_scores
 
@@ -57,6 +58,17 @@ def test_any_name_is_drawn_as_typed(name: str, tmp_path: Path):
     made = write_exports(content(finding(name, SQUARE), positive=name), tmp_path, kinds=kinds)
     for file in made.files:
         assert not set(file.name) & set('<>:"/\\|?*'), file.name
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("Ground glass, RUL", "1_ground_glass_rul"), ("肺結節", "1_肺結節"), ("गाँठ!", "1_गाँठ")],
+)
+def test_the_legend_of_findings_keeps_a_name_of_any_script(name: str, told: str, tmp_path: Path):
+    made = content(finding(name, SQUARE), positive=name)
+    files = write_exports(made, tmp_path, kinds=[ExportKind.NIFTI]).files
+    assert all(file.name.isascii() for file in files)
+    assert read_legend(tmp_path / "findings.tsv") == {1: told}
 
 
 @pytest.mark.parametrize("kind", [ExportKind.PNG, ExportKind.NIFTI])

@@ -78,7 +78,7 @@ def interval_plot(
         else:
             axes.text(chance, place, " not defined", va="center", color=_GREY, fontsize=8)
     axes.axvline(chance, color=_GREY, linewidth=1, linestyle=":")
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8, parse_math=False)
     axes.invert_yaxis()
     if limits is not None:
         axes.set_xlim(limits[0] - 0.01, limits[1] + 0.01)
@@ -97,7 +97,7 @@ def _roc_plot(columns: Sequence[Column], metrics: Sequence[LabelMetrics]) -> Plo
         if np.isfinite(values["sensitivity"].value):
             at = (1 - values["specificity"].value, values["sensitivity"].value)
             axes.plot(*at, "s", color=_SECOND)
-        axes.set_title(f"{column.label}  {values['auroc'].value:.2f}", fontsize=8)
+        axes.set_title(f"{column.label}  {values['auroc'].value:.2f}", fontsize=8, parse_math=False)
         axes.set_aspect("equal")
         _label_outer(axes, "1 - specificity", "sensitivity")
     return "ROC curves; the square is the operating point", _address(figure)
@@ -110,7 +110,7 @@ def _score_plot(columns: Sequence[Column]) -> Plot:
             chosen = column.similarity[column.truth == truth]
             style = "--" if truth else "-"
             axes.ecdf(chosen, color=colour, linestyle=style, label=f"{name} ({len(chosen)})")
-        axes.set_title(column.label, fontsize=8)
+        axes.set_title(column.label, fontsize=8, parse_math=False)
         axes.legend(fontsize=6, frameon=False)
         axes.locator_params(axis="x", nbins=5)
         _label_outer(axes, "similarity", "share of studies below")
@@ -131,7 +131,7 @@ def _reliability_plot(evaluation: Evaluation) -> Plot:
                 [b.probability for b in quality.bins], [b.observed for b in quality.bins], style,
                 color=colour, markersize=3, linewidth=1, label=told,
             )  # fmt: skip
-        axes.set_title(calibration.label, fontsize=8)
+        axes.set_title(calibration.label, fontsize=8, parse_math=False)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.legend(fontsize=5.5, frameon=False)

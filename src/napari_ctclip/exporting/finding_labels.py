@@ -10,7 +10,7 @@ from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.core.prompt import slug
+from napari_ctclip.core.spelling import one_word
 from napari_ctclip.regions.painted_labels import draw_regions
 
 __all__ = ["finding_labels"]
@@ -21,6 +21,7 @@ def finding_labels(
 ) -> tuple[OrganMasks | None, tuple[Notice, ...]]:
     """Return the regions of kept findings, numbered as in ``findings``; None if there is none.
 
+    The legend has the names as they were given, in any script, each after its number.
     A voxel has one label: where regions overlap the smaller keeps it, and a notice says so.
     """
     numbered = [(n, f.name, f.region) for n, f in enumerate(findings, start=1) if f.is_kept]
@@ -31,7 +32,7 @@ def finding_labels(
     draw_regions(labels, {number: region for number, _, region in regions})
     overlaps = np.count_nonzero(labels) < sum(int(region.mask.sum()) for _, _, region in regions)
     # numbers keep names apart that read alike
-    legend = {f"{number}_{slug(name).replace('-', '_')}": number for number, name, _ in regions}
+    legend = {one_word(f"{number} {name.lower()}"): number for number, name, _ in regions}
     notices: tuple[Notice, ...] = ()
     if overlaps:
         message = (

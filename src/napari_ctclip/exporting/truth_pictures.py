@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.heat_slices import heat_slices
-from napari_ctclip.io.key_slices import window_about
+from napari_ctclip.io.key_slices import draw_line, window_about
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def erase_figure(erased: ErasedPlace, volume: Volume) -> Figure:
     title = (
         f"“{erased.prompt.positive}” with {erased.region.volume_ml(volume.geometry):.1f} ml erased"
     )
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
@@ -47,7 +47,8 @@ def map_test_figure(tested: MapTest) -> Figure:
     figure = _figure(9.0, 4.0)
     axes = figure.subplots(1, 2, sharey=True)
     draw_curves(axes, tested, ink="black")
-    figure.suptitle("\n".join(wrap(f"“{tested.prompt.positive}”", width=90)), fontsize=10)
+    title = "\n".join(wrap(f"“{tested.prompt.positive}”", width=90))
+    figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
@@ -139,8 +140,7 @@ def _draw_slices(figure: Figure, axes: Any, erased: ErasedPlace, volume: Volume)
             np.ma.masked_where(weak, heat[view]), cmap=colours, vmin=first, vmax=last, alpha=0.55,
             aspect=spacing[1] / spacing[2],
         )  # fmt: skip
-        if inside.any() and not inside[view].all():
-            ax.contour(inside[view], levels=[0.5], colors="#00e5ff", linewidths=1.0)
+        draw_line(ax, inside[view], 0.5, colors="#00e5ff", linewidths=1.0)
         ax.set_title(title, fontsize=_FONT + 1)
         ax.set_axis_off()
         bar = figure.colorbar(drawn, ax=ax, fraction=0.046, pad=0.02, location="bottom")

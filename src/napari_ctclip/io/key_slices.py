@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["KeySlices", "draw_key_slices", "voxel_at", "window_about"]
+__all__ = ["KeySlices", "draw_key_slices", "draw_line", "voxel_at", "window_about"]
 
 _PLANES = (("axial", 0, "R", "L"), ("coronal", 1, "R", "L"), ("sagittal", 2, "A", "P"))
 _LUNG_HU = -500  # a place among air-filled voxels is read in the lung window
@@ -141,7 +141,7 @@ def _draw_heat(ax: Axes, shown: KeySlices, heat: npt.NDArray[np.float64]) -> Non
     ax.imshow(_heat_colours()(share), aspect=ax.get_aspect(), interpolation="bilinear")
     line = shown.heat_contour
     if line is not None:
-        _draw_line(ax, heat, line, colors=_HEAT_LINE, linewidths=1.0, linestyles="dashed")
+        draw_line(ax, heat, line, colors=_HEAT_LINE, linewidths=1.0, linestyles="dashed")
 
 
 def _outline(ax: Axes, region: Region, plane: tuple[int, int], geometry: Geometry) -> None:
@@ -153,10 +153,10 @@ def _outline(ax: Axes, region: Region, plane: tuple[int, int], geometry: Geometr
     whole = np.zeros(shape, dtype=np.float32)
     box = tuple(s for i, s in enumerate(region.box) if i != axis)
     whole[box] = np.take(region.mask, inside, axis=axis)
-    _draw_line(ax, whole, 0.5, colors=_REGION_LINE, linewidths=1.4)
+    draw_line(ax, whole, 0.5, colors=_REGION_LINE, linewidths=1.4)
 
 
-def _draw_line(ax: Axes, values: npt.NDArray[Any], level: float, **style: Any) -> None:
+def draw_line(ax: Axes, values: npt.NDArray[Any], level: float, **style: Any) -> None:
     """Draw where a plane crosses a level; a plane one voxel thin has no inside to go around."""
     if min(values.shape) > 1 and values.min() < level < values.max():
         ax.contour(values, levels=[level], **style)

@@ -17,6 +17,7 @@ import SimpleITK
 from napari_ctclip.core.errors import DataError, UnreadableFile
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.core.spelling import one_word
 from napari_ctclip.io.file_format import FileFormat, file_format
 from napari_ctclip.io.hounsfield import Conversion
 from napari_ctclip.io.nifti import (
@@ -83,7 +84,7 @@ def read_label_map(path: Path) -> LabelMap:
 
 def anatomy_name(text: str) -> str:
     """Return a segment's name as this package writes names: ``"Right lung"`` -> ``lung_right``."""
-    words = re.sub(r"[^0-9A-Za-z]+", "_", text.strip()).strip("_")
+    words = one_word(text)
     if not re.search(r"_[CTLS]\d+$", words):  # vertebrae keep their capital
         words = words.lower()
     for side in ("left", "right"):

@@ -72,7 +72,7 @@ def model_view_png(
             _write_letters(ax, geometry, axis)
             _frame_crops(ax, crops, plane)
             ax.set_title(name if axis == 0 else "", fontsize=9, loc="left", color=_INK)
-    figure.suptitle(title, fontsize=10, color=_INK)
+    figure.suptitle(title, fontsize=10, color=_INK, parse_math=False)
     stream = BytesIO()
     figure.savefig(stream, dpi=100, format="png")
     return stream.getvalue()

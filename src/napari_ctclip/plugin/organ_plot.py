@@ -79,7 +79,9 @@ class OrganPlot(ThemedPlot):
         axes.set_xlabel("similarity, relative to this scan", color=ink, fontsize=FONT)
         title = answer.prompt.positive
         title = title if len(title) <= 40 else title[:39] + "…"
-        self.figure.suptitle(f"Similarity per organ: {title}", color=ink, fontsize=FONT + 1)
+        self.figure.suptitle(
+            f"Similarity per organ: {title}", color=ink, fontsize=FONT + 1, parse_math=False
+        )
 
     def _on_click(self, event: Any) -> None:
         if event.ydata is None or not self._shown:

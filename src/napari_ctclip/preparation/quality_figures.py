@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from napari_ctclip.core.anatomy import colour_of
 from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
 from napari_ctclip.core.volume import WINDOWS
+from napari_ctclip.io.key_slices import draw_line
 from napari_ctclip.io.manifest_entry import ManifestEntry
 from napari_ctclip.io.radiograph import GREY_MAX
 from napari_ctclip.io.study_record import HISTOGRAM_EDGES_HU, StudyRecord
@@ -75,7 +76,7 @@ def contact_sheet(study_ids: Sequence[str], store: StudyStore) -> str:
         else:
             axes[row, column].imshow(crop.voxels[0], cmap="gray", vmin=0, vmax=GREY_MAX)
         top = axes[(2 if is_ct else 1) * row, column]
-        top.set_title(_shortened(study_id), fontsize=7)
+        top.set_title(_shortened(study_id), fontsize=7, parse_math=False)  # $ is no formula
     return _base64(figure)
 
 
@@ -94,7 +95,7 @@ def _show_scan(axial: Axes, coronal: Axes, crop: StoredCrop, anatomies: tuple[st
         for label in present:
             colour = [part / 255 for part in colour_of(anatomies[label - 1])]
             mask = labels[index] == label
-            axes.contour(mask, levels=[0.5], colors=[colour], linewidths=0.7)
+            draw_line(axes, mask, 0.5, colors=[colour], linewidths=0.7)
 
 
 def _aspect(geometry: Geometry, is_axial: bool) -> float:
