@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
@@ -20,7 +18,6 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.study_store import StudyStore
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.method_recipe import MethodRecipe, load_method_recipe
 from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.pretraining.montage_views import montage_options, montage_views
 from napari_ctclip.pretraining.sources import prepared_data
@@ -28,35 +25,7 @@ from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.session import Session
 from tests.preparation.conftest import ANATOMIES, Prepared
 from tests.preparation.made_up_archive import _study, study_name
-from tests.preparation.test_radiographs import GREY
-
-TRAINING = Path(__file__).resolve().parents[2] / "training"
-_QUICK = ("optimizer.steps=2", "optimizer.batch=2", "optimizer.warm_up=0", "loop.save_every=1")
-
-
-def smoke(method: str, *overrides: str) -> MethodRecipe:
-    return load_method_recipe(TRAINING / method / "smoke.toml", overrides=overrides)
-
-
-def train(method: str, data: Path, out: Path, *overrides: str, more: tuple[str, ...] = ()) -> str:
-    """Train with the smoke recipe as a user does; return what was printed."""
-    arguments = [method, "--recipe", str(TRAINING / method / "smoke.toml")]
-    arguments += ["--data", str(data), "--out", str(out), *more]
-    for override in (*_QUICK, *overrides):
-        arguments += ["--set", override]
-    result = CliRunner().invoke(cli_train.app, arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refusal(monkeypatch, capsys, *arguments: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["napari-ctclip-train", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        cli_train.main()
-    assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert "Traceback" not in told
-    return told
+from tests.preparation.training_runs import TRAINING, refusal, smoke, train
 
 
 def changed_set(prepared: Prepared, folder: Path, change) -> Path:
@@ -266,61 +235,6 @@ def test_the_dictionary_of_the_set_holds_what_its_reports_tell_of(prepared: Prep
     assert "emphysema" in names
     assert names < {name for name, _ in shipped["lung"]}
     assert ("aortic calcification", "aortic calcification") in shipped["aorta"]
-
-
-@pytest.fixture(scope="module")
-def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four radiographs with reports, prepared by the command."""
-    folder = tmp_path_factory.mktemp("radiographs")
-    rows = [("image", "patient", "report")]
-    for n in range(4):
-        Image.fromarray(np.roll(GREY, 9 * n, axis=0)).save(folder / f"r{n}.png")
-        rows.append((f"r{n}.png", f"p{n}", f"Heart is enlarged. No effusion on day {n}."))
-    with (folder / "table.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-    arguments = ["prepare", str(folder), "--reports", str(folder / "table.csv"), "--workers", "1"]
-    arguments += ["--layout", "radiographs", "--pixels", "64", "--valid-share", "0", "--out"]
-    result = CliRunner().invoke(cli_train.app, [*arguments, str(folder / "set")])
-    assert result.exit_code == 0, result.output
-    return folder / "set"
-
-
-FLAT = (
-    "preprocessing.spacing_mm=[1, 1, 1]",
-    "preprocessing.windows_hu=[[0, 4095]]",
-    "preprocessing.multiple_of=[1, 8, 8]",
-    "data.crop=[1, 56, 56]",
-    "data.anatomies=[]",
-    "model.image.patch_size=[1, 8, 8]",
-    "model.image.position_grid=[1, 7, 7]",
-)
-
-
-def test_the_recipe_of_radiographs_fits_a_set_of_them(radiographs: Path) -> None:
-    recipe = load_method_recipe(TRAINING / "lrclr" / "radiographs.toml")
-    data = prepared_data(recipe, radiographs)
-    sample = data.source.sample(0, np.random.default_rng(1))
-    assert sample.image.shape == (1, 1, 224, 224)
-    (notice,) = data.notices
-    assert "a batch of 32 is more than the 4 studies" in notice.message
-
-
-def test_lrclr_trains_on_radiographs(radiographs: Path, tmp_path: Path) -> None:
-    train("lrclr", radiographs, tmp_path / "run", *FLAT)
-    (first, *_) = csv.DictReader((tmp_path / "run" / "metrics.csv").open(encoding="utf-8"))
-    assert np.isfinite(float(first["loss"]))
-    source = prepared_data(smoke("lrclr", *FLAT), radiographs).source
-    sample = source.sample(0, np.random.default_rng(1))
-    assert sample.image.shape == (1, 1, 56, 56)
-    assert sample.image.max() > 0.7 > 0.3 > sample.image.min()
-
-
-def test_radiographs_are_not_for_methods_of_organs(radiographs: Path, monkeypatch, capsys) -> None:
-    recipe = str(TRAINING / "fvlm" / "smoke.toml")
-    arguments = ["fvlm", "--recipe", recipe, "--data", str(radiographs), "--dry-run"]
-    assert "windows_hu to [[0, 4095]]" in refusal(monkeypatch, capsys, *arguments)
-    flat = [part for override in FLAT for part in ("--set", override)]
-    assert "train lrclr, clip or siglip" in refusal(monkeypatch, capsys, *arguments, *flat)
 
 
 def test_a_study_damaged_since_it_was_prepared_is_named(prepared: Prepared, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""An evaluation of the made-up studies by the tiny model, as tests run it."""
+
+from __future__ import annotations
+
+from napari_ctclip.evaluation.evaluate_manifest import evaluate_manifest
+from napari_ctclip.evaluation.evaluation_result import Plan
+from napari_ctclip.evaluation.label_metrics import Resampling
+from napari_ctclip.evaluation.score_studies import StudyScorer
+from napari_ctclip.io.manifest import read_manifest
+from napari_ctclip.scoring.feature_cache import FeatureCache
+from tests.evaluation.evaluation_studies import TASKS
+from tests.tiny_model import TinyModel
+
+BALLS = (True, False, True, False, True, False, True, False)
+SPLITS = ("valid",) * 2 + ("test",) * 6
+QUICKLY = Plan(resampling=Resampling(100))
+
+
+def scorer_in(folder, **options):
+    # nothing is kept, so that every encoding is counted
+    cache = FeatureCache(folder / "cache", limit_bytes=0)
+    return StudyScorer(TinyModel(), TASKS, cache=cache, **options)
+
+
+def evaluated(studies, scorer=None, plan=QUICKLY, **options):
+    scorer = scorer or scorer_in(studies.folder)
+    entries = read_manifest(studies.manifest).entries
+    return evaluate_manifest(entries, scorer, plan, out=studies.folder / "out", **options)
+
+
+def metrics_of(evaluation, label):
+    return next(m for m in evaluation.labels if m.label == label)

@@ -1,0 +1,42 @@
+"""Trainings on prepared sets, run as a user does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from napari_ctclip import cli_train
+from napari_ctclip.pretraining.method_recipe import MethodRecipe, load_method_recipe
+
+TRAINING = Path(__file__).resolve().parents[2] / "training"
+
+
+_QUICK = ("optimizer.steps=2", "optimizer.batch=2", "optimizer.warm_up=0", "loop.save_every=1")
+
+
+def smoke(method: str, *overrides: str) -> MethodRecipe:
+    return load_method_recipe(TRAINING / method / "smoke.toml", overrides=overrides)
+
+
+def train(method: str, data: Path, out: Path, *overrides: str, more: tuple[str, ...] = ()) -> str:
+    """Train with the smoke recipe as a user does; return what was printed."""
+    arguments = [method, "--recipe", str(TRAINING / method / "smoke.toml")]
+    arguments += ["--data", str(data), "--out", str(out), *more]
+    for override in (*_QUICK, *overrides):
+        arguments += ["--set", override]
+    result = CliRunner().invoke(cli_train.app, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refusal(monkeypatch, capsys, *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["napari-ctclip-train", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli_train.main()
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    return told
