@@ -16,7 +16,12 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.session_files.archive import SessionState, read_session, write_session
-from napari_ctclip.session_files.saved_session import SavedPrompt, SavedView, read_scan
+from napari_ctclip.session_files.saved_session import (
+    SavedCamera,
+    SavedPrompt,
+    SavedView,
+    read_scan,
+)
 from tests.exporting.asked import asked_session, ball_finding, point_finding
 from tests.io.scan_files import write_nifti
 from tests.phantom import ball_study
@@ -39,7 +44,14 @@ def state(tmp_path: Path) -> SessionState:
         session.model,
         "tiny",
         [SavedPrompt(Prompt("bright spot", "dark", "lung"), shown=True)],
-        SavedView(Window(-600, 1500), (20, 30, 44), (0.1, 0.4), 0.5),
+        SavedView(
+            Window(-600, 1500),
+            (20, 30, 44),
+            (0.1, 0.4),
+            0.5,
+            "Three planes",
+            (SavedCamera((0.0, 12.5, -3.0), 180.0, (0.0, 0.0, 90.0)),),
+        ),
         [replace(ball_finding(session), note="größer"), point_finding(session)],
         "seen with Ada",
     )
@@ -93,6 +105,17 @@ def _rewritten(path: Path, **changes: object) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
+
+
+def test_a_file_of_the_first_schema_opens_without_cameras(state: SessionState, tmp_path: Path):
+    path = write_session(state, tmp_path / NAME)
+    with zipfile.ZipFile(path) as archive:
+        view = json.loads(archive.read("session.json"))["view"]
+    del view["layout"], view["cameras"]
+    _rewritten(path, schema_version=1, view=view)
+    saved = read_session(path)
+    assert saved.view == replace(state.view, layout="", cameras=())
+    assert len(saved.findings) == 2
 
 
 def test_a_newer_schema_and_damage_are_told_apart(state: SessionState, tmp_path: Path):

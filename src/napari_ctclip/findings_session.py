@@ -182,8 +182,9 @@ class FindingsSession:
             self._take(self._history.redone())
 
     def restore(self, findings: Sequence[Finding]) -> None:
-        """Take the findings of a saved session; there is nothing to undo."""
-        self._take(History(tuple(findings)))
+        """Take the findings of a saved session; Undo brings back those that were there."""
+        taken = tuple(findings)
+        self._take(self._history.then(taken) if self.findings else History(taken))
 
     # --- inside ---------------------------------------------------------------------------------
 

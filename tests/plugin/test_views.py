@@ -142,14 +142,18 @@ def _assert_sides(model: Any, picture: Any, codes: str) -> None:
 
 
 def test_3d_is_not_mirrored(shown: Desk, tmp_path: Path) -> None:
-    """From the front the patient's left is on the right, and what lies behind is veiled."""
+    """From the front the patient's left is on the right, the back is veiled, all is seen."""
     ras = np.full((40, 40, 40), -1000, np.int16)
-    ras[4:36, 15:25, 4:36] = 150  # soft tissue between front and back
+    ras[4:36, 15:25, 4:36] = 290  # tissue full of contrast between front and back
     ras[6:14, 30:38, 24:34] = 900  # left, in front
     ras[26:34, 2:10, 24:34] = 900  # right, behind
     shown.open(Study(read_volume(_write(tmp_path, ras, "LAS")).volume))
     shown.bench.views.show(View.VOLUME)
     shown.qtbot.wait(100)
+    _assert_whole_scan_is_seen(shown)
+    shown.viewer.window.resize(900, 720)  # the picture shrinks with its canvas
+    shown.qtbot.wait(100)
+    _assert_whole_scan_is_seen(shown)
     shown.viewer.canvas.overlays["scale_bar"].visible = False
     for name in ("axes", "ctclip_reading"):
         shown.viewer.canvas.overlays[name].visible = False
@@ -164,6 +168,19 @@ def test_3d_is_not_mirrored(shown: Desk, tmp_path: Path) -> None:
     assert mirror[0] - mirror[2] > 25, "the block behind is seen through soft tissue"
 
 
+def _assert_whole_scan_is_seen(desk: Desk) -> None:
+    """The scan's corners, from the front, lie inside the canvas and fill most of it."""
+    low, high = desk.bench.scene.frame.extent
+    camera, (height, width) = desk.viewer.scene.camera, desk.viewer.canvas.size
+    corners = (np.array([low, high]) - np.asarray(camera.center)) * camera.zoom
+    down, right = corners[:, 0] + height / 2, corners[:, 2] + width / 2
+    assert down.min() >= 0
+    assert down.max() <= height
+    assert right.min() >= 0
+    assert right.max() <= width
+    assert max(np.ptp(down) / height, np.ptp(right) / width) == pytest.approx(0.9, abs=0.03)
+
+
 def test_3d_shows_thinned_layers_and_gives_the_planes_back(shown: Desk) -> None:
     shown.open()
     shown.ask("bright spot")
@@ -174,8 +191,11 @@ def test_3d_shows_thinned_layers_and_gives_the_planes_back(shown: Desk) -> None:
     assert shown.bench.views.view is View.VOLUME
     assert not layers["CT"].visible
     assert layers["CT (3D)"].visible
+    assert not layers["Organs (3D)"].visible  # they veil the heat, until they are asked for
+    shown.bench.scene.toggle_organs()
     assert layers["Organs (3D)"].visible
     shown.bench.scene.outlines.show("lung_left", False)
+    assert layers["Organs (3D)"].visible
     assert 2 not in np.unique(layers["Organs (3D)"].data)
     shown.bench.scene.toggle_organs()
     assert not layers["Organs (3D)"].visible

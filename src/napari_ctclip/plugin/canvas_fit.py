@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from napari_ctclip.plugin._compat import camera_of, scale_bar
 
-__all__ = ["CanvasFit"]
+__all__ = ["CanvasFit", "fitting_zoom"]
 
 _BAR_SHARE = 0.28
 """Ours: of the canvas's width; half of it is free beside the letter in the middle."""
@@ -30,23 +32,18 @@ class CanvasFit:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
-        self._fitting = _fitting_zoom(viewer)
+        self._size = tuple(viewer.canvas.size)
         viewer.canvas.events.size.connect(self._on_size)
         camera_of(viewer).events.zoom.connect(self._measure)
-        viewer.layers.events.inserted.connect(self._on_layers)
-        viewer.layers.events.removed.connect(self._on_layers)
-        viewer.dims.events.order.connect(self._on_layers)
+        viewer.layers.events.inserted.connect(self._size_colour_bars)
 
     def _on_size(self, *_: Any) -> None:
-        before, now = self._fitting, _fitting_zoom(self._viewer)
-        self._fitting = now
+        size = tuple(self._viewer.canvas.size)
+        before, now = (fitting_zoom(self._viewer, *s) for s in (self._size, size))
+        self._size = size
         if before and now:
             camera_of(self._viewer).zoom *= now / before
         self._measure()
-        self._size_colour_bars()
-
-    def _on_layers(self, *_: Any) -> None:
-        self._fitting = _fitting_zoom(self._viewer)
         self._size_colour_bars()
 
     def _measure(self, *_: Any) -> None:
@@ -55,7 +52,7 @@ class CanvasFit:
         if zoom > 0 and width > 0 and self._viewer.layers:
             scale_bar(self._viewer).length = _round_down(_BAR_SHARE * width / zoom)
 
-    def _size_colour_bars(self) -> None:
+    def _size_colour_bars(self, *_: Any) -> None:
         size = _COLOUR_BARS[self._viewer.canvas.size[0] >= _TALL]
         for layer in self._viewer.layers:
             bar = getattr(layer, "colorbar", None)
@@ -63,13 +60,16 @@ class CanvasFit:
                 bar.size = size
 
 
-def _fitting_zoom(viewer: Any) -> float:
-    """Return the zoom at which the scan just fits the canvas, but for a factor; 0 for none."""
-    height, width = viewer.canvas.size
+def fitting_zoom(viewer: Any, height: float, width: float) -> float:
+    """Return the zoom at which the scan just fits a canvas, but for a factor; 0 for none."""
     if viewer.dims.ndim != 3 or not viewer.layers or min(height, width) < 2:
         return 0.0
-    spans = [float(high - low) for low, high, _ in viewer.dims.range]
-    down, right = (spans[axis] for axis in viewer.dims.order[-2:])
+    spans = np.array([high - low for low, high, _ in viewer.dims.range])
+    down, right = (float(spans[axis]) for axis in viewer.dims.order[-2:])
+    if viewer.dims.ndisplay == 3:
+        camera = camera_of(viewer)
+        up, ahead = np.asarray(camera.up_direction), np.asarray(camera.view_direction)
+        down, right = (float(np.abs(axis) @ spans) for axis in (up, np.cross(ahead, up)))
     return float(min(height / max(down, 1e-6), width / max(right, 1e-6)))
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer, Points
 
+from napari_ctclip.plugin._compat_layers import step_quickly
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.viewer import Viewer
@@ -57,6 +59,7 @@ class LayerMirror:
         if not isinstance(layer, _MIRRORED) or layer.ndim != 3 or getattr(layer, "rgb", False):
             return
         copy = Layer.create(*layer.as_layer_data_tuple())
+        step_quickly(copy)
         self._copies[layer] = copy
         self._links[layer] = []
         for field in _FIELDS:

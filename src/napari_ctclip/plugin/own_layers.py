@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_ctclip.plugin._compat_layers import step_quickly
 from napari_ctclip.plugin.layers import LayerData, own_metadata
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class OwnLayers:
         rank = _rank(layer)
         above = sum(1 for other in layers if _rank(other) <= rank)
         layers.insert(above, layer)
+        step_quickly(layer)  # after the list drew its thumbnail
         if key:
             self._layers[key] = layer
             if selected is not None:

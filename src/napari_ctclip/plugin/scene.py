@@ -10,6 +10,7 @@ from psygnal import Signal
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.plugin._compat import guard_layer_removal
+from napari_ctclip.plugin._compat_layers import step_quickly
 from napari_ctclip.plugin.canvas import CanvasTexts
 from napari_ctclip.plugin.difference_layer import DifferenceLayer
 from napari_ctclip.plugin.finding_layer import FindingLayer
@@ -92,6 +93,7 @@ class Scene:
             self.texts.hide()
             self.study_changed.emit()
             return
+        step_quickly(ct)
         self.frame = Frame(study.volume.geometry)
         self.outlines.set_frame(self.frame)
         self.findings.set_frame(self.frame)
@@ -120,6 +122,15 @@ class Scene:
             return None
         low, high = self.ct.contrast_limits
         return Window((low + high) / 2, high - low)
+
+    def fit(self) -> None:
+        """Show the whole scan, in a plane or in 3D."""
+        if self.ct is None:
+            self.viewer.fit_to_view()
+        elif self.volume_view.is_shown:
+            self.volume_view.fit()
+        else:
+            self.viewer.fit_to_view(layers=[self.ct])
 
     def toggle_organs(self) -> None:
         """Show or hide all organs, in the planes or in 3D."""

@@ -17,24 +17,45 @@ from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.scene import Scene
+from napari_ctclip.plugin.study_flow import StudyFlow
+from napari_ctclip.plugin.views import Views
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
+    from napari_ctclip.core.organ_masks import OrganMasks
+    from napari_ctclip.core.volume import Volume
     from napari_ctclip.io.read import ReadVolume
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.session_files.archive import SessionState
-    from napari_ctclip.session_files.saved_session import ModelReference, SavedSession
+    from napari_ctclip.session_files.saved_session import (
+        ModelReference,
+        SavedSession,
+        ScanReference,
+    )
 
 __all__ = ["OpenedSession", "SessionFlow"]
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedSession:
-    """A session file with its scan, read off the GUI thread; the scan is None if it moved."""
+    """A session file with its scan, read off the GUI thread.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    saved : SavedSession
+        What it holds.
+    scan : ReadVolume or None
+        Its scan; None if that moved.
+    is_open : bool
+        Whether the scan was in the viewer already.
+    """
 
     path: Path
     saved: SavedSession
     scan: ReadVolume | None
+    is_open: bool = False
 
 
 class SessionFlow:
@@ -46,8 +67,10 @@ class SessionFlow:
         What is saved.
     jobs : JobQueue
         Where files are read and written.
-    scene, prompts, findings : Scene, PromptFlow, FindingsFlow
-        What is shown, asked and found.
+    scene, views, studies : Scene, Views, StudyFlow
+        What is shown, from where, and which scans are open.
+    prompts, findings : PromptFlow, FindingsFlow
+        What is asked and found.
     messages : Messages
         Where the user reads what happens.
     """
@@ -63,11 +86,14 @@ class SessionFlow:
         *,
         jobs: JobQueue,
         scene: Scene,
+        views: Views,
+        studies: StudyFlow,
         prompts: PromptFlow,
         findings: FindingsFlow,
         messages: Messages,
     ) -> None:
         self._session, self._jobs, self._scene = session, jobs, scene
+        self._views, self._studies = views, studies
         self._prompts, self._findings, self._messages = prompts, findings, messages
         self._saved: dict[str, tuple[Finding, ...]] = {}  # what a file holds, by scan
         self._expected: ModelReference | None = None  # of a session that was opened
@@ -105,7 +131,7 @@ class SessionFlow:
             self._session.model,
             self._prompts.model_name,
             tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.table.rows),
-            saved_view(self._scene),
+            saved_view(self._scene, self._views),
             self._findings.kept.findings,
         )
 
@@ -137,6 +163,9 @@ class SessionFlow:
     ) -> None:
         """Read a session file and its scan, and take both up.
 
+        A scan that is in the viewer is not opened twice: what was asked and found there stays, the
+        file's findings take the place of the others as a step that Undo takes back.
+
         Parameters
         ----------
         path : Path
@@ -146,12 +175,17 @@ class SessionFlow:
         then : callable
             Called once it is taken up.
         """
+        volumes = self._studies.open_volumes()
 
         def work(progress: Any, should_stop: Any) -> OpenedSession:
+            from napari_ctclip.io.read import ReadVolume
             from napari_ctclip.session_files.archive import read_session
             from napari_ctclip.session_files.saved_session import read_scan
 
             saved = read_session(path)
+            volume = _open_volume(saved.scan, volumes)
+            if volume is not None:
+                return OpenedSession(path, saved, ReadVolume(volume), is_open=True)
             if scan is None and not saved.scan.is_found:
                 return OpenedSession(path, saved, None)
             return OpenedSession(path, saved, read_scan(saved.scan, scan))
@@ -177,29 +211,46 @@ class SessionFlow:
     def _take_up(self, opened: OpenedSession) -> None:
         saved, read = opened.saved, opened.scan
         assert read is not None
-        for row in self._prompts.table.rows:
-            self._prompts.remove(row.prompt.positive)
-        more: dict[str, Any] = {"notices": read.notices}
-        if saved.masks is not None:
-            more["organ_masks"] = saved.masks
-        self._scene.add_ct(read.volume, more=more)
+        had = 0
+        if opened.is_open and self._studies.show_volume(read.volume):
+            had = len(self._findings.kept.findings)
+            self._join(saved)
+        else:
+            for row in self._prompts.table.rows:
+                self._prompts.remove(row.prompt.positive)
+            more: dict[str, Any] = {"notices": read.notices}
+            if saved.masks is not None:
+                more["organ_masks"] = saved.masks
+            self._scene.add_ct(read.volume, more=more)
         self._findings.kept.restore(saved.findings)
         self._saved[self.place] = self._findings.kept.findings
         if saved.view is not None:
-            restore_view(self._scene, saved.view)
+            restore_view(self._scene, self._views, saved.view)
         self._restore_prompts(saved)
         count = len(saved.findings)
-        self._messages.info(f"{opened.path.name} is open: {count} findings.")
+        undo = f" Undo brings back the {had} that were there." if had else ""
+        self._messages.info(f"{opened.path.name} is open: {count} findings.{undo}")
         self.changed.emit()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _join(self, saved: SavedSession) -> None:
+        """Prepare a scan that is open already: other prompts stay, hidden; so do better masks."""
+        for row in self._prompts.table.rows:
+            self._prompts.set_shown(row.prompt.positive, False)
+        study = self._session.study
+        now = None if study is None else study.organ_masks
+        if saved.masks is not None and _are_better(saved.masks, now):
+            self._studies.use_masks(saved.masks)
 
     def _restore_prompts(self, saved: SavedSession) -> None:
         """Ask the prompts again, of the model they were asked of."""
         flow, model = self._prompts, saved.model
         for kept in saved.prompts:
-            flow.table.add(kept.prompt)
-            flow.table.change(kept.prompt.positive, shown=kept.shown)
+            row = flow.table.find(kept.prompt.positive)
+            if row is None or row.prompt != kept.prompt:
+                flow.table.add(kept.prompt)
+            flow.set_shown(kept.prompt.positive, kept.shown)
         self._expected = model
         loaded = self._session.model
         if model is not None and model.source != flow.model_name:
@@ -223,3 +274,20 @@ class SessionFlow:
 
     def _on_edit(self, *_: Any) -> None:
         self.changed.emit()
+
+
+def _open_volume(scan: ScanReference, volumes: tuple[Volume, ...]) -> Volume | None:
+    """Return the scan of a session among those that are open; slow, it hashes their voxels."""
+    for volume in volumes:
+        if (
+            volume.geometry.coincides_with(scan.geometry)
+            and volume.content_hash() == scan.content_sha256
+        ):
+            return volume
+    return None
+
+
+def _are_better(masks: OrganMasks, now: OrganMasks | None) -> bool:
+    """Return whether a file's masks should take the place of those of the open scan."""
+    # quick masks are made again in seconds; others may have cost minutes, or a person's work
+    return now is None or (now.source == "quick" and masks.source != "quick")

@@ -17,7 +17,9 @@ from qtpy.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QPixmap,
     QPolygonF,
+    QResizeEvent,
 )
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
@@ -76,6 +78,7 @@ class SliceStrip(QWidget):
         super().__init__(parent)
         self._tracks: tuple[StripTrack, ...] = ()
         self._depth, self._slice = 1, 0
+        self._picture: QPixmap | None = None
         self._theme = "dark"
         self.setAccessibleName("Slices")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -92,6 +95,7 @@ class SliceStrip(QWidget):
     def set_tracks(self, tracks: Sequence[StripTrack], depth: int) -> None:
         """Draw other prompts over a scan of ``depth`` slices."""
         self._tracks, self._depth = tuple(tracks), max(1, depth)
+        self._picture = None
         self.setFixedWidth(self.sizeHint().width())
         self._describe()
         self.update()
@@ -105,7 +109,7 @@ class SliceStrip(QWidget):
 
     def set_theme(self, theme: str) -> None:
         """Draw in the colours of a napari theme."""
-        self._theme = theme
+        self._theme, self._picture = theme, None
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -173,13 +177,35 @@ class SliceStrip(QWidget):
 
     # --- drawing --------------------------------------------------------------------------------
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Draw the tracks anew for the new height."""
+        self._picture = None
+        super().resizeEvent(event)
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the tracks, then the slice that is shown."""
-        theme = get_theme(self._theme)
-        ink, paper = QColor(theme.text.as_hex()), QColor(theme.background.as_hex())
+        if self._picture is None or self._picture.devicePixelRatio() != self.devicePixelRatioF():
+            self._picture = self._drawn_tracks()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), paper)
+        painter.drawPixmap(0, 0, self._picture)
+        ink = QColor(get_theme(self._theme).text.as_hex())
+        self._draw_slice(painter, ink)
+        if self.hasFocus():
+            painter.setPen(QPen(ink, 1, Qt.PenStyle.DotLine))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        painter.end()
+
+    def _drawn_tracks(self) -> QPixmap:
+        """Return everything but the mark of the slice, which alone moves with each step."""
+        theme, ratio = get_theme(self._theme), self.devicePixelRatioF()
+        ink = QColor(theme.text.as_hex())
+        picture = QPixmap(self.size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(QColor(theme.background.as_hex()))
+        painter = QPainter(picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(self.font())
         font.setPointSize(_FONT_POINTS)
         painter.setFont(font)
@@ -193,12 +219,8 @@ class SliceStrip(QWidget):
             left = _GAP + number * (_NAME_WIDTH + _BAR_WIDTH + _GAP)
             self._draw_name(painter, track.name, left=left, ink=ink)
             self._draw_track(painter, track, left=left + _NAME_WIDTH, limits=(low, high))
-        self._draw_slice(painter, ink)
-        if self.hasFocus():
-            painter.setPen(QPen(ink, 1, Qt.PenStyle.DotLine))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()
+        return picture
 
     def _draw_name(self, painter: QPainter, name: str, *, left: float, ink: QColor) -> None:
         length = self.height() - 2 * _EDGE

@@ -23,6 +23,8 @@ from napari_ctclip.session import PreparedMasks, Session
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_ctclip.core.volume import Volume
+
 __all__ = ["StudyFlow"]
 
 MaskMaker = Callable[[Progress, StopRequested], tuple[OrganMasks, tuple[Notice, ...]]]
@@ -113,10 +115,25 @@ class StudyFlow:
         self._tell_opened(study)
         masks = self._masks.get(id(layer)) or own.get("organ_masks")
         if masks is not None:
-            self._submit_masks("Organ masks", lambda progress, should_stop: (masks, ()))
+            self.use_masks(masks)
         elif self.makes_masks_at_once and "volume" in own:
             self.make_quick_masks()
         self.study_opened.emit()
+
+    def open_volumes(self) -> tuple[Volume, ...]:
+        """Return the scans whose layers are in the viewer, the open one first."""
+        layers = [layer for layer in self._scene.viewer.layers if _is_own_ct(layer)]
+        layers.sort(key=lambda layer: layer is not self._scene.ct)
+        volumes = (own_metadata(layer).get("volume") for layer in layers)
+        return tuple(volume for volume in volumes if volume is not None)
+
+    def show_volume(self, volume: Volume) -> bool:
+        """Make a scan whose layer is in the viewer the open one; False if the layer is gone."""
+        for layer in self._scene.viewer.layers:
+            if _is_own_ct(layer) and own_metadata(layer).get("volume") is volume:
+                self.use_layer(layer)
+                return True
+        return False
 
     def adopt_existing(self) -> None:
         """Open the newest scan that is in the viewer already."""
@@ -143,6 +160,10 @@ class StudyFlow:
 
         volume = self._require_volume()
         self._submit_masks(f"Reading organ masks {path.name}", make)
+
+    def use_masks(self, masks: OrganMasks) -> None:
+        """Take organ masks of the open scan that were made before."""
+        self._submit_masks("Organ masks", lambda progress, should_stop: (masks, ()))
 
     def make_quick_masks(self) -> None:
         """Make organ masks from CT numbers alone."""

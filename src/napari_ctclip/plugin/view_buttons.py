@@ -13,7 +13,7 @@ __all__ = ["ViewButtons"]
 _TIPS = {
     View.PLANE: "The slices alone",
     View.PLANES: "Axial, coronal and sagittal through one point: click in one to turn the others",
-    View.VOLUME: "Bones, organs and heat in space: drag to turn",
+    View.VOLUME: "Bones and heat in space: drag to turn, G shows the organs too",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,8 @@ class Views(QObject):
         self.view = View.PLANE
         self.planes: tuple[LinkedPlane, ...] = ()
         self._beside: QSplitter | None = None
+        self._fit_is_due = False
+        self._then: Callable[[], None] | None = None
         self._viewer.dims.events.current_step.connect(self._follow)
         self._viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         scene.study_changed.connect(self._on_study_changed)
@@ -71,15 +74,23 @@ class Views(QObject):
         if window is not None:
             window.installEventFilter(self)
 
-    def show(self, view: View) -> None:
-        """Show one plane, three planes or 3D; without a scan there is one plane to show."""
+    def show(self, view: View, *, then: Callable[[], None] | None = None) -> None:
+        """Show one plane, three planes or 3D; without a scan there is one plane to show.
+
+        Parameters
+        ----------
+        view : View
+            Which.
+        then : callable or None
+            Called once the canvases have their sizes and show the whole scan.
+        """
         if self._scene.frame is None:
             view = View.PLANE
         is_new = view != self.view
         self.view = view
         if is_new:  # a 3D picture takes a second without a graphics card: draw the last one only
             hold_drawing(self._viewer, True)
-            QTimer.singleShot(0, self._fit)  # once the canvases have their new sizes
+            self._fit_soon()
         self._viewer.dims.ndisplay = 3 if view is View.VOLUME else 2
         if view is View.PLANES:
             self._viewer.dims.order = _AXIAL
@@ -87,6 +98,10 @@ class Views(QObject):
         elif self._beside is not None:
             self._beside.hide()
         self._follow()
+        if then is not None and self._fit_is_due:
+            self._then = then
+        elif then is not None:
+            then()
         if is_new:
             self.changed.emit(view)
 
@@ -94,6 +109,11 @@ class Views(QObject):
         """Show the next view."""
         views = list(View)
         self.show(views[(views.index(self.view) + 1) % len(views)])
+
+    def shown_models(self) -> tuple[Any, ...]:
+        """Return the viewer, and the models of the planes that are shown beside it."""
+        beside = self.planes if self.view is View.PLANES else ()
+        return (self._viewer, *(plane.model for plane in beside))
 
     def canvases(self) -> tuple[tuple[Any, Any], ...]:
         """Return every canvas with the dims of what it shows; those of hidden planes too."""
@@ -152,12 +172,22 @@ class Views(QObject):
                 lines = _cross(np.asarray(self._viewer.dims.point), frame.extent, order)
             draw_lines(canvas, lines, _CROSS, name="cross")
 
+    def _fit_soon(self) -> None:
+        """Show the whole scan once the canvases have their new sizes."""
+        if not self._fit_is_due:
+            self._fit_is_due = True
+            QTimer.singleShot(0, self._fit)
+
     def _fit(self) -> None:
+        self._fit_is_due = False
         hold_drawing(self._viewer, False)
-        self._viewer.fit_to_view()
+        self._scene.fit()
         for plane in self.planes:
             if self.view is View.PLANES:
                 plane.fit()
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def _on_ndisplay(self, *_: Any) -> None:
         """Follow napari's own button between two and three dimensions."""
@@ -168,7 +198,7 @@ class Views(QObject):
     def _on_study_changed(self) -> None:
         self.show(self.view)
         if self.view is View.PLANES:
-            QTimer.singleShot(0, self._fit)
+            self._fit_soon()
 
     def _release(self) -> None:
         for plane in self.planes:

@@ -78,8 +78,13 @@ class Workbench(QObject):
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.pointer = Pointer(self.scene, self._on_click)
+        self.pointer.attach(viewer)
+        self.views = Views(self.scene, pointer=self.pointer, parent=self)
         self.sessions = SessionFlow(
             self.session,
+            views=self.views,
+            studies=self.studies,
             prompts=self.prompts,
             findings=self.findings,
             **parts,  # type: ignore[arg-type]
@@ -102,11 +107,8 @@ class Workbench(QObject):
         )
         self._probing = True
         self._probed: tuple[int, int, int] | None = None
-        self.pointer = Pointer(self.scene, self._on_click)
-        self.pointer.attach(viewer)
         self.drawing = PlacePointer(self.scene, self.place, guarded=self.guarded)
         self.pointer.tools.append(self.drawing.drag)
-        self.views = Views(self.scene, pointer=self.pointer, parent=self)
         self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
         self.pointer.hovered.connect(self.ghost.move_to)
         if window is not None:

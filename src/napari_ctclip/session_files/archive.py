@@ -26,6 +26,7 @@ from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.session_files.document import (
     SCHEMA,
+    CameraEntry,
     MasksEntry,
     ModelEntry,
     PromptEntry,
@@ -36,6 +37,7 @@ from napari_ctclip.session_files.document import (
 from napari_ctclip.session_files.finding_entries import entry_of, finding_of, prompt_of
 from napari_ctclip.session_files.saved_session import (
     ModelReference,
+    SavedCamera,
     SavedPrompt,
     SavedSession,
     SavedView,
@@ -194,6 +196,11 @@ def _view_entry(view: SavedView | None) -> ViewEntry | None:
         position=view.position,
         heat_range=view.heat_range,
         heat_opacity=view.heat_opacity,
+        layout=view.layout,
+        cameras=tuple(
+            CameraEntry(centre_mm=c.centre_mm, magnification=c.magnification, angles=c.angles)
+            for c in view.cameras
+        ),
     )
 
 
@@ -225,14 +232,7 @@ def _session_of(document: SessionDocument, archive: zipfile.ZipFile) -> SavedSes
         scan=_scan_of(document.scan, geometry, archive),
         model=None if model is None else ModelReference(**model.model_dump()),
         prompts=tuple(_saved_prompt(entry) for entry in document.prompts),
-        view=None
-        if view is None
-        else SavedView(
-            Window(view.window_level, view.window_width),
-            view.position,
-            view.heat_range,
-            view.heat_opacity,
-        ),
+        view=None if view is None else _saved_view(view),
         masks=_masks_of(document.masks, geometry, archive),
         findings=tuple(
             finding_of(entry, lambda name: _array(archive, name)) for entry in document.findings
@@ -244,6 +244,17 @@ def _session_of(document: SessionDocument, archive: zipfile.ZipFile) -> SavedSes
 def _scan_of(entry: ScanEntry, geometry: Geometry, archive: zipfile.ZipFile) -> ScanReference:
     volume = Volume(_array(archive, entry.voxels), geometry) if entry.voxels else None
     return ScanReference(entry.path, entry.series, entry.content_sha256, geometry, volume)
+
+
+def _saved_view(entry: ViewEntry) -> SavedView:
+    return SavedView(
+        Window(entry.window_level, entry.window_width),
+        entry.position,
+        entry.heat_range,
+        entry.heat_opacity,
+        entry.layout,
+        tuple(SavedCamera(c.centre_mm, c.magnification, c.angles) for c in entry.cameras),
+    )
 
 
 def _saved_prompt(entry: PromptEntry) -> SavedPrompt:

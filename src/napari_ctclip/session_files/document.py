@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "SCHEMA",
+    "CameraEntry",
     "FindingEntry",
     "MasksEntry",
     "ModelEntry",
@@ -17,8 +18,11 @@ __all__ = [
     "ViewEntry",
 ]
 
-SCHEMA = 1
-"""Version of what is written. A file of a higher one is refused: it may hold what we would lose."""
+SCHEMA = 2
+"""Version of what is written. A file of a higher one is refused: it may hold what we would lose.
+
+1: without layout and cameras.
+"""
 
 Voxel = tuple[int, int, int]
 Place = tuple[float, float, float]
@@ -58,6 +62,14 @@ class PromptEntry(_Entry):
     shown: bool = False
 
 
+class CameraEntry(_Entry):
+    """How one canvas looked at the scan."""
+
+    centre_mm: Place
+    magnification: Annotated[float, Field(gt=0.0)]
+    angles: Place
+
+
 class ViewEntry(_Entry):
     """What was shown."""
 
@@ -66,6 +78,8 @@ class ViewEntry(_Entry):
     position: Voxel
     heat_range: tuple[float, float] | None = None
     heat_opacity: float = 0.75
+    layout: str = ""
+    cameras: tuple[CameraEntry, ...] = ()
 
 
 class MasksEntry(_Entry):

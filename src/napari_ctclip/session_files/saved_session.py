@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelReference",
+    "SavedCamera",
     "SavedPrompt",
     "SavedSession",
     "SavedView",
@@ -90,13 +91,50 @@ class SavedPrompt:
 
 
 @dataclass(frozen=True)
+class SavedCamera:
+    """How one canvas looked at the scan.
+
+    Attributes
+    ----------
+    centre_mm : tuple of float
+        What lay in its middle, mm along Inferior, Posterior, Left; the first is 0 in a plane.
+    magnification : float
+        Of the scan, 1 where it just fits the canvas: the same in a window of another size.
+    angles : tuple of float
+        napari's, degrees; those of three dimensions count.
+    """
+
+    centre_mm: tuple[float, float, float]
+    magnification: float
+    angles: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class SavedView:
-    """What was shown of the scan."""
+    """What was shown of the scan.
+
+    Attributes
+    ----------
+    window : Window
+        Of the scan.
+    position : tuple of int
+        The voxel (z, y, x) that the planes went through.
+    heat_range : tuple of float or None
+        Where heat began and ended; None if nobody chose.
+    heat_opacity : float
+        Of every heat.
+    layout : str
+        Which planes, or 3D: a value of ``plugin.views.View``; empty in files of schema 1.
+    cameras : tuple of SavedCamera
+        Of the viewer's own canvas, then of the planes beside it.
+    """
 
     window: Window
     position: tuple[int, int, int]
     heat_range: tuple[float, float] | None
     heat_opacity: float
+    layout: str = ""
+    cameras: tuple[SavedCamera, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

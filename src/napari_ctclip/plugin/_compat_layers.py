@@ -1,0 +1,103 @@
+"""What napari draws anew for every slice or turn, made cheap: outlines, thumbnails, rays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+from qtpy.QtCore import QTimer
+
+from napari_ctclip.plugin._compat import main_window, own_canvas
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+__all__ = ["inner_outlines", "step_along_rays", "step_quickly"]
+
+_THUMBNAIL_MS = 1000  # after the last step
+
+
+def step_quickly(layer: Layer) -> None:
+    """Draw a layer's outlines faster, and its thumbnail once the user stops stepping.
+
+    For each slice napari paints every visible layer's row of the list anew for its thumbnail, and
+    filters outlines twice with scipy: together half as long as the slice itself takes.
+    """
+    if getattr(layer, "_ctclip_quick", False):
+        return
+    object.__setattr__(layer, "_ctclip_quick", True)
+    _thumbnail_later(layer)
+    if isinstance(layer, Labels):
+        _outline_quickly(layer)
+
+
+def step_along_rays(viewer: Viewer, voxels: float) -> None:
+    """Let the rays of a 3D view look at every so many voxels."""
+    if main_window(viewer) is None:
+        return
+    for drawn in own_canvas(viewer).canvas.layer_to_visual.values():
+        if hasattr(drawn.node, "relative_step_size"):
+            drawn.node.relative_step_size = voxels
+
+
+def inner_outlines(
+    labels: npt.NDArray[Any], *, thickness: int, background: int
+) -> npt.NDArray[Any]:
+    """Return a label image (h, w) without pixels that lie deeper than ``thickness`` in a label.
+
+    The same as ``napari.layers.labels._labels_utils.get_contours``, which filters with scipy.
+    """
+    lowest = labels
+    for _ in range(thickness):
+        lowest = _of_neighbours(lowest, np.minimum)
+    is_edge = _of_neighbours(labels, np.maximum) != lowest
+    return np.where(is_edge, labels, labels.dtype.type(background))
+
+
+def _of_neighbours(labels: npt.NDArray[Any], pick: np.ufunc) -> npt.NDArray[Any]:
+    """Return the least or the greatest of each pixel and its four neighbours."""
+    found = labels.copy()
+    for inner, outer in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        pick(found[inner], labels[outer], out=found[inner])
+        pick(found[outer], labels[inner], out=found[outer])
+    return found
+
+
+def _outline_quickly(layer: Labels) -> None:
+    reference, original = ref(layer), type(layer)._calculate_contour
+
+    def contour(labels: Any, data_slice: tuple[slice, ...]) -> Any:
+        layer = reference()
+        if layer is None:
+            return None
+        whole = all(
+            (s.start, s.stop) == (0, n) for s, n in zip(data_slice, labels.shape, strict=True)
+        )
+        if layer.contour < 1 or labels.ndim != 2 or not whole:
+            return original(layer, labels, data_slice)
+        return inner_outlines(
+            np.asarray(labels),
+            thickness=int(layer.contour),
+            background=layer.colormap.background_value,
+        )
+
+    object.__setattr__(layer, "_calculate_contour", contour)
+
+
+def _thumbnail_later(layer: Layer) -> None:
+    reference, original = ref(layer), type(layer)._update_thumbnail
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(_THUMBNAIL_MS)
+
+    def draw() -> None:
+        layer = reference()
+        if layer is not None:
+            original(layer)
+
+    timer.timeout.connect(draw)
+    object.__setattr__(layer, "_update_thumbnail", timer.start)
