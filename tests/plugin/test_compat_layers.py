@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ from napari.layers import Image, Labels
 from napari.layers.labels._labels_utils import get_contours
 from scipy import ndimage
 
-from napari_ctclip.plugin._compat_layers import inner_outlines, step_quickly
+from napari_ctclip.plugin import study_flow
+from napari_ctclip.plugin._compat_layers import (
+    compile_label_colours,
+    inner_outlines,
+    step_quickly,
+)
+from tests.plugin.conftest import Desk
 
 
 @pytest.mark.parametrize("thickness", [1, 2, 3])
@@ -53,3 +60,28 @@ def test_thumbnails_wait_until_stepping_stops(qtbot: Any) -> None:
     assert drawn == []
     qtbot.waitUntil(lambda: bool(drawn), timeout=20_000)
     assert drawn == [3]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_label_colours_are_compiled_before_the_first_layer_needs_them(dtype: Any) -> None:
+    from napari.utils.colormaps import _accelerated_cmap
+
+    compile_label_colours(dtype)
+    loop = _accelerated_cmap._labels_raw_to_texture_direct_loop
+    known = len(getattr(loop, "signatures", ()))
+    assert known
+    Labels(np.ones((2, 6, 7), dtype), colormap={None: "transparent", 0: "transparent", 1: "red"})
+    assert len(getattr(loop, "signatures", ())) == known
+
+
+@pytest.mark.gui
+def test_masks_compile_label_colours_off_the_gui_thread(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    monkeypatch.setattr(
+        study_flow, "compile_label_colours", lambda dtype: threads.append(threading.get_ident())
+    )
+    desk.open()
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()

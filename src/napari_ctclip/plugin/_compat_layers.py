@@ -1,4 +1,4 @@
-"""What napari draws anew for every slice or turn, made cheap: outlines, thumbnails, rays."""
+"""What napari does on the GUI thread, made cheap: outlines, thumbnails, rays, label colours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from weakref import ref
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QTimer
 
 from napari_ctclip.plugin._compat import main_window, own_canvas
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-__all__ = ["inner_outlines", "step_along_rays", "step_quickly"]
+__all__ = ["compile_label_colours", "inner_outlines", "step_along_rays", "step_quickly"]
 
 _THUMBNAIL_MS = 1000  # after the last step
 
@@ -33,6 +34,15 @@ def step_quickly(layer: Layer) -> None:
     _thumbnail_later(layer)
     if isinstance(layer, Labels):
         _outline_quickly(layer)
+
+
+def compile_label_colours(dtype: npt.DTypeLike) -> None:
+    """Let numba compile how napari colours labels of a type: slow, for a worker thread.
+
+    Otherwise the first label map of a process holds the window for two seconds.
+    """
+    colours = {None: "transparent", 0: "transparent", 1: "white"}
+    DirectLabelColormap(color_dict=colours).map(np.zeros((1, 1), dtype=dtype))
 
 
 def step_along_rays(viewer: Viewer, voxels: float) -> None:

@@ -16,7 +16,7 @@ from napari_ctclip.interpretation.place_reading import PlaceReading, read_place
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.place import Place, PlaceKind
-from napari_ctclip.plugin.place_layer import PlaceLayer
+from napari_ctclip.plugin.place_layer import Outline, PlaceLayer, outline_of
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.session import Session
 
@@ -25,6 +25,8 @@ __all__ = ["PlaceFlow"]
 _RADIUS_MM = 10.0
 _SIDES_MM = (20.0, 20.0, 20.0)
 _MOST_STEPS = 50
+
+_Read = tuple[Region, Outline | None, PlaceReading]
 
 
 class PlaceFlow:
@@ -180,14 +182,15 @@ class PlaceFlow:
         def wanted() -> bool:
             return self._latest is latest
 
-        def work(progress: Progress, should_stop: StopRequested) -> tuple[Region, PlaceReading]:
+        def work(progress: Progress, should_stop: StopRequested) -> _Read:
             region = place.region_in(study) if known is None else known
-            return region, read_place(study, region, encoded=encoded, asked=asked)
+            outline = outline_of(region, study.volume.geometry) if known is None else None
+            return region, outline, read_place(study, region, encoded=encoded, asked=asked)
 
-        def done(found: tuple[Region, PlaceReading]) -> None:
-            self.region, self.reading = found
-            if known is None:
-                self._layer.show_region(self.region)
+        def done(found: _Read) -> None:
+            self.region, outline, self.reading = found
+            if outline is not None:
+                self._layer.show_outline(outline)
             self._layer.show_similar(self.similar_voxels())
 
         def ended() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.scene import Scene
 
-__all__ = ["PLACE", "SIMILAR", "PlaceLayer"]
+__all__ = ["PLACE", "SIMILAR", "Outline", "PlaceLayer", "outline_of"]
 
 PLACE, SIMILAR = "place", "similar places"
 """Keys of the layers."""
@@ -20,6 +23,28 @@ PLACE, SIMILAR = "place", "similar places"
 _COLOUR, _SIMILAR_COLOUR = "#fee440", "#f15bb5"
 
 Index = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A region's voxels as a label map (d, h, w) of its own, and where that lies."""
+
+    labels: npt.NDArray[np.uint8]
+    geometry: Geometry
+
+
+def outline_of(region: Region, scan: Geometry) -> Outline:
+    """Return what is drawn of a region of a scan; that of an organ may have 100 million voxels."""
+    # one voxel more on each side: else the outline would lie on the layer's edge
+    start = np.maximum(np.subtract(region.start, 1), 0)
+    stop = np.minimum([s.stop + 1 for s in region.box], scan.shape)
+    labels = np.zeros(stop - start, dtype=np.uint8)
+    inner = tuple(
+        slice(first, first + n)
+        for first, n in zip(region.start - start, region.mask.shape, strict=True)
+    )
+    labels[inner] = region.mask
+    return Outline(labels, scan.cropped(start.tolist(), stop.tolist()))
 
 
 class PlaceLayer:
@@ -46,24 +71,20 @@ class PlaceLayer:
 
     def show_region(self, region: Region) -> None:
         """Draw the outline of a region, on the part of the scan that holds it."""
+        if self._scene.frame is not None:
+            self.show_outline(outline_of(region, self._scene.frame.geometry))
+
+    def show_outline(self, outline: Outline) -> None:
+        """Draw an outline that was prepared."""
         frame = self._scene.frame
         if frame is None:
             return
-        # one voxel more on each side: else the outline would lie on the layer's edge
-        start = np.maximum(np.subtract(region.start, 1), 0)
-        stop = np.minimum([s.stop + 1 for s in region.box], frame.geometry.shape)
-        labels = np.zeros(stop - start, dtype=np.uint8)
-        inner = tuple(
-            slice(first, first + n)
-            for first, n in zip(region.start - start, region.mask.shape, strict=True)
-        )
-        labels[inner] = region.mask
-        grid = frame.placing(frame.geometry.cropped(start.tolist(), stop.tolist()))
+        grid = frame.placing(outline.geometry)
         layer = self._scene.layer(PLACE)
         if layer is None:
-            self._add(labels, grid)
+            self._add(outline.labels, grid)
             return
-        layer.data = labels
+        layer.data = outline.labels
         layer.translate = grid["translate"]
 
     def show_similar(self, places: Sequence[Index]) -> None:
