@@ -248,6 +248,25 @@ def test_a_similar_place_is_gone_to_and_the_place_stays(asked: Desk) -> None:
     assert len(asked.viewer.layers["Similar places"].data) == tab.similar.count()
 
 
+def test_a_prompt_that_is_answered_later_is_ranked_for_the_place(asked: Desk) -> None:
+    _take_ball(asked)
+    tab = _tab(asked)
+    tab.table.selectRow(1)
+    chosen = tab.selected().text
+    texts = {finding.text for finding in tab.model.rows}
+    assert "bright mass of mine" not in texts
+    asked.ask("bright mass of mine")
+    assert {finding.text for finding in tab.model.rows} == texts | {"bright mass of mine"}
+    assert tab.selected().text == chosen
+    reading = asked.bench.place.reading
+    asked.bench.session.ask(asked.bench.prompts.table.rows[0].prompt)  # nothing new
+    asked.wait()
+    assert asked.bench.place.reading is reading
+    asked.bench.prompts.remove("bright mass of mine")
+    asked.wait()
+    assert {finding.text for finding in tab.model.rows} == texts
+
+
 def test_another_scan_forgets_the_place(asked: Desk) -> None:
     _take_ball(asked)
     asked.open(ball_study())

@@ -69,9 +69,12 @@ class PlaceFlow:
         self._earlier: list[Place] = []
         self._latest: object = None
         self._volume: Volume | None = None  # what the place lies in
+        self._read_with: tuple[Prompt, ...] = ()  # the user's prompts that were ranked
         session.study_changed.connect(self._forget)
         session.masks_changed.connect(self._ask_again)
         session.encoding_changed.connect(self._ask_again)
+        session.answered.connect(self._on_prompts_changed)
+        session.answer_removed.connect(self._on_prompts_changed)
 
     @property
     def can_undo(self) -> bool:
@@ -176,6 +179,7 @@ class PlaceFlow:
     def _read(self, place: Place, study: Study) -> None:
         latest = self._latest = object()
         session, known, asked = self._session, self.region, tuple(self._asked())
+        self._read_with = asked
         model, encoding = session.model, session.encoding
         encoded = None if model is None or encoding is None else (model, encoding)
 
@@ -213,6 +217,14 @@ class PlaceFlow:
         self.reading = None
         self._layer.show_similar(())
         self._read(place, study)
+
+    def _on_prompts_changed(self, *_: object) -> None:
+        """Rank the user's prompts as they are now; what was told stays until then."""
+        place, study = self.place, self._session.study
+        if place is None or study is None or self._session.encoding is None:
+            return
+        if tuple(self._asked()) != self._read_with:
+            self._read(place, study)
 
     def _forget(self, *_: object) -> None:
         """Another scan is open, or none."""

@@ -192,13 +192,22 @@ class PlaceTab(QWidget):
         self.text.setText("; ".join(told))
         self.plot.show_histogram(None if reading is None else reading.histogram)
         local = None if reading is None else reading.local
-        self.model.set_local(local)
+        self._list_findings()
         if local is not None:
             self.nulls.setText(f"{null_words(local)} {CAUTION}")
         else:
             self.nulls.setText(CAUTION if reading is None else f"{_NOT_ENCODED} {CAUTION}")
         self._list_similar()
         self._show_buttons()
+
+    def _list_findings(self) -> None:
+        """Rank the findings anew; the selected one stays selected."""
+        chosen, reading = self.selected(), self._bench.place.reading
+        self.model.set_local(None if reading is None else reading.local)
+        texts = [finding.text for finding in self.model.rows]
+        if chosen is not None and chosen.text in texts:
+            row = self.sorted.mapFromSource(self.model.index(texts.index(chosen.text), 0)).row()
+            self.table.selectRow(row)
 
     def _list_similar(self) -> None:
         self.similar.clear()
