@@ -67,6 +67,8 @@ def test_an_organ_and_a_prompt_of_one_s_own_are_asked(run) -> None:
     result = run("--organ", "lung_left", "--prompt", "bright thing", "--most", "99")
     assert result.exit_code == 0, result.output
     assert "bright thing" in result.output
+    assert "similar: None for most of an organ" in result.output
+    assert "similar 1: " not in result.output
     assert "too few places of this shape" in result.output
 
 

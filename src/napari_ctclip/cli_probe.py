@@ -143,6 +143,7 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
     from napari_ctclip.interpretation.place_words import (
         CAUTION,
         finding_words,
+        no_similar_words,
         null_words,
         organ_words,
         statistics_words,
@@ -164,6 +165,8 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
             f"similar {rank}: {where}, cosine {place.cosine:.3f}, x {x:.0f} y {y:.0f} z {z:.0f} mm",
             markup=False,
         )
+    if no_similar_words(local):
+        terminal.out.print(f"similar: {no_similar_words(local)}", markup=False)
     terminal.out.print(CAUTION)
 
 

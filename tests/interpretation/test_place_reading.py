@@ -11,6 +11,7 @@ from napari_ctclip.exporting.place_tables import PLACE_COLUMNS, write_place
 from napari_ctclip.interpretation.place_reading import PlaceReading, read_place
 from napari_ctclip.interpretation.place_words import (
     finding_words,
+    no_similar_words,
     null_words,
     organ_words,
     statistics_words,
@@ -45,6 +46,20 @@ def test_dictionary_and_own_prompts_are_ranked_together_each_once(reading: Place
     place = reading.local.similar[0]
     index = STUDY.volume.geometry.world_to_index(place.world_mm)
     assert place.organ == ("lung_right" if index[2] < 31.5 else "lung_left")
+
+
+def test_most_of_an_organ_has_no_similar_places_and_says_why(tmp_path: Path) -> None:
+    model = TinyModel()
+    encoded = encode_study(model, STUDY, cache=FeatureCache(tmp_path))
+    right = organ_region(STUDY.organ_masks, "lung_right")
+    local = read_place(STUDY, right, encoded=(model, encoded)).local
+    assert local.whole_organ
+    assert local.similar == ()
+    assert "(right lung)" in no_similar_words(local)
+    assert "Compare the mirrored side: left lung." in no_similar_words(local)
+    ball = read_place(STUDY, BALL, encoded=(model, encoded)).local
+    assert not ball.whole_organ
+    assert no_similar_words(ball) == ""
 
 
 def test_a_scan_that_is_not_encoded_has_numbers_and_no_findings() -> None:

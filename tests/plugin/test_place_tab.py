@@ -200,6 +200,9 @@ def test_an_organ_and_a_finding_can_be_asked(asked: Desk) -> None:
     masks = asked.bench.session.study.organ_masks
     assert asked.bench.place.reading.statistics.voxels == masks.mask("lung_left").sum()
     assert "left lung" in tab.text.text()
+    assert tab.similar.isHidden()
+    assert "most of an organ (left lung)" in tab.none_similar.text()
+    assert "Similar places" not in asked.viewer.layers
     asked.widget.findings.region.click()
     asked.wait()
     asked.widget.findings.table.selectRow(0)

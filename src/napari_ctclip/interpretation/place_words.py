@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     # torch comes in with these
     from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
 
-__all__ = ["CAUTION", "finding_words", "null_words", "organ_words", "statistics_words"]
+__all__ = [
+    "CAUTION",
+    "finding_words",
+    "no_similar_words",
+    "null_words",
+    "organ_words",
+    "statistics_words",
+]
 
 CAUTION = "Similarity is relative to this scan; it is not a probability of disease."
 """Stands wherever findings of a place are shown."""
@@ -51,6 +58,20 @@ def null_words(local: LocalFindings) -> str:
         else f"too few places of this shape fit in the {organ} to compare with"
     )
     return f"Against: {moved}; {local.mirror}; {local.prompts} other findings at this place."
+
+
+def no_similar_words(local: LocalFindings) -> str:
+    """Return why no similar place is listed; empty where some are."""
+    if local.similar or not local.findings:
+        return ""
+    if not local.whole_organ:
+        return "No other place lies far enough away to be similar."
+    side = local.mirror.removeprefix("mirrored side: ")
+    other = f" Compare the mirrored side: {side}." if side != local.mirror else ""
+    return (
+        f"None for most of an organ ({anatomy_label(local.organ)}): its mean is like the organ "
+        f"itself, not like a finding. Draw a ball or a box on what you mean.{other}"
+    )
 
 
 def finding_words(finding: LocalFinding, local: LocalFindings) -> str:

@@ -23,6 +23,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.interpretation.place_words import (
     CAUTION,
+    no_similar_words,
     null_words,
     organ_words,
     statistics_words,
@@ -81,6 +82,7 @@ class PlaceTab(QWidget):
         self.similar.setAccessibleName("Similar places")
         self.similar.setToolTip("Where else the scan looks like this place; a click goes there")
         self.similar.setFixedHeight(58)
+        self.none_similar = _line("", "Why there are no similar places")
         self.ask = push_button("Ask as prompt", "Ask the selected finding of the whole scan")
         self.accept = push_button("Accept finding", "Keep the place, named by the selected finding")
         self.save = push_button("Save…", "Tables of the ranked findings, with what they depend on")
@@ -112,6 +114,7 @@ class PlaceTab(QWidget):
         layout.addWidget(self.nulls)
         layout.addWidget(QLabel("Similar places"))
         layout.addWidget(self.similar)
+        layout.addWidget(self.none_similar)
         layout.addLayout(buttons)
 
     def _connect(self) -> None:
@@ -213,6 +216,10 @@ class PlaceTab(QWidget):
         self.similar.clear()
         reading = self._bench.place.reading
         local = None if reading is None else reading.local
+        why = "" if local is None else no_similar_words(local)
+        self.none_similar.setText(why)
+        self.none_similar.setVisible(bool(why))
+        self.similar.setVisible(not why)
         if local is None:
             return
         voxels = self._bench.place.similar_voxels()

@@ -89,7 +89,9 @@ class LocalFindings:
     mirror : str
         What the other side is, or why there is none, in words.
     similar : tuple of SimilarPlace
-        Where else the scan looks like it.
+        Where else the scan looks like it; empty for a whole organ.
+    whole_organ : bool
+        Whether the place holds most of its organ: its mean is then that of no one place.
     """
 
     region: Region
@@ -100,6 +102,7 @@ class LocalFindings:
     prompts: int
     mirror: str
     similar: tuple[SimilarPlace, ...]
+    whole_organ: bool = False
 
 
 def local_findings(
@@ -141,9 +144,9 @@ def local_findings(
     here = _readout(encoded, tokens, prompts)
     if not len(tokens) or not np.isfinite(here).any():
         return empty
-    moved = placements(
-        tokens, _organ_tokens(encoded, organ), grid, rng=np.random.default_rng(_SEED)
-    )
+    of_organ = _organ_tokens(encoded, organ)
+    whole = len(np.intersect1d(tokens, of_organ)) > _MOSTLY * len(of_organ)
+    moved = placements(tokens, of_organ, grid, rng=np.random.default_rng(_SEED))
     there = encoded.index.similarities_at(moved.tokens, prompts)
     null = place_readout(there, grid, moved.members)
     beyond, mirror = _mirrored(study, encoded, tokens, organ)
@@ -170,7 +173,8 @@ def local_findings(
         len(moved) if len(moved) >= FEWEST_PLACES else 0,
         len(pool) - 1,
         mirror,
-        similar_places(encoded.index, tokens, masks=study.organ_masks),
+        () if whole else similar_places(encoded.index, tokens, masks=study.organ_masks),
+        whole,
     )
 
 
