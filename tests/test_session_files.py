@@ -19,6 +19,7 @@ from napari_ctclip.session_files.archive import SessionState, read_session, writ
 from napari_ctclip.session_files.saved_session import (
     SavedCamera,
     SavedPrompt,
+    SavedReport,
     SavedView,
     read_scan,
 )
@@ -54,6 +55,7 @@ def state(tmp_path: Path) -> SessionState:
         ),
         [replace(ball_finding(session), note="größer"), point_finding(session)],
         "seen with Ada",
+        SavedReport("Größe normal.\nNo nodule.", was_read=True),
     )
 
 
@@ -64,6 +66,7 @@ def test_everything_comes_back(state: SessionState, tmp_path: Path):
         state.view,
         state.notes,
     )
+    assert saved.report == state.report
     assert saved.masks.legend == state.study.organ_masks.legend
     np.testing.assert_array_equal(saved.masks.labels, state.study.organ_masks.labels)
     for found, kept in zip(saved.findings, state.findings, strict=True):
@@ -101,20 +104,27 @@ def _rewritten(path: Path, **changes: object) -> None:
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     text = json.loads(parts["session.json"]) | changes
+    text = {name: value for name, value in text.items() if value is not None}
     parts["session.json"] = json.dumps(text).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
 
 
-def test_a_file_of_the_first_schema_opens_without_cameras(state: SessionState, tmp_path: Path):
-    path = write_session(state, tmp_path / NAME)
+def test_a_file_of_the_first_schema_opens_without_cameras_and_report(
+    state: SessionState, tmp_path: Path
+):
+    path = write_session(replace(state, report=None), tmp_path / NAME)
     with zipfile.ZipFile(path) as archive:
         view = json.loads(archive.read("session.json"))["view"]
     del view["layout"], view["cameras"]
-    _rewritten(path, schema_version=1, view=view)
+    _rewritten(path, schema_version=1, view=view)  # leaves out what is null
+    with zipfile.ZipFile(path) as archive:
+        assert "report" not in json.loads(archive.read("session.json"))
     saved = read_session(path)
     assert saved.view == replace(state.view, layout="", cameras=())
+    assert saved.report is None
+    assert saved.notes == state.notes
     assert len(saved.findings) == 2
 
 

@@ -90,6 +90,7 @@ def test_clear_and_another_scan_leave_no_line(tab: Any, desk: Any) -> None:
     desk.open()
     assert tab.model.rowCount() == 0
     assert not tab.text.toPlainText()
+    assert not tab.keep.isChecked()
     read(desk, REPORT)
     assert tab.model.rowCount() == 3
     tab.clear.click()

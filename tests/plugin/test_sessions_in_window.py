@@ -82,6 +82,11 @@ def _save(desk: Desk, path: Path) -> Path:
 
 
 def test_a_session_comes_back_whole(worked: Desk, tmp_path: Path, make_desk: Any) -> None:
+    report = worked.widget.report
+    report.text.setPlainText("Nodule in the left lung.")
+    report.keep.click()
+    report.read.click()
+    worked.wait()
     path = _save(worked, tmp_path / "case.ctclip.zip")
     before = _kept(worked).findings[0]
     other = make_desk()
@@ -98,6 +103,10 @@ def test_a_session_comes_back_whole(worked: Desk, tmp_path: Path, make_desk: Any
     assert row.answer is not None
     assert other.viewer.layers["Findings"].data.any()
     assert not other.bench.sessions.is_unsaved
+    report = other.widget.report
+    assert report.text.toPlainText() == "Nodule in the left lung."
+    assert report.keep.isChecked()
+    assert [line.finding for line in report.model.rows] == ["lung nodule"]
 
 
 def test_a_name_without_the_ending_gets_it(worked: Desk, tmp_path: Path) -> None:
@@ -202,6 +211,17 @@ def test_what_is_unsaved_is_kept_and_goes_when_it_is_saved(worked: Desk, tmp_pat
     assert not autosave.path.exists()
     autosave.keep()
     worked.wait()
+    assert not autosave.path.exists()
+    report = worked.widget.report
+    report.text.setPlainText("Nodule in the left lung.")
+    autosave.keep()
+    worked.wait()
+    assert not autosave.path.exists()  # nobody chose to keep it
+    report.keep.click()
+    autosave.keep()
+    worked.wait()
+    assert archive.read_session(autosave.path).report.text == "Nodule in the left lung."
+    report.keep.click()
     assert not autosave.path.exists()
 
 

@@ -1,4 +1,4 @@
-"""Autosave flow: findings that no session file holds are kept, and offered after a crash.
+"""Autosave flow: what no session file holds is kept, and offered after a crash.
 
 Each scan of a window has its own file: opening another scan must not cost the one before.
 """

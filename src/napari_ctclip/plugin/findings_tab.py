@@ -39,7 +39,7 @@ _HINT = (
     "Ask a prompt and add its region, or click a place and add the spot. Names and notes are "
     "edited by a double-click, regions with napari's brush."
 )
-_UNSAVED = " These are in no session file yet; a copy is kept in case of a crash."
+_UNSAVED = " Not all is in a session file yet; a copy is kept in case of a crash."
 
 
 class FindingsTab(QWidget):

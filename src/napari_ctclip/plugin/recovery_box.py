@@ -30,7 +30,7 @@ class RecoveryBox(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.recover = QPushButton("Recover")
-        self.recover.setToolTip("Open the scan with the findings that were not saved")
+        self.recover.setToolTip("Open the scan with what was not saved")
         self.discard = QPushButton("Discard")
         self.discard.setToolTip("Delete what was left behind")
         buttons = QHBoxLayout()
@@ -54,7 +54,7 @@ class RecoveryBox(QWidget):
             when = datetime.fromtimestamp(self._path.stat().st_mtime)
             others = f" ({len(left) - 1} older too)" if len(left) > 1 else ""
             self.text.setText(
-                f"A window ended with unsaved findings on {when:%d %b %H:%M}{others}."
+                f"A window ended with unsaved findings or a report on {when:%d %b %H:%M}{others}."
             )
 
     def _recover(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import QModelIndex
 from qtpy.QtWidgets import (
+    QCheckBox,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -15,7 +16,6 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.interpretation.word_reading import selected_phrase
 from napari_ctclip.plugin.colour_legend import WordLegend
 from napari_ctclip.plugin.panel_parts import push_button, tab_layout
-from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.report_table import ReportTable
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
@@ -25,7 +25,7 @@ __all__ = ["ReportTab"]
 _WIDTHS = (148, 108, 66, 50, 400)
 _HINT = (
     "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
-    "what it was not trained on is not judged. The text stays in this window, nothing is stored."
+    "what it was not trained on is not judged. The text is stored only where you keep it."
 )
 
 
@@ -43,17 +43,11 @@ class ReportTab(QWidget):
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bench = bench = workbench
-        self.flow = ReportFlow(
-            bench.session,
-            jobs=bench.jobs,
-            scene=bench.scene,
-            messages=bench.messages,
-            encode=bench.prompts.encode,
-        )
+        self.flow = bench.report
         self.text = QPlainTextEdit()
         self.text.setPlaceholderText("Paste a report of this scan, in English")
         self.text.setAccessibleName("Report text")
-        self.text.setToolTip("Findings and impression are read; it is stored nowhere")
+        self.text.setToolTip("Findings and impression are read")
         self.text.setTabChangesFocus(True)
         self.text.setMinimumHeight(88)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
@@ -65,6 +59,10 @@ class ReportTab(QWidget):
         self.words.setEnabled(False)
         self.clear = push_button("Clear", "Drop the report and what was read of it")
         self.ask.setEnabled(False)
+        self.keep = QCheckBox("Keep in session")
+        self.keep.setToolTip(
+            "The text goes into saved sessions and into the copy for a crash; else into no file"
+        )
         self.legend = WordLegend(bench.words, self)
         self.summary = QLabel(_HINT)
         self.summary.setWordWrap(True)
@@ -84,7 +82,11 @@ class ReportTab(QWidget):
         if selection is not None:
             selection.currentRowChanged.connect(self._on_current_changed)
         self.flow.changed.connect(self._on_changed)
-        self.flow.forgotten.connect(self._on_forgotten)
+        self.text.textChanged.connect(lambda: self.flow.set_text(self.text.toPlainText()))
+        self.keep.toggled.connect(self.flow.set_kept)
+        self.flow.text_changed.connect(self._on_text_changed)
+        self._on_text_changed()
+        self._on_changed()
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -93,6 +95,7 @@ class ReportTab(QWidget):
         layout = tab_layout(self)
         layout.addWidget(self.text, 1)
         layout.addLayout(buttons)
+        layout.addWidget(self.keep)
         layout.addWidget(self.legend)
         layout.addWidget(self.table, 3)
         layout.addWidget(self.summary)
@@ -119,7 +122,6 @@ class ReportTab(QWidget):
         self._bench.guarded(lambda: self.flow.read_text(self.text.toPlainText()))
 
     def _on_clear(self) -> None:
-        self.text.clear()
         self.flow.forget()
 
     def _on_ask(self) -> None:
@@ -141,8 +143,11 @@ class ReportTab(QWidget):
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
-    def _on_forgotten(self) -> None:
-        self.text.clear()
+    def _on_text_changed(self) -> None:
+        kept = self.flow.is_kept  # the text tells the flow, and the tick would follow
+        if self.text.toPlainText() != self.flow.text:
+            self.text.setPlainText(self.flow.text)
+        self.keep.setChecked(kept)
 
     def _on_changed(self) -> None:
         read = self.flow.read

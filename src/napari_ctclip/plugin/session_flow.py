@@ -15,6 +15,7 @@ from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.prompt_flow import PromptFlow
+from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.study_flow import StudyFlow
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from napari_ctclip.session_files.archive import SessionState
     from napari_ctclip.session_files.saved_session import (
         ModelReference,
+        SavedReport,
         SavedSession,
         ScanReference,
     )
+
+    _Work = tuple[tuple[Finding, ...], SavedReport | None]
 
 __all__ = ["OpenedSession", "SessionFlow"]
 
@@ -69,8 +73,8 @@ class SessionFlow:
         Where files are read and written.
     scene, views, studies : Scene, Views, StudyFlow
         What is shown, from where, and which scans are open.
-    prompts, findings : PromptFlow, FindingsFlow
-        What is asked and found.
+    prompts, findings, report : PromptFlow, FindingsFlow, ReportFlow
+        What is asked, found and reported.
     messages : Messages
         Where the user reads what happens.
     """
@@ -90,23 +94,25 @@ class SessionFlow:
         studies: StudyFlow,
         prompts: PromptFlow,
         findings: FindingsFlow,
+        report: ReportFlow,
         messages: Messages,
     ) -> None:
         self._session, self._jobs, self._scene = session, jobs, scene
         self._views, self._studies = views, studies
         self._prompts, self._findings, self._messages = prompts, findings, messages
-        self._saved: dict[str, tuple[Finding, ...]] = {}  # what a file holds, by scan
+        self._report = report
+        self._saved: dict[str, _Work] = {}  # what a file holds, by scan
         self._expected: ModelReference | None = None  # of a session that was opened
         session.model_changed.connect(self._compare_weights)
         findings.kept.changed.connect(self._on_edit)
+        report.kept_changed.connect(self._on_edit)
 
     # --- files ----------------------------------------------------------------------------------
 
     @property
     def is_unsaved(self) -> bool:
-        """Whether there are findings that no session file holds."""
-        kept = self._findings.kept
-        return bool(kept.findings) and kept.findings != self._saved.get(kept.place)
+        """Whether there are findings, or a report to be kept, that no session file holds."""
+        return any(self._work()) and self._work() != self._saved.get(self.place)
 
     @property
     def place(self) -> str:
@@ -133,6 +139,7 @@ class SessionFlow:
             tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.table.rows),
             saved_view(self._scene, self._views),
             self._findings.kept.findings,
+            report=self._report.saved,
         )
 
     def save(self, path: Path) -> None:
@@ -150,7 +157,7 @@ class SessionFlow:
         state, place = self.state(), self.place
 
         def done(written: Path) -> None:
-            self._saved[place] = tuple(state.findings)
+            self._saved[place] = (tuple(state.findings), state.report)
             self._messages.info(f"The session is saved to {written}.")
             self.changed.emit()
 
@@ -223,10 +230,13 @@ class SessionFlow:
                 more["organ_masks"] = saved.masks
             self._scene.add_ct(read.volume, more=more)
         self._findings.kept.restore(saved.findings)
-        self._saved[self.place] = self._findings.kept.findings
+        self._report.restore(saved.report)
+        self._saved[self.place] = self._work()
         if saved.view is not None:
             restore_view(self._scene, self._views, saved.view)
         self._restore_prompts(saved)
+        if saved.report is not None and saved.report.was_read:
+            self._report.read_text(saved.report.text)
         count = len(saved.findings)
         undo = f" Undo brings back the {had} that were there." if had else ""
         self._messages.info(f"{opened.path.name} is open: {count} findings.{undo}")
@@ -242,6 +252,10 @@ class SessionFlow:
         now = None if study is None else study.organ_masks
         if saved.masks is not None and _are_better(saved.masks, now):
             self._studies.use_masks(saved.masks)
+
+    def _work(self) -> _Work:
+        """Return what would be lost without a file."""
+        return self._findings.kept.findings, self._report.saved
 
     def _restore_prompts(self, saved: SavedSession) -> None:
         """Ask the prompts again, of the model they were asked of."""

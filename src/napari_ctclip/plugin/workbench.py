@@ -25,6 +25,7 @@ from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.prompt_history import PromptHistory
 from napari_ctclip.plugin.region_flow import RegionFlow
+from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.session_flow import SessionFlow
 from napari_ctclip.plugin.slice_navigator import SliceNavigator
@@ -81,12 +82,19 @@ class Workbench(QObject):
         self.pointer = Pointer(self.scene, self._on_click)
         self.pointer.attach(viewer)
         self.views = Views(self.scene, pointer=self.pointer, parent=self)
+        self.report = ReportFlow(
+            self.session,
+            encode=self.prompts.encode,
+            place=lambda: self.findings.kept.place,
+            **parts,  # type: ignore[arg-type]
+        )
         self.sessions = SessionFlow(
             self.session,
             views=self.views,
             studies=self.studies,
             prompts=self.prompts,
             findings=self.findings,
+            report=self.report,
             **parts,  # type: ignore[arg-type]
         )
         self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)

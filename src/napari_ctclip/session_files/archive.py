@@ -7,7 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +30,7 @@ from napari_ctclip.session_files.document import (
     MasksEntry,
     ModelEntry,
     PromptEntry,
+    ReportEntry,
     ScanEntry,
     SessionDocument,
     ViewEntry,
@@ -39,6 +40,7 @@ from napari_ctclip.session_files.saved_session import (
     ModelReference,
     SavedCamera,
     SavedPrompt,
+    SavedReport,
     SavedSession,
     SavedView,
     ScanReference,
@@ -75,6 +77,8 @@ class SessionState:
         With their regions.
     notes : str
         About the scan.
+    report : SavedReport or None
+        Its report, only where the person chose to keep it.
     """
 
     study: Study
@@ -84,6 +88,7 @@ class SessionState:
     view: SavedView | None = None
     findings: Sequence[Finding] = ()
     notes: str = ""
+    report: SavedReport | None = None
 
 
 def write_session(state: SessionState, path: Path) -> Path:
@@ -106,6 +111,7 @@ def write_session(state: SessionState, path: Path) -> Path:
         masks=_masks_entry(state.study.organ_masks, arrays),
         findings=tuple(entry_of(finding, arrays) for finding in state.findings),
         notes=state.notes,
+        report=None if state.report is None else ReportEntry(**asdict(state.report)),
     )
     try:
         with replacing(path) as partial:
@@ -238,6 +244,7 @@ def _session_of(document: SessionDocument, archive: zipfile.ZipFile) -> SavedSes
             finding_of(entry, lambda name: _array(archive, name)) for entry in document.findings
         ),
         notes=document.notes,
+        report=None if document.report is None else SavedReport(**document.report.model_dump()),
     )
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "MasksEntry",
     "ModelEntry",
     "PromptEntry",
+    "ReportEntry",
     "ScanEntry",
     "SessionDocument",
     "ViewEntry",
@@ -21,7 +22,7 @@ __all__ = [
 SCHEMA = 2
 """Version of what is written. A file of a higher one is refused: it may hold what we would lose.
 
-1: without layout and cameras.
+1: without layout, cameras and report.
 """
 
 Voxel = tuple[int, int, int]
@@ -114,6 +115,13 @@ class FindingEntry(_Entry):
     ensemble: str = "as typed"
 
 
+class ReportEntry(_Entry):
+    """A report that the user chose to keep; since schema 2."""
+
+    text: str
+    was_read: bool = False
+
+
 class SessionDocument(_Entry):
     """The whole text."""
 
@@ -125,4 +133,5 @@ class SessionDocument(_Entry):
     view: ViewEntry | None = None
     masks: MasksEntry | None = None
     findings: tuple[FindingEntry, ...] = ()
+    report: ReportEntry | None = None
     notes: str = ""

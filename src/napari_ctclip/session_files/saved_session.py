@@ -21,6 +21,7 @@ __all__ = [
     "ModelReference",
     "SavedCamera",
     "SavedPrompt",
+    "SavedReport",
     "SavedSession",
     "SavedView",
     "ScanReference",
@@ -137,6 +138,14 @@ class SavedView:
     cameras: tuple[SavedCamera, ...] = ()
 
 
+@dataclass(frozen=True)
+class SavedReport:
+    """A report that the user chose to keep, and whether it was held against the scan."""
+
+    text: str
+    was_read: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class SavedSession:
     """What a session file holds.
@@ -157,6 +166,8 @@ class SavedSession:
         With their regions.
     notes : str
         What the person wrote about the scan.
+    report : SavedReport or None
+        Its report, if the person chose to keep it.
     """
 
     scan: ScanReference
@@ -166,6 +177,7 @@ class SavedSession:
     masks: OrganMasks | None
     findings: tuple[Finding, ...]
     notes: str = ""
+    report: SavedReport | None = None
 
 
 def read_scan(scan: ScanReference, moved_to: Path | None = None) -> ReadVolume:
