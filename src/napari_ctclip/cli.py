@@ -21,6 +21,7 @@ from napari_ctclip import (
     cli_probe,
     cli_read_report,
     cli_truth,
+    cli_words,
     terminal,
 )
 from napari_ctclip.cli_scan import (
@@ -60,6 +61,7 @@ app.command()(cli_patches.patches)
 app.command()(cli_truth.erase)
 app.command()(cli_truth.deletion_curve)
 app.command("read-report")(cli_read_report.read_report_of)
+app.command()(cli_words.words)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 app.command("export")(cli_export.export_session)

@@ -21,12 +21,19 @@ from napari_ctclip.io.nifti_writing import replacing, write_nifti_slices
 __all__ = ["write_heatmap", "write_organ_masks"]
 
 
-def write_heatmap(similarity_map: SimilarityMap, volume: Volume, path: Path | str) -> Path:
+def write_heatmap(
+    similarity_map: SimilarityMap,
+    volume: Volume,
+    path: Path | str,
+    *,
+    description: str = "napari-ctclip heatmap (similarity)",
+) -> Path:
     """Write a similarity map as float32 NIfTI on the source grid of a volume; return the path.
 
     The axis order and affine are those of the file the volume was read from, so the heatmap lies
     on that file in any viewer. Trilinear between tokens; NaN outside the map's field of view and
-    where the nearest token is NaN. Memory stays at a few slices.
+    where the nearest token is NaN. Memory stays at a few slices. ``description``, what the numbers
+    are, goes into the header.
 
     Raises
     ------
@@ -40,7 +47,7 @@ def write_heatmap(similarity_map: SimilarityMap, volume: Volume, path: Path | st
         target,
         path,
         dtype=np.float32,
-        description="napari-ctclip heatmap (similarity)",
+        description=description,
     )
     return path
 
