@@ -73,6 +73,19 @@ def test_whole_montage_is_asked_a_task(folder: Path, monkeypatch) -> None:
     assert told["task"] == "ild_patterns"
 
 
+def test_a_model_of_volumes_finds_patches_and_one_of_pictures_reads_them(
+    folder: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("NAPARI_CTCLIP_CACHE", str(folder / "cache"))
+    result = _run(folder, "--grid", "2x2", "--model", "starter", "--task", "ild_patterns")
+    assert result.exit_code == 0, result.output
+    told = json.loads((folder / "out" / "provenance.json").read_text())
+    assert told["model"]["name"] == "starter"
+    assert told["patches"]["scored_by"] == "highest token"
+    assert told["read_by"] == "starter-2d"
+    assert len(list(csv.DictReader((folder / "out" / "classes.csv").open()))) == 12
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
@@ -81,7 +94,6 @@ def test_whole_montage_is_asked_a_task(folder: Path, monkeypatch) -> None:
         (("--organ", "liver"), 3, "no 'liver'"),
         (("--mode", "sum"), 3, "no mode 'sum'"),
         (("--size-mm", "-4"), 3, "cannot be laid"),
-        (("--model", "starter"), 3, "starter-2d"),
         (("--task", "nothing"), 3, "no task set 'nothing'"),
     ],
 )

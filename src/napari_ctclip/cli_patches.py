@@ -50,7 +50,10 @@ def patches(
     legend: LegendOption = None,
     task: TaskOption = None,
     organ: Annotated[str, typer.Option(help="Where to look; '' is the whole scan.")] = "lung",
-    model: Annotated[str, typer.Option(help="A model of pictures.")] = "starter-2d",
+    model: Annotated[
+        str,
+        typer.Option(help="Of volumes: patches rank by their best place. Of pictures: as such."),
+    ] = "starter",
     k: Annotated[int | None, typer.Option(help="Patches at most; default: the grid's.")] = None,
     grid: Annotated[str, typer.Option(help="Rows x columns of tiles.")] = "4x4",
     tile: Annotated[int, typer.Option(help="Pixels along a tile.")] = 56,

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from napari_ctclip.scoring.encoding import Progress, StopRequested
     from napari_ctclip.scoring.patch_encoding import PatchModel
     from napari_ctclip.scoring.patch_scores import PatchPrompts
+    from napari_ctclip.scoring.placed_patches import PlacedPatches
 
-__all__ = ["MontageLayout", "MontageSession", "PreparedPatches", "RankedPatches"]
+__all__ = ["READER", "MontageLayout", "MontageSession", "PreparedPatches", "RankedPatches"]
+
+READER = "starter-2d"
+"""Reads a montage whose patches a model of volumes has found."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,11 @@ class MontageLayout:
 
 @dataclass(frozen=True, eq=False)
 class PreparedPatches:
-    """Patches encoded by a model, for one study."""
+    """Patches as a model sees them, for one study: as pictures, or by places of the volume."""
 
     study: Study
     model: VisionLanguageModel
-    patches: EncodedPatches
+    patches: EncodedPatches | PlacedPatches
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +105,8 @@ class MontageSession:
     session : Session
         Whose study it is; its model is used where it is one of pictures.
     model_name : str
-        The model that is loaded otherwise.
+        Finds the patches: the session's model where that is the one, else it is loaded. A model of
+        volumes ranks a patch by its best place, a model of pictures as a picture.
     """
 
     patches_changed = Signal(object)
@@ -111,7 +116,7 @@ class MontageSession:
     classes_changed = Signal(object)
     """The shown montage is classified, or None: it is another one now."""
 
-    def __init__(self, session: Session, *, model_name: str = "starter-2d") -> None:
+    def __init__(self, session: Session, *, model_name: str = "starter") -> None:
         self.session = session
         self.model_name = model_name
         self.layout = MontageLayout()
@@ -119,7 +124,7 @@ class MontageSession:
         self.prepared: PreparedPatches | None = None
         self.ranked: RankedPatches | None = None
         self.classified: ClassifiedMontage | None = None
-        self._model: tuple[str, VisionLanguageModel] | None = None
+        self._models: dict[str, VisionLanguageModel] = {}
         session.study_changed.connect(self.forget)
         session.masks_changed.connect(self.forget)
 
@@ -137,26 +142,29 @@ class MontageSession:
         Raises
         ------
         CtClipError
-            If no study is open, or the model embeds no pictures.
+            If no study is open.
         Cancelled
             If ``should_stop`` answered True.
         """
-        from napari_ctclip.scoring.encoded_patches import encode_study_patches
+        from napari_ctclip.scoring.encoded_patches import embeds_patches, encode_study_patches
+        from napari_ctclip.scoring.encoded_study import encode_study
+        from napari_ctclip.scoring.placed_patches import place_patches
 
-        study = self.session.study
+        study, encoding = self.session.study, self.session.encoding
         if study is None:
             raise CtClipError("no CT is open; open a NIfTI file or a DICOM folder first")
-        model = self._loaded()
-        patches = encode_study_patches(
-            model,
-            study,
-            plan,
-            cache=self.session.cache,
-            device=resolved_device(self.session.device),
-            progress=progress,
-            should_stop=should_stop,
-        )
-        return PreparedPatches(study, model, patches)
+        model = self.loaded_model or self._load(self.model_name)
+        how: dict[str, Any] = {
+            "cache": self.session.cache,
+            "device": resolved_device(self.session.device),
+            "progress": progress,
+            "should_stop": should_stop,
+        }
+        if embeds_patches(model):
+            return PreparedPatches(study, model, encode_study_patches(model, study, plan, **how))
+        if encoding is None or model is not self.session.model:
+            encoding = encode_study(model, study, **how)
+        return PreparedPatches(study, model, place_patches(encoding, study, plan))
 
     def set_patches(self, prepared: PreparedPatches) -> None:
         """Take encoded patches; a ranking of others goes."""
@@ -213,13 +221,16 @@ class MontageSession:
             If there is no montage.
         """
         from napari_ctclip.evaluation.montage_task import classify_montage
+        from napari_ctclip.scoring.encoded_patches import embeds_patches
 
         montage, ranked = self.montage, self.ranked
         if montage is None or ranked is None:
             raise CtClipError("there is no montage yet; find patches first")
-        model = cast("PatchModel", ranked.prepared.model)
+        model = ranked.prepared.model
+        if not embeds_patches(model):  # it found them; a model of pictures reads them
+            model = self._load(READER)
         device = resolved_device(self.session.device)
-        return classify_montage(model, montage, tasks, device=device)
+        return classify_montage(cast("PatchModel", model), montage, tasks, device=device)
 
     def set_classes(self, classified: ClassifiedMontage) -> None:
         """Take the classes; those of a montage that is no longer shown are dropped."""
@@ -234,6 +245,8 @@ class MontageSession:
         CtClipError
             If there is no montage.
         """
+        from napari_ctclip.scoring.encoded_patches import embeds_patches
+
         if self.ranked is None or self.montage is None:
             raise CtClipError("there is no montage yet; find patches first")
         prepared, prompts = self.ranked.prepared, self.ranked.prompts
@@ -248,6 +261,7 @@ class MontageSession:
             },
             "patches": {
                 "candidates": len(prepared.patches.grid),
+                "scored_by": prepared.patches.scored_by,
                 "size_mm": plan.size_mm,
                 "stride_mm": plan.stride_mm or plan.size_mm / 2,
                 "organ": plan.organ,
@@ -262,7 +276,10 @@ class MontageSession:
                 "apart_mm": layout.spread.apart_mm,
             },
         }
-        return known if self.classified is None else known | {"task": self.classified.tasks.name}
+        if self.classified is None:
+            return known
+        reader = prepared.model if embeds_patches(prepared.model) else self._load(READER)
+        return known | {"task": self.classified.tasks.name, "read_by": reader.name}
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -285,13 +302,15 @@ class MontageSession:
         self.classified = classified
         self.classes_changed.emit(classified)
 
-    def _loaded(self) -> VisionLanguageModel:
-        """Return the session's model where it embeds pictures, else the named one."""
-        from napari_ctclip.scoring.encoded_patches import embeds_patches
-
+    @property
+    def loaded_model(self) -> VisionLanguageModel | None:
+        """The model that finds patches now; None: it must be loaded first."""
         own = self.session.model
-        if own is not None and embeds_patches(own):
+        if own is not None and own.name == self.model_name:
             return own
-        if self._model is None or self._model[0] != self.model_name:
-            self._model = self.model_name, self.session.compute_model(self.model_name)
-        return self._model[1]
+        return self._models.get(self.model_name)
+
+    def _load(self, name: str) -> VisionLanguageModel:
+        if name not in self._models:
+            self._models[name] = self.session.compute_model(name)
+        return self._models[name]

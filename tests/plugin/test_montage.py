@@ -239,3 +239,17 @@ def test_classes_of_the_montage_follow_what_is_shown(desk: Desk, encoded: Any) -
     classes.tasks.setCurrentIndex(0)
     classes.tasks.activated.emit(0)
     assert not classes.table.isVisible()
+
+
+def test_the_open_model_finds_patches_by_its_places(open_desk: Desk) -> None:
+    tab = open_desk.widget.montage
+    open_desk.ask("bright spot")
+    assert [tab.finder.itemText(row) for row in range(tab.finder.count())] == ["tiny", "starter-2d"]
+    passes = len(open_desk.model.encoded_on)
+    tab.side.setValue(24)
+    tab.targets.setText("bright spot")
+    tab.controls.setText("dark air")
+    montage = _find(open_desk)
+    assert montage.patches[0].box(montage.geometry).contains(BALL_CENTRE, slices=4)
+    assert len(open_desk.model.encoded_on) == passes
+    assert "by tiny" in open_desk.status

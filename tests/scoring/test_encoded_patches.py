@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_ctclip.core.errors import Cancelled, CtClipError, DataError
+from napari_ctclip.core.errors import Cancelled, DataError
 from napari_ctclip.regions.patches import PatchPlan
 from napari_ctclip.scoring.encoded_patches import encode_study_patches
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 PLAN = PatchPlan(24.0, organ="lung")
 SCALE = 20.0
@@ -97,11 +96,6 @@ def test_other_patches_are_another_entry(other: PatchPlan, tmp_path: Path) -> No
     model, cache = small_open_clip("resnet"), FeatureCache(tmp_path)
     encode_study_patches(model, ball_study(), PLAN, cache=cache)
     assert not encode_study_patches(model, ball_study(), other, cache=cache).from_cache
-
-
-def test_model_of_volumes_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(CtClipError, match="starter-2d"):
-        encode_study_patches(TinyModel(), ball_study(), PLAN, cache=FeatureCache(tmp_path))
 
 
 def test_cancelled_encoding_leaves_nothing_behind(tmp_path: Path) -> None:

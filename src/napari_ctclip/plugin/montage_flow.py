@@ -108,14 +108,10 @@ class MontageFlow:
 
     def _usable(self, plan: PatchPlan) -> PreparedPatches | None:
         """Return the encoded patches if they are those of this plan and model."""
-        prepared, model = self.montages.prepared, self._session.model
+        prepared = self.montages.prepared
         if prepared is None or prepared.patches.grid.plan != plan:
             return None
-        from napari_ctclip.scoring.encoded_patches import embeds_patches
-
-        if model is not None and embeds_patches(model) and model is not prepared.model:
-            return None
-        return prepared
+        return prepared if prepared.model is self.montages.loaded_model else None
 
     def _encoding_job(self, plan: PatchPlan, prompts: PatchPrompts) -> Job:
         montages, study = self.montages, self._session.study

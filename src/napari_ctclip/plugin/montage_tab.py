@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
-from napari_ctclip.montage_session import MontageLayout
+from napari_ctclip.montage_session import READER, MontageLayout
 from napari_ctclip.plugin.gallery import Gallery
 from napari_ctclip.plugin.montage_classes import MontageClasses
 from napari_ctclip.plugin.panel_parts import tab_layout
@@ -60,6 +60,11 @@ class MontageTab(QWidget):
         self.organ = QComboBox()
         self.organ.setToolTip("Patches are laid where this organ fills them")
         self.organ.setAccessibleName("Organ")
+        self.finder = QComboBox()
+        self.finder.setToolTip(
+            "A model of volumes ranks a patch by its best place, one of pictures as a picture"
+        )
+        self.finder.setAccessibleName("Model that finds patches")
         self.side = _millimetres(64.0, "Patch size", "Side of a patch", least=8.0)
         self.stride = _millimetres(32.0, "Stride", "From one patch to the next", least=2.0)
         self.count = _number(16, "Patches shown", "How many patches at most (k)", most=100)
@@ -80,13 +85,14 @@ class MontageTab(QWidget):
         self._lay_out()
         self._connect()
         self._refresh_organs()
+        self._refresh_finders()
         self._watch_window()
         if workbench.montages.montages.montage is not None:  # found by an earlier panel
             self._on_montage(workbench.montages.montages.montage)
 
     def _narrow(self) -> None:
         """Let the fields shrink to a panel of 400 pixels."""
-        for box in (self.mode, self.organ, self.order):
+        for box in (self.mode, self.organ, self.order, self.finder):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
@@ -98,7 +104,7 @@ class MontageTab(QWidget):
         form = QFormLayout()
         form.addRow("Find", self.targets)
         form.addRow("Not", self.controls)
-        form.addRow("Organ", self.organ)
+        form.addRow("Organ", _row(self.organ, "Model", self.finder))
         form.addRow("Score", _row(self.mode, "Order", self.order))
         form.addRow("Size", _row(self.side, "Stride", self.stride))
         form.addRow("Show", _row(self.count, "Columns", self.columns))
@@ -123,7 +129,9 @@ class MontageTab(QWidget):
         self.order.currentTextChanged.connect(self._on_layout)
         self.gallery.tile_chosen.connect(self._on_tile)
         montages.montage_changed.connect(self._on_montage)
+        self.finder.activated.connect(self._on_finder)
         bench.session.masks_changed.connect(self._refresh_organs)
+        bench.session.model_changed.connect(self._refresh_finders)
         bench.studies.study_opened.connect(self._watch_window)
         window = bench.parent()
         if window is not None:
@@ -148,6 +156,11 @@ class MontageTab(QWidget):
         self._bench.guarded(find)
 
     def _on_mode(self, *_: Any) -> None:
+        if self.gallery.montage is not None:
+            self._on_find()
+
+    def _on_finder(self, *_: Any) -> None:
+        self._bench.montages.montages.model_name = self.finder.currentText()
         if self.gallery.montage is not None:
             self._on_find()
 
@@ -192,6 +205,16 @@ class MontageTab(QWidget):
             self.organ.addItem(anatomy_label(name), name)
         self.organ.addItem(_WHOLE, "")
         self.organ.setCurrentIndex(max(self.organ.findData(chosen or "lung"), 0))
+
+    def _refresh_finders(self, *_: Any) -> None:
+        """Offer the open model, which finds patches until another is chosen, and the bundled."""
+        own = self._bench.session.model
+        first = self._bench.prompts.model_name if own is None else own.name
+        chosen = self.finder.currentText()
+        self.finder.clear()
+        self.finder.addItems(list(dict.fromkeys([first, READER])))
+        self.finder.setCurrentIndex(1 if chosen == READER else 0)
+        self._bench.montages.montages.model_name = self.finder.currentText()
 
     def _watch_window(self, *_: Any) -> None:
         """Show tiles in the window that the scan is shown in."""

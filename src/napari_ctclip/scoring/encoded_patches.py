@@ -45,6 +45,9 @@ class EncodedPatches:
     notices: tuple[Notice, ...] = ()
     from_cache: bool = False
 
+    scored_by = "embedding"
+    """What of a patch is held against the prompts."""
+
     @torch.inference_mode()
     def scores(self, model: VisionLanguageModel, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
         """Return what prompts rank the patches by (N,)."""
@@ -80,8 +83,7 @@ def encode_study_patches(
     Raises
     ------
     CtClipError
-        If the model is one of volumes: it embeds no picture, and the mean of its tokens over a
-        patch would hide whatever is smaller than the patch.
+        If the model is one of volumes: it embeds no picture; see :mod:`placed_patches`.
     DataError
         If no patches can be laid.
     Cancelled

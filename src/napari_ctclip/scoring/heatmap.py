@@ -14,6 +14,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.scoring.encoding import EncodedScan
+from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast
 
 __all__ = ["TokenIndex"]
@@ -60,6 +61,19 @@ class TokenIndex:
         values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
         values.ravel()[self._inside] = found.cpu().numpy()
         return SimilarityMap(values, self.scan.token_geometry, prompt)
+
+    @torch.inference_mode()
+    def scores(self, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
+        """Return how a montage's prompts rank every token (d, h, w); NaN outside the body."""
+        texts = self._model.embed_text([*prompts.targets, *prompts.controls]).float()
+        count = len(prompts.targets)
+        texts = texts.to(self._tokens.device)
+        found = patch_scores(
+            self._tokens.T, texts[:count], texts[count:], scale=self.scale, prompts=prompts
+        )
+        values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
+        values.ravel()[self._inside] = found.cpu().numpy()
+        return values
 
     @torch.inference_mode()
     def similarities_at(
