@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +47,43 @@ def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_
     assert study.organ_masks.labels_of("lung")
     assert study.volume.geometry.spacing_mm == coarse
     assert not [notice for notice in notices if notice.severity.name == "WARNING"], notices
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are found in /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_a_command_that_is_ended(tmp_path: Path, how: signal.Signals) -> None:
+    command = "from napari_ctclip.cli_train import main; main()"
+    arguments = ["simulate-ild", str(tmp_path), "--train", "9", "--workers", "2"]
+    running = subprocess.Popen([sys.executable, "-c", command, *arguments])
+    try:
+        workers = _wait_for(lambda: _workers_of(running.pid), count=2)
+        running.send_signal(how)
+        running.wait(30)
+        _wait_for(lambda: [pid for pid in workers if _lives(pid)], count=0)
+    finally:
+        running.kill()
+        running.wait(30)
+
+
+def _workers_of(pid: int) -> list[int]:
+    """Return the pool's processes among the children of a process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _wait_for(found: Callable[[], list[int]], *, count: int) -> list[int]:
+    end = time.monotonic() + 60
+    while len(now := found()) != count:
+        assert time.monotonic() < end, f"expected {count} processes, got {now}"
+        time.sleep(0.1)
+    return now
 
 
 def test_tutorial_recipe_shows_the_bundled_model_what_it_was_trained_on() -> None:

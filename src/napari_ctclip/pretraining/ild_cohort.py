@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from napari_ctclip.core.study import Study
@@ -55,7 +57,10 @@ def write_ild_cohort(
     splits: list[Split] = ["train" if n < train else "test" for n in range(train + test)]
     make = partial(_write_study, folder.absolute(), seed, spacing_mm)
     entries: list[ManifestEntry] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawning = get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=spawning, initializer=_end_with_the_parent
+    ) as pool:
         for entry in pool.map(make, range(len(splits)), splits):
             entries.append(entry)
             if told is not None:
@@ -63,6 +68,21 @@ def write_ild_cohort(
     manifest = folder / "manifest.jsonl"
     write_manifest(entries, manifest)
     return manifest
+
+
+def _end_with_the_parent() -> None:
+    """End this worker when the process that started it is gone, by whatever signal.
+
+    A worker waits for tasks for ever: nobody tells it that the one who gives them is dead.
+    """
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, name="end-with-the-parent", daemon=True).start()
 
 
 def _write_study(
