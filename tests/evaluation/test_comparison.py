@@ -69,6 +69,21 @@ def test_two_like_models_do_not_differ():
     assert _row(comparison, "a", "average_precision").p_holm > 0.05
 
 
+def test_the_same_answers_differ_by_nothing_for_sure():
+    tables = {"one": _table(0.0, seed=1), "two": _table(0.0, seed=1)}
+    comparison = compare_tables(tables, resampling=Resampling(200))
+    for row in comparison.rows:
+        assert (row.difference.value, row.difference.low, row.difference.high) == (0, 0, 0)
+        assert row.p_bootstrap == 1
+
+
+def test_two_perfect_models_are_not_called_the_same():
+    tables = {"one": _table(20.0, seed=1), "two": _table(20.0, seed=2)}
+    row = _row(compare_tables(tables, resampling=Resampling(200)), MACRO)
+    assert row.difference.value == 0
+    assert np.isnan(row.difference.low)
+
+
 def test_several_scans_of_a_patient_leave_delong_out_and_say_so():
     tables = {"one": _table(0.0, scans=2), "two": _table(1.0, scans=2)}
     comparison = compare_tables(tables, resampling=Resampling(200))

@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 __all__ = [
     "REPLICATES",
     "Interval",
+    "Resampled",
     "bootstrap_p_value",
     "draw_weights",
     "interval_of",

@@ -13,6 +13,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.evaluation.bootstrap import (
     Interval,
+    Resampled,
     bootstrap_p_value,
     draw_weights,
     interval_of,
@@ -104,6 +105,11 @@ class _Paired:
     a: Floats
     b: Floats
 
+    @property
+    def is_same(self) -> bool:
+        """Whether both models gave the same answers."""
+        return np.array_equal(self.a, self.b)
+
 
 def compare_tables(
     tables: Mapping[str, ScoreTable], *, resampling: Resampling | None = None
@@ -168,7 +174,7 @@ def _row(pair: tuple[str, str], one: _Paired, metric: str, how: Resampling) -> C
     if 0 < one.truth.sum() < len(one.truth):
         weights = draw_weights(one.patients, one.truth, replicates=how.replicates, seed=how.seed)
         value_a, value_b = (_value(metric, one, scores) for scores in (one.a, one.b))
-        difference = interval_of(lambda drawn: _difference(metric, one, drawn), weights)
+        difference = _interval(lambda drawn: _difference(metric, one, drawn), weights, [one])
         p_bootstrap = bootstrap_p_value(_difference(metric, one, weights))
     return ComparisonRow(
         pair,
@@ -220,11 +226,18 @@ def _macro_row(
         0,
         value_a,
         value_b,
-        interval_of(mean, weights),
+        _interval(mean, weights, usable),
         bootstrap_p_value(mean(weights)),
         nothing,
         nothing,
     )
+
+
+def _interval(measure: Resampled, weights: Floats, paired: Sequence[_Paired]) -> Interval:
+    """Return a difference with its interval: 0 to 0 where both models gave the same answers."""
+    if paired and all(one.is_same for one in paired):
+        return Interval(0.0, 0.0, 0.0)
+    return interval_of(measure, weights)
 
 
 def _value(metric: str, one: _Paired, scores: Floats) -> float:

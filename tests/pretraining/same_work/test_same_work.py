@@ -81,6 +81,7 @@ def test_study_is_trained_examined_and_goes_on_where_it_was(plan_file, tmp_path)
     text = page.read_text("utf-8")
     assert "old" not in text
     assert text.endswith("after\n")
+    assert "nan to" not in text
     assert "| fvlm, normal pairs | 0." in text or "| fvlm, normal pairs | 1." in text
     assert (tmp_path / "docs" / "images" / "study.png").stat().st_size > 10_000
     for arm in ("clip", "fvlm-normal-pairs", "lrclr-selection"):

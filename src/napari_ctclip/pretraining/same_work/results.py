@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,8 @@ def insert_part(page: Path, part: str) -> None:
 
 def _told(interval: Interval, *, sign: bool = False) -> str:
     form = "+.3f" if sign else ".3f"
+    if math.isnan(interval.low):
+        return f"{interval.value:{form}} (no interval: the same in every resample)"
     return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
 
 
