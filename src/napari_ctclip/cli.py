@@ -17,6 +17,7 @@ from napari_ctclip import (
     cli_export,
     cli_measure,
     cli_models,
+    cli_organs,
     cli_patches,
     cli_probe,
     cli_read_report,
@@ -57,6 +58,7 @@ cli_models.app.command("audit")(cli_audit.audit_scan)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_probe.probe)
 app.command()(cli_measure.measure)
+app.command()(cli_organs.organs)
 app.command()(cli_patches.patches)
 app.command()(cli_truth.erase)
 app.command()(cli_truth.deletion_curve)

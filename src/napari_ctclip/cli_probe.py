@@ -140,6 +140,7 @@ def _region(study: Study, place: dict[str, Any]) -> Region:
 
 def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
     from napari_ctclip.core.anatomy import anatomy_label
+    from napari_ctclip.interpretation.organ_readout import naming_words
     from napari_ctclip.interpretation.place_words import (
         CAUTION,
         finding_words,
@@ -153,6 +154,9 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
     assert local is not None, "the scan was encoded"
     terminal.out.print(organ_words(reading.statistics), markup=False)
     terminal.out.print(statistics_words(reading.statistics), markup=False)
+    if reading.naming is not None:
+        told = f"the model calls it {naming_words(reading.naming)}"
+        terminal.out.print(told, markup=False)
     if local.findings:
         terminal.out.print(_table(reading, most))
     terminal.out.print(null_words(local), markup=False)

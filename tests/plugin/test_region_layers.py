@@ -9,29 +9,17 @@ import numpy as np
 import pytest
 
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.pretraining.building import assemble
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.session import Session
 from tests.plugin.conftest import Desk
-from tests.pretraining.tiny_run import text_folder, tiny_recipe
+from tests.pretraining.tiny_run import trained_folder
 
 pytestmark = pytest.mark.gui
 KEEP = 5
 
 
-def _folder(method: str, folder: Path) -> Path:
-    """Write the folder of a tiny model, as training ends with it."""
-    values = tiny_recipe(method, text_folder(folder / "texts")).model_dump()
-    values["preprocessing"]["multiple_of"] = (4, 4, 4)
-    assembly = assemble(MethodRecipe.model_validate(values))
-    weights = {f"trained.{name}": t for name, t in assembly.trained.state_dict().items()}
-    assembly.export(weights, folder / "model", {"steps": 0})
-    return folder / "model"
-
-
 @pytest.fixture
 def lrclr_desk(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    loaded = load_model(_folder("lrclr", tmp_path))
+    loaded = load_model(trained_folder("lrclr", tmp_path))
     monkeypatch.setattr(Session, "compute_model", lambda self, name="starter": loaded)
     desk.open()
     return desk

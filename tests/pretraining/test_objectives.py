@@ -19,7 +19,6 @@ from napari_ctclip.pretraining.objectives.clip_ild_dapt import (
     ClipIldDaptOptions,
     report_view,
 )
-from napari_ctclip.pretraining.objectives.ct_glip import organ_sentence
 from napari_ctclip.pretraining.objectives.objective import Setting
 from tests.models.small_open_clip import small_open_clip
 from tests.pretraining.tiny_run import text_folder, tiny_assembly, tiny_batch, tiny_recipe
@@ -111,10 +110,6 @@ def test_the_scale_has_a_gradient_where_some_negatives_are_none(ct_glip):
     sum(ct_glip.objective(ct_glip.trained, tiny_batch(4, cubes=True)).values()).backward()
     assert torch.isfinite(ct_glip.trained.logit_scale.grad)
     assert ct_glip.trained.logit_scale.grad != 0
-
-
-def test_organ_sentence_is_what_a_person_says():
-    assert organ_sentence("lung_upper_lobe_left") == "This is the left upper lobe."
 
 
 # --- classification -----------------------------------------------------------------------------

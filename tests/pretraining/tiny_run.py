@@ -88,6 +88,16 @@ def tiny_assembly(recipe: MethodRecipe) -> Assembly:
     return assembly
 
 
+def trained_folder(method: str, folder: Path) -> Path:
+    """Write the folder of a tiny model, as training ends with it."""
+    values = tiny_recipe(method, text_folder(folder / "texts")).model_dump()
+    values["preprocessing"]["multiple_of"] = (16, 16, 16)  # what the CNN takes
+    assembly = assemble(MethodRecipe.model_validate(values))
+    weights = {f"trained.{name}": t for name, t in assembly.trained.state_dict().items()}
+    assembly.export(weights, folder / "model", {"steps": 0})
+    return folder / "model"
+
+
 class RandomStudies:
     """A sample source: noise whose brightness goes with the caption."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_ctclip.core.organ_naming import OrganNaming
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
@@ -39,11 +40,14 @@ class PlaceReading:
         Its CT numbers, counted.
     local : LocalFindings or None
         Findings ranked and similar places; None until the scan is encoded.
+    naming : OrganNaming or None
+        What the model calls the place; None if it was not trained with organ names.
     """
 
     statistics: RegionStatistics
     histogram: HounsfieldHistogram
     local: LocalFindings | None
+    naming: OrganNaming | None = None
 
 
 def read_place(
@@ -70,7 +74,9 @@ def read_place(
     histogram = hounsfield_histogram(study, region)
     if encoded is None:
         return PlaceReading(statistics, histogram, None)
+    from napari_ctclip.regions.region_tokens import region_tokens
     from napari_ctclip.scoring.local_findings import local_findings
+    from napari_ctclip.scoring.organ_naming import name_tokens, trained_names
 
     model, scan = encoded
     organ = region_organ(statistics.organs)
@@ -85,4 +91,9 @@ def read_place(
         others=[p for p in others if p.positive.lower() not in said],
         known=model.suggested_prompts,
     )
-    return PlaceReading(statistics, histogram, local)
+    names = trained_names(model)
+    naming = None
+    if names:
+        tokens = region_tokens(region, study.volume.geometry, scan.scan.token_geometry)
+        naming = name_tokens(model, scan.scan, tokens, names=names, region=organ)
+    return PlaceReading(statistics, histogram, local, naming)

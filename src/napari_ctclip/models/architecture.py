@@ -51,7 +51,8 @@ def build_architecture(description: Mapping[str, Any], *, text_folder: Path) -> 
     description : mapping
         As ``model.toml`` holds it: ``name``, ``embedding_width``, ``preprocessing``, prompts,
         ``anatomies`` and ``crop`` of a model with organ queries (without the latter organs are
-        cropped as in fVLM's CT-RATE release), and ``architecture`` with ``kind`` (one of
+        cropped as in fVLM's CT-RATE release), ``organ_names`` of a dual encoder that was trained
+        with the names of organs, and ``architecture`` with ``kind`` (one of
         ``MODEL_KINDS``), ``image``, ``text`` and, where the kind has more options, ``head``.
     text_folder : Path
         Holds the text encoder's tokenizer or vocabulary.
@@ -82,6 +83,7 @@ def build_architecture(description: Mapping[str, Any], *, text_folder: Path) -> 
         common["background_prompts"] = tuple(description.get("background_prompts", ()))
         if kind == "local_regions":
             return LocalRegions(image, text, **common, **head)
+        common["organ_names"] = tuple(description.get("organ_names", ()))
         return DualEncoder(image, text, **common, **head)
     except (KeyError, TypeError, ValueError, DataError) as error:
         raise CheckpointMismatch(

@@ -45,6 +45,8 @@ class DualEncoder(FolderWeights, CachesTexts):
         Sentences for normal anatomy.
     suggested_prompts : sequence of str
         Findings the model was trained to know.
+    organ_names : sequence of str
+        Anatomies whose names its regions were trained to be told apart by; empty if none.
     calibration : Calibration or None
         From region scores to probabilities.
     unit_tokens : bool
@@ -70,6 +72,7 @@ class DualEncoder(FolderWeights, CachesTexts):
         embedding_width: int = 64,
         background_prompts: Sequence[str] = (),
         suggested_prompts: Sequence[str] = (),
+        organ_names: Sequence[str] = (),
         calibration: Calibration | None = None,
         unit_tokens: bool = True,
         logit_bias: float | None = None,
@@ -89,6 +92,7 @@ class DualEncoder(FolderWeights, CachesTexts):
         self.embedding_width = embedding_width
         self.background_prompts = tuple(background_prompts)
         self.suggested_prompts = tuple(suggested_prompts)
+        self.organ_names = tuple(organ_names)
         self.calibration = calibration
         self.content_hash = ""
 

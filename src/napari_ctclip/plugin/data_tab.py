@@ -20,6 +20,7 @@ from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.interpretation.organ_readout import agreement_words
 from napari_ctclip.plugin._compat import keep_setting
 from napari_ctclip.plugin.organ_table import OrganTable
 from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
@@ -32,6 +33,7 @@ __all__ = ["DataTab"]
 
 _CT_FILES = "CT (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.gz);;All files (*)"
 _MASK_FILES = "Label maps (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm);;All files (*)"
+_WIDTHS = (100, 60, 150)
 _FACTS = ("Size", "Spacing", "Orientation", "HU")
 _WORDS = {"info": "Note", "warning": "Warning"}
 
@@ -67,14 +69,19 @@ class DataTab(QWidget):
         self.automatic = QCheckBox("Make quick masks when a CT is opened")
         self.automatic.setChecked(workbench.studies.makes_masks_at_once)
         self.organs = OrganTable(self)
-        self.table = row_view(self.organs, "Organs", wide="first")
+        self.table = row_view(self.organs, "Organs", widths=_WIDTHS, wide="first")
         self.table.setMinimumHeight(120)
+        self.name_organs = push_button(
+            "Name organs", "Which organ does the model call each of these? (zero-shot)"
+        )
+        self.named = sentence(spoken="What the model calls the organs", selectable=True)
         self.log = sentence(selectable=True)
         self._lay_out()
         self._connect()
         self._on_study_opened()
         study = workbench.session.study
         self._on_masks_changed(None if study is None else study.organ_masks)
+        self._show_names()
 
     def _lay_out(self) -> None:
         opening = QHBoxLayout()
@@ -94,6 +101,10 @@ class DataTab(QWidget):
         inside.addLayout(making)
         inside.addWidget(self.automatic)
         inside.addWidget(self.table, 1)
+        naming = QHBoxLayout()
+        naming.addWidget(self.name_organs)
+        naming.addWidget(self.named, 1)
+        inside.addLayout(naming)
         inside.addWidget(self.log)
         layout = tab_layout(self)
         layout.addLayout(opening)
@@ -108,10 +119,12 @@ class DataTab(QWidget):
         self.quick.clicked.connect(lambda: bench.guarded(studies.make_quick_masks))
         self.segment.clicked.connect(lambda: bench.guarded(studies.run_totalsegmentator))
         self.automatic.toggled.connect(self._set_automatic)
+        self.name_organs.clicked.connect(lambda: bench.guarded(bench.organ_names.ask))
         self.organs.shown_changed.connect(bench.scene.outlines.show)
         studies.study_opened.connect(self._on_study_opened)
         studies.series_choice_needed.connect(self._on_series_choice_needed)
         bench.session.masks_changed.connect(self._on_masks_changed)
+        bench.organ_names.changed.connect(self._show_names)
         bench.jobs.wrote.connect(self.log.setText)
 
     # --- the user -------------------------------------------------------------------------------
@@ -164,6 +177,13 @@ class DataTab(QWidget):
     def _on_masks_changed(self, masks: OrganMasks | None) -> None:
         volumes = {} if masks is None else self._bench.studies.volumes_ml(masks)
         self.organs.set_organs(volumes, self._bench.scene.outlines.hidden)
+
+    def _show_names(self) -> None:
+        names = self._bench.organ_names
+        self.organs.set_namings(names.namings)
+        self.table.setColumnHidden(NAMED_COLUMN, not names.namings)
+        self.name_organs.setEnabled(names.can_ask)
+        self.named.setText(agreement_words(list(names.namings.values())) if names.namings else "")
 
 
 def _facts(volume: Volume) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from psygnal import Signal
@@ -13,6 +14,7 @@ from napari_ctclip.plugin.own_layers import OwnLayers
 __all__ = ["OrganOutlines"]
 
 _KEY = "organs"
+_CALLED = "the model calls it"
 
 
 class OrganOutlines:
@@ -32,6 +34,7 @@ class OrganOutlines:
         self._frame: Frame | None = None
         self.masks: OrganMasks | None = None
         self.hidden: frozenset[str] = frozenset()
+        self._called: Mapping[str, str] = {}
 
     @property
     def layer(self) -> Any:
@@ -45,7 +48,7 @@ class OrganOutlines:
 
     def set_masks(self, masks: OrganMasks | None) -> None:
         """Draw organ outlines; None takes them off."""
-        self.masks = masks
+        self.masks, self._called = masks, {}
         self.hidden = frozenset() if masks is None else default_hidden(masks)
         self._draw()
         self.changed.emit()
@@ -59,6 +62,19 @@ class OrganOutlines:
             self._draw()
         self.layer.colormap = organ_colormap(self.masks, self.hidden)
         self.changed.emit()
+
+    def tell_names(self, called: Mapping[str, str]) -> None:
+        """Write what a model calls each organ beside its name, for napari's status bar."""
+        self._called = called
+        layer = self.layer
+        if layer is None:
+            return
+        index, names = (list(layer.features[column]) for column in ("index", "name"))
+        layer.features = {
+            "index": index,
+            "name": names,
+            _CALLED: [called.get(name) for name in names],
+        }
 
     def toggle(self) -> None:
         """Show or hide all outlines."""
@@ -81,3 +97,5 @@ class OrganOutlines:
         layer = self._own.add((data, properties, "labels"), _KEY)
         layer.contour = 1
         layer.editable = False
+        if self._called:
+            self.tell_names(self._called)

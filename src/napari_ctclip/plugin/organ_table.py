@@ -1,7 +1,8 @@
-"""Organ table: which organs have masks, how large they are, and whether their outline is drawn."""
+"""Organ table: organs that have masks, their size, what the model calls them, and their outline."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from psygnal import Signal
@@ -9,9 +10,13 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label, colour_of
+from napari_ctclip.core.organ_naming import OrganNaming
+from napari_ctclip.interpretation.organ_readout import naming_mark, naming_words
 from napari_ctclip.plugin.row_table import Index, Role, RowTable
 
-__all__ = ["OrganTable"]
+__all__ = ["NAMED_COLUMN", "OrganTable"]
+
+NAMED_COLUMN = 2
 
 
 class OrganTable(RowTable[str]):
@@ -23,8 +28,12 @@ class OrganTable(RowTable[str]):
         What it dies with.
     """
 
-    titles = ("Organ", "ml")
-    tooltips = ("Tick to draw its outline", "Volume in millilitres")
+    titles = ("Organ", "ml", "Model calls it")
+    tooltips = (
+        "Tick to draw its outline",
+        "Volume in millilitres",
+        "The organ whose name fits the region best, and how well; ≠: another than the mask's",
+    )
     numbers = (1,)
 
     shown_changed = Signal(str, bool)
@@ -34,11 +43,19 @@ class OrganTable(RowTable[str]):
         super().__init__(parent)
         self._volumes_ml: dict[str, float] = {}
         self._hidden: set[str] = set()
+        self._namings: Mapping[str, OrganNaming] = {}
 
     def set_organs(self, volumes_ml: dict[str, float], hidden: frozenset[str]) -> None:
         """List other organs."""
         self._volumes_ml, self._hidden = volumes_ml, set(hidden)
         self.set_rows(volumes_ml)
+
+    def set_namings(self, namings: Mapping[str, OrganNaming]) -> None:
+        """Show what a model calls the organs."""
+        self._namings = namings
+        if self.rows:
+            last = self.index(len(self.rows) - 1, NAMED_COLUMN)
+            self.dataChanged.emit(self.index(0, NAMED_COLUMN), last)
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         """Return what the user can do with a cell."""
@@ -48,6 +65,8 @@ class OrganTable(RowTable[str]):
     def cell(self, row: int, column: int, role: int) -> Any:
         """Return what a cell shows."""
         name = self.rows[row]
+        if column == NAMED_COLUMN:
+            return _naming_data(self._namings.get(name), role)
         if role == Role.DisplayRole:
             return anatomy_label(name) if column == 0 else f"{self._volumes_ml[name]:,.0f}"
         if column != 0:
@@ -68,3 +87,20 @@ class OrganTable(RowTable[str]):
         self.dataChanged.emit(index, index)
         self.shown_changed.emit(name, shown)
         return True
+
+
+def _naming_data(naming: OrganNaming | None, role: int) -> Any:
+    """Return what the cell about a naming shows."""
+    if naming is None:
+        return None
+    if role == Role.DisplayRole:
+        return f"{naming_mark(naming)} {naming.ranked[0][1]:.2f}"
+    if role != Role.ToolTipRole:
+        return None
+    mask = anatomy_label(naming.region)
+    judged = {
+        True: f"The model calls the {mask} as its mask does",
+        False: f"≠ The model takes the {mask} for another organ than its mask",
+        None: f"The {mask} has no name among those the model was asked for; it can only be wrong",
+    }[naming.agrees]
+    return f"{judged}. Similarity of the names: {naming_words(naming)}"

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
+from napari_ctclip.interpretation.organ_readout import naming_words
 from napari_ctclip.interpretation.place_words import (
     CAUTION,
     no_similar_words,
@@ -190,6 +191,8 @@ class PlaceTab(QWidget):
         told = [_HINT] if place is None else [place.words()]
         if reading is not None:
             told += [organ_words(reading.statistics), statistics_words(reading.statistics)]
+            if reading.naming is not None:
+                told.append(f"the model calls it {naming_words(reading.naming)}")
         elif places.is_reading:
             told.append("reading …")
         self.text.setText("; ".join(told))

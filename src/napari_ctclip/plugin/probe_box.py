@@ -7,6 +7,7 @@ from html import escape
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.interpretation.organ_readout import naming_words
 from napari_ctclip.plugin.panel_parts import sentence
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.probe import Probe
@@ -54,6 +55,9 @@ class ProbeBox(QWidget):
             f"{probe.hounsfield} HU; within 5 mm {probe.mean_hounsfield:.0f} "
             f"± {probe.sd_hounsfield:.0f} HU",
         ]
+        naming = self._bench.organ_names.namings.get(probe.anatomy)
+        if naming is not None:
+            lines.append(f"The model calls this organ: {escape(naming_words(naming))}")
         ranked = [
             f"{n}. {escape(f.text)} {f.similarity:+.2f}"
             for n, f in enumerate(probe.findings[:_MOST_FINDINGS], start=1)

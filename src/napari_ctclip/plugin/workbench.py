@@ -18,6 +18,7 @@ from napari_ctclip.plugin.exporting import export_job, finding_recipe_job, recip
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.montage_flow import MontageFlow
+from napari_ctclip.plugin.organ_naming_flow import OrganNamingFlow
 from napari_ctclip.plugin.place_flow import PlaceFlow
 from napari_ctclip.plugin.place_pointer import PlacePointer
 from napari_ctclip.plugin.pointer import Pointer
@@ -77,6 +78,9 @@ class Workbench(QObject):
         self.words = WordFlow(self.session, jobs=self.jobs, scene=self.scene, look_at=self.look_at)
         self.prompt_history = PromptHistory(self.prompts, self)
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.organ_names = OrganNamingFlow(
+            self.session, jobs=self.jobs, outlines=self.scene.outlines
+        )
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
         self.pointer = Pointer(self.scene, self._on_click)

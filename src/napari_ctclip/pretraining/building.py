@@ -149,6 +149,7 @@ def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
         "licence": "unspecified",
         "embedding_width": model.embedding_width,
         "anatomies": data.anatomies,
+        "organ_names": data.anatomies if METHODS[recipe.method].names_organs else [],
         "suggested_prompts": model.suggested_prompts,
         "background_prompts": model.background_prompts,
         "preprocessing": recipe.preprocessing.model_dump(),

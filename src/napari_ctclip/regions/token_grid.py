@@ -15,7 +15,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.preprocessing.spatial import resample_labels
 from napari_ctclip.regions.thoracic_cavity import thoracic_cavity_tokens
 
-__all__ = ["THORACIC_CAVITY", "TokenRegions", "token_regions"]
+__all__ = ["THORACIC_CAVITY", "TokenRegions", "labels_on", "token_regions"]
 
 THORACIC_CAVITY = "thoracic_cavity"
 """Region made from the lungs: where pleural findings are looked for."""
@@ -57,7 +57,7 @@ def token_regions(
     patch_size : tuple of int
         Voxels (z, y, x) of the prepared image behind one token.
     """
-    labels = _labels_on(masks, input_geometry)
+    labels = labels_on(masks, input_geometry)
     pad = [(0, -n % p) for n, p in zip(labels.shape, patch_size, strict=True)]
     labels = np.pad(labels, pad)
     names = {label: name for name, label in masks.legend.items()}
@@ -78,7 +78,8 @@ def token_regions(
     return TokenRegions(tokens)
 
 
-def _labels_on(masks: OrganMasks, input_geometry: Geometry) -> npt.NDArray[np.unsignedinteger]:
+def labels_on(masks: OrganMasks, input_geometry: Geometry) -> npt.NDArray[np.unsignedinteger]:
+    """Return the labels (D, H, W) of organ masks on the grid of the prepared image."""
     transform = masks.geometry.transform_to(input_geometry.axis_codes)
     return np.ascontiguousarray(
         resample_labels(

@@ -18,8 +18,8 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.models.crop_protocol import AnatomyModel, CropProtocol
 from napari_ctclip.models.interface import RegionEmbeddings
 from napari_ctclip.models.organ_query import intact_organs
-from napari_ctclip.preprocessing.spatial import resample_labels
 from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.regions.token_grid import labels_on
 from napari_ctclip.scoring.encoding import Progress, StopRequested
 from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 
@@ -175,11 +175,7 @@ def anatomy_labels(
     number_of = np.zeros(largest + 1, dtype=np.uint8)
     for number, anatomy in enumerate(anatomies, start=1):
         number_of[list(masks.labels_of(anatomy))] = number
-    transform = masks.geometry.transform_to(geometry.axis_codes)
-    resampled = resample_labels(
-        transform.apply(masks.labels), masks.geometry.reoriented(transform), geometry
-    )
-    return np.asarray(number_of[resampled])
+    return np.asarray(number_of[labels_on(masks, geometry)])
 
 
 def crop_around(box: Box, *, within: Box, shape: Sequence[int]) -> Box:

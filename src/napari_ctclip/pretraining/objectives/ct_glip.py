@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.organ_naming import organ_sentence
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -22,7 +22,7 @@ from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_w
 from napari_ctclip.pretraining.samples import Need, StudyBatch
 from napari_ctclip.pretraining.targets import anatomy_targets
 
-__all__ = ["CtGlip", "CtGlipOptions", "organ_sentence"]
+__all__ = ["CtGlip", "CtGlipOptions"]
 
 _NEGATIVES = 11  # a stream of chance
 
@@ -58,6 +58,7 @@ class CtGlip(Objective):
     """
 
     options_type = CtGlipOptions
+    names_organs = True
 
     def __init__(self, options: CtGlipOptions, setting: Setting) -> None:
         super().__init__(options, setting)
@@ -160,8 +161,3 @@ class CtGlip(Objective):
         about = self._anatomy_of[self._drawn] == np.arange(R)[:, None]  # (R, M)
         untrue = about & known & ~maybe[:, :, self._abnormality_of[self._drawn]]
         return torch.from_numpy(untrue).to(batch.images.device)
-
-
-def organ_sentence(anatomy: str) -> str:
-    """Return the sentence that names an organ; the wording is ours."""
-    return f"This is the {anatomy_label(anatomy)}."

@@ -58,6 +58,8 @@ class Objective(ABC):
     """
 
     options_type: ClassVar[type[Options]] = Options
+    names_organs: ClassVar[bool] = False
+    """Whether organs are held against their names, so that the model can name them."""
 
     def __init__(self, options: Any, setting: Setting) -> None:
         self.options: Any = options
