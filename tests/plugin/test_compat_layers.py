@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from napari_ctclip.plugin import study_flow
 from napari_ctclip.plugin._compat_layers import (
-    compile_label_colours,
     inner_outlines,
+    prepare_labels,
     step_quickly,
 )
 from tests.plugin.conftest import Desk
@@ -63,24 +63,24 @@ def test_thumbnails_wait_until_stepping_stops(qtbot: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
-def test_label_colours_are_compiled_before_the_first_layer_needs_them(dtype: Any) -> None:
+def test_a_first_label_map_finds_its_colours_compiled(dtype: Any) -> None:
     from napari.utils.colormaps import _accelerated_cmap
 
-    compile_label_colours(dtype)
-    loop = _accelerated_cmap._labels_raw_to_texture_direct_loop
-    known = len(getattr(loop, "signatures", ()))
+    prepare_labels(dtype)
+    loop = _accelerated_cmap._labels_raw_to_texture_direct_inner_loop
+    known = len(loop.signatures)
     assert known
     Labels(np.ones((2, 6, 7), dtype), colormap={None: "transparent", 0: "transparent", 1: "red"})
-    assert len(getattr(loop, "signatures", ())) == known
+    assert len(loop.signatures) == known
 
 
 @pytest.mark.gui
-def test_masks_compile_label_colours_off_the_gui_thread(
+def test_masks_prepare_labels_off_the_gui_thread(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = []
     monkeypatch.setattr(
-        study_flow, "compile_label_colours", lambda dtype: threads.append(threading.get_ident())
+        study_flow, "prepare_labels", lambda dtype: threads.append(threading.get_ident())
     )
     desk.open()
     assert len(threads) == 1

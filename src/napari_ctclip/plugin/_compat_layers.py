@@ -1,4 +1,4 @@
-"""What napari does on the GUI thread, made cheap: outlines, thumbnails, rays, label colours."""
+"""What napari does on the GUI thread, made cheap: outlines, thumbnails, rays, label maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-__all__ = ["compile_label_colours", "inner_outlines", "step_along_rays", "step_quickly"]
+__all__ = ["inner_outlines", "prepare_labels", "step_along_rays", "step_quickly"]
 
 _THUMBNAIL_MS = 1000  # after the last step
 
@@ -36,13 +36,14 @@ def step_quickly(layer: Layer) -> None:
         _outline_quickly(layer)
 
 
-def compile_label_colours(dtype: npt.DTypeLike) -> None:
-    """Let numba compile how napari colours labels of a type: slow, for a worker thread.
+def prepare_labels(dtype: npt.DTypeLike) -> None:
+    """Load and compile what the first label map of a type needs: slow, for a worker thread.
 
-    Otherwise the first label map of a process holds the window for two seconds.
+    numba compiles how labels are coloured, and the table of their names imports pandas: otherwise
+    the first organ masks of a process hold the window for more than two seconds.
     """
-    colours = {None: "transparent", 0: "transparent", 1: "white"}
-    DirectLabelColormap(color_dict=colours).map(np.zeros((1, 1), dtype=dtype))
+    colours = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: "white"})
+    Labels(np.zeros((1, 1), dtype=dtype), colormap=colours, features={"index": [0]})
 
 
 def step_along_rays(viewer: Viewer, voxels: float) -> None:

@@ -13,7 +13,7 @@ from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.plugin._compat import setting
-from napari_ctclip.plugin._compat_layers import compile_label_colours
+from napari_ctclip.plugin._compat_layers import prepare_labels
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.foreign_layers import is_volume_layer, volume_of_layer
 from napari_ctclip.plugin.layers import own_metadata
@@ -209,7 +209,7 @@ class StudyFlow:
             progress: Progress, should_stop: StopRequested
         ) -> tuple[PreparedMasks, dict[str, float], tuple[Notice, ...]]:
             masks, notices = make(progress, should_stop)
-            compile_label_colours(masks.labels.dtype)
+            prepare_labels(masks.labels.dtype)
             return session.prepare_masks(masks), masks.volumes_ml(), notices
 
         def done(result: tuple[PreparedMasks, dict[str, float], tuple[Notice, ...]]) -> None:

@@ -23,14 +23,14 @@ _ORGAN_OPACITY = 0.2
 _BY_HU: Sequence[tuple[float, tuple[float, float, float], float]] = (
     (-700.0, (0.00, 0.00, 0.00), 0.0),
     (-300.0, (0.45, 0.20, 0.15), 0.0),
-    (-30.0, (0.75, 0.45, 0.35), 0.004),
-    (130.0, (0.95, 0.75, 0.60), 0.012),
+    (-30.0, (0.75, 0.45, 0.35), 0.006),
+    (130.0, (0.95, 0.75, 0.60), 0.018),
     (250.0, (1.00, 0.88, 0.75), 0.15),
     (420.0, (1.00, 0.95, 0.85), 0.5),
     (900.0, (1.00, 1.00, 0.95), 0.8),
 )
 """Ours: HU, colour and opacity a step of a ray. Air is clear, bone solid, and soft tissue a breath:
-through a whole chest it covers about a third of what lies behind.
+through a whole chest it covers less than half of what lies behind.
 """
 
 
