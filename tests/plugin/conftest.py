@@ -15,8 +15,10 @@ if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py"]  # no display: run under xvfb-run
 else:
     from napari_ctclip.core.study import Study
+    from napari_ctclip.core.volume import Window
     from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts
     from napari_ctclip.plugin.study_widget import StudyWidget
+    from napari_ctclip.plugin.views import View
     from napari_ctclip.plugin.workbench import Workbench
     from napari_ctclip.scoring.feature_cache import FeatureCache
     from napari_ctclip.session import Session
@@ -44,6 +46,11 @@ class Desk:
     def __init__(self, viewer: Any, widget: StudyWidget, model: WatchedModel, qtbot: Any) -> None:
         self.viewer, self.widget, self.model, self.qtbot = viewer, widget, model, qtbot
         self.bench: Workbench = widget.workbench
+
+    def show_planes(self) -> None:
+        """Show the three planes beside each other."""
+        self.bench.views.show(View.PLANES)
+        self.qtbot.wait(100)
 
     def wait(self) -> None:
         """Serve events until no job runs or waits."""
@@ -134,3 +141,23 @@ def open_desk(desk: Desk) -> Desk:
     """The same with the ball scan open."""
     desk.open()
     return desk
+
+
+@pytest.fixture
+def shown(make_desk: Callable[..., Desk]) -> Desk:
+    """A viewer with the panel on the screen, nothing open."""
+    desk = make_desk(show=True)
+    desk.viewer.window.resize(1280, 720)
+    desk.qtbot.wait(100)
+    return desk
+
+
+@pytest.fixture
+def worked(open_desk: Desk) -> Desk:
+    """A desk with a prompt, a finding, a window and a place."""
+    open_desk.ask("bright spot")
+    open_desk.widget.findings.region.click()
+    open_desk.wait()
+    open_desk.bench.scene.set_window(Window(100.0, 900.0))
+    open_desk.bench.scene.turn_to((3, 4, 5))
+    return open_desk

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ctclip.plugin import place_flow
-from napari_ctclip.plugin.place import PlaceKind, ball_place, dragged_box
+from napari_ctclip.plugin.place import ball_place
 from napari_ctclip.plugin.place_tab import PlaceTab
 from napari_ctclip.plugin.views import View
 from tests.phantom import BALL_CENTRE, ball_study
@@ -29,19 +27,6 @@ def asked(open_desk: Desk) -> Desk:
     return open_desk
 
 
-@pytest.fixture
-def shown(make_desk: Callable[..., Desk]) -> Desk:
-    """A window on the screen, with the tab in front."""
-    desk = make_desk(show=True)
-    desk.viewer.window.resize(1280, 720)
-    desk.open()
-    titles = [desk.widget.tabs.tabText(i) for i in range(desk.widget.tabs.count())]
-    desk.widget.tabs.setCurrentIndex(titles.index("Place"))
-    desk.bench.views.show(View.PLANES)
-    desk.qtbot.wait(150)
-    return desk
-
-
 def _tab(desk: Desk) -> PlaceTab:
     return desk.widget.place
 
@@ -49,72 +34,6 @@ def _tab(desk: Desk) -> PlaceTab:
 def _take_ball(desk: Desk) -> None:
     desk.bench.place.take(ball_place(BALL_CENTRE, 6.0))
     desk.wait()
-
-
-def _drag(desk: Desk, canvas: Any, by: QPoint) -> None:
-    native = canvas.canvas.native
-    start = QPoint(native.width() // 2, native.height() // 2)
-    desk.qtbot.mouseMove(native, start)
-    desk.qtbot.wait(20)  # the canvas leaves out moves that follow another within 10 ms
-    desk.qtbot.mousePress(native, Qt.MouseButton.LeftButton, pos=start)
-    for step in (1, 2):
-        desk.qtbot.wait(20)
-        desk.qtbot.mouseMove(native, start + by * step / 2)
-    desk.qtbot.wait(20)
-    desk.qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=start + by)
-
-
-def test_a_ball_is_drawn_in_any_plane_and_the_picture_stays(shown: Desk) -> None:
-    _tab(shown).tools.ball.click()
-    planes = [(shown.viewer, shown.viewer.window._qt_viewer)]
-    planes += [(plane.model, plane.canvas) for plane in shown.bench.views.planes]
-    for model, canvas in planes:
-        eye, zoom = model.scene.camera.center, model.scene.camera.zoom
-        by = QPoint(0, 20)
-        _drag(shown, canvas, by)
-        place = shown.bench.place.place
-        assert place.kind is PlaceKind.BALL
-        assert place.radius_mm == pytest.approx(20 / zoom, abs=0.15)
-        assert model.scene.camera.center == eye
-        shown.wait()
-        assert _tab(shown).tools.radius.value() == place.radius_mm
-        outline = shown.viewer.layers["Place"]
-        assert outline.data.sum() == shown.bench.place.region.mask.sum()
-        copy = next(layer for layer in model.layers if layer.name == "Place")
-        np.testing.assert_array_equal(copy.data, outline.data)
-        np.testing.assert_allclose(copy.translate, outline.translate)
-    assert "HU" in _tab(shown).text.text()
-
-
-def test_a_box_reaches_as_far_across_the_plane_as_is_set(shown: Desk) -> None:
-    tools = _tab(shown).tools
-    tools.box.click()
-    tools.sides[1].setValue(8.0)
-    coronal = shown.bench.views.planes[0]
-    zoom = coronal.model.scene.camera.zoom
-    _drag(shown, coronal.canvas, QPoint(24, 12))
-    place = shown.bench.place.place
-    assert place.kind is PlaceKind.BOX
-    spacing = shown.bench.session.study.volume.geometry.spacing_mm
-    up, front, right = place.sides_mm
-    assert front == 8.0
-    assert up == pytest.approx(12 / zoom, abs=2 * spacing[0])
-    assert right == pytest.approx(24 / zoom, abs=2 * spacing[2])
-    assert tools.sides[2].value() == pytest.approx(right, abs=0.06)
-
-
-def test_a_click_asks_the_place_while_the_tab_is_shown(shown: Desk) -> None:
-    shown.bench.probe(BALL_CENTRE)
-    shown.wait()
-    assert shown.bench.place.place.centre == BALL_CENTRE
-    shown.widget.tabs.setCurrentIndex(0)
-    shown.bench.probe((5, 12, 12))
-    shown.wait()
-    assert shown.bench.place.place.centre == BALL_CENTRE
-    shown.widget.tabs.setCurrentIndex(1)
-    _tab(shown).tools.follow.setChecked(False)
-    shown.bench.probe((5, 12, 12))
-    assert shown.bench.place.place.centre == BALL_CENTRE
 
 
 def test_a_place_is_read_off_the_gui_thread_and_ranked(
@@ -320,13 +239,3 @@ def test_nothing_open_and_a_place_outside_say_so(desk: Desk) -> None:
     desk.bench.guarded(lambda: desk.bench.place.take(ball_place((900, 0, 0), 5.0)))
     assert "outside the scan" in desk.status
     assert desk.bench.place.place is None
-
-
-def test_a_dragged_box_holds_both_corners_and_no_more() -> None:
-    study = ball_study()
-    geometry = study.volume.geometry
-    depth = 3 * geometry.spacing_mm[0]
-    place = dragged_box(geometry, (10, 12, 20), (10, 9, 14), across=0, depth_mm=depth)
-    region = place.region_in(study)
-    assert region.start == (9, 9, 14)
-    assert region.mask.shape == (3, 4, 7)

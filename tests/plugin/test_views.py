@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 
 from napari_ctclip.core.study import Study
-from napari_ctclip.core.volume import Volume, Window
+from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin.orientation_letters import LETTER_COLOUR
 from napari_ctclip.plugin.views import View
-from tests.phantom import BALL_CENTRE, ball_study
+from tests.phantom import BALL_CENTRE
 from tests.plugin.conftest import Desk
 
 pytestmark = pytest.mark.gui
@@ -51,15 +51,6 @@ def _corner_phantom() -> Any:
     return ras
 
 
-@pytest.fixture
-def shown(make_desk: Callable[..., Desk]) -> Desk:
-    """A window on the screen."""
-    desk = make_desk(show=True)
-    desk.viewer.window.resize(1280, 720)
-    desk.qtbot.wait(100)
-    return desk
-
-
 def _canvases(desk: Desk) -> Iterator[tuple[Any, Any]]:
     """Yield (viewer model, canvas) of the three planes."""
     yield desk.viewer, desk.viewer.window._qt_viewer
@@ -69,11 +60,6 @@ def _canvases(desk: Desk) -> Iterator[tuple[Any, Any]]:
 
 def _picture(canvas: Any) -> Any:
     return np.asarray(canvas.screenshot(flash=False))[..., :3].astype(int)
-
-
-def _show_planes(desk: Desk) -> None:
-    desk.bench.views.show(View.PLANES)
-    desk.qtbot.wait(100)
 
 
 def _pixel(model: Any, index: tuple[int, int, int], desk: Desk) -> QPoint:
@@ -95,7 +81,7 @@ def test_letters_and_sides_are_right_in_three_planes_for_all_48_orders(
         if number == 0:
             shown.open(Study(volume))
             shown.bench.scene.set_window(_WINDOW)
-            _show_planes(shown)
+            shown.show_planes()
             for model, _ in _canvases(shown):
                 for name in ("scale_bar", "ctclip_reading"):
                     if name in model.canvas.overlays:
@@ -208,7 +194,7 @@ def test_3d_shows_thinned_layers_and_gives_the_planes_back(shown: Desk) -> None:
 
 def test_click_in_any_plane_turns_the_others(shown: Desk) -> None:
     shown.open()
-    _show_planes(shown)
+    shown.show_planes()
     coronal, sagittal = shown.bench.views.planes
     wanted = (12, 20, 40)
     shown.bench.scene.turn_to(wanted)
@@ -234,28 +220,6 @@ def test_click_in_any_plane_turns_the_others(shown: Desk) -> None:
     assert lines.pos[2][0] == pytest.approx(point[1])
 
 
-def test_planes_follow_window_heat_and_a_second_scan(shown: Desk) -> None:
-    shown.open()
-    _show_planes(shown)
-    shown.ask("bright spot")
-    model = shown.bench.views.planes[0].model
-    shown.bench.scene.set_window(Window(0.0, 500.0))
-    assert model.layers["CT"].contrast_limits == [-250.0, 250.0]
-    assert model.layers["Heat: bright spot"].visible
-    shown.heat("bright spot").visible = False
-    assert not model.layers["Heat: bright spot"].visible
-    shown.open(ball_study(with_masks=False))
-    assert [layer.visible for layer in model.layers if layer.name.startswith("CT")] == [False, True]
-    shown.viewer.layers.clear()
-    assert len(model.layers) == 0
-    assert shown.bench.views.view is View.PLANE
-    assert not shown.bench.views.planes[0].isVisible()
-    shown.open()
-    _show_planes(shown)
-    assert [plane.model.dims.order for plane in shown.bench.views.planes] == [(1, 0, 2), (2, 0, 1)]
-    assert all(plane.isVisible() for plane in shown.bench.views.planes)
-
-
 def test_u_cycles_the_views_and_the_buttons_follow(shown: Desk) -> None:
     shown.bench.views.next()
     assert shown.bench.views.view is View.PLANE  # nothing is open
@@ -268,121 +232,6 @@ def test_u_cycles_the_views_and_the_buttons_follow(shown: Desk) -> None:
         assert buttons[view].isChecked()
 
 
-def test_right_drag_sets_the_window_and_does_not_zoom(shown: Desk) -> None:
-    shown.open()
-    native = shown.viewer.window._qt_viewer.canvas.native
-    shown.bench.scene.set_window(Window(0.0, 600.0))
-    zoom = shown.viewer.scene.camera.zoom
-    start = QPoint(120, 120)
-    shown.qtbot.mouseMove(native, start)
-    shown.qtbot.mousePress(native, Qt.MouseButton.RightButton, pos=start)
-    shown.qtbot.wait(20)  # the canvas leaves out moves that follow another within 10 ms
-    shown.qtbot.mouseMove(native, start + QPoint(50, 20))
-    shown.qtbot.mouseRelease(native, Qt.MouseButton.RightButton, pos=start + QPoint(50, 20))
-    assert shown.bench.scene.window == Window(40.0, 700.0)
-    assert shown.viewer.scene.camera.zoom == zoom
-    explore = shown.widget.explore.windows
-    assert (explore.width_hu.value(), explore.level_hu.value()) == (700, 40)
-    shown.bench.scene.ct.contrast_limits = (0, 100)  # napari's slider
-    assert (explore.width_hu.value(), explore.level_hu.value()) == (100, 50)
-    explore.width_hu.setValue(200)
-    assert shown.bench.scene.ct.contrast_limits == [-50.0, 150.0]
-
-
-def test_windows_of_the_file_are_in_the_menu(desk: Desk) -> None:
-    ball = ball_study().volume
-    windows = {"LUNG": Window(-550.0, 1450.0), "MEDIASTINUM": Window(35.0, 380.0)}
-    desk.open(Study(Volume(ball.voxels, ball.geometry, windows=windows)))
-    assert desk.bench.scene.window == windows["LUNG"]
-    actions = {a.text(): a for a in desk.widget.explore.windows.menu.actions()}
-    actions["From the file: MEDIASTINUM: width 380, level 35 HU"].trigger()
-    assert desk.bench.scene.window == windows["MEDIASTINUM"]
-
-
-def test_strip_shows_every_visible_prompt_and_turns_the_slices(shown: Desk) -> None:
-    shown.open()
-    strip = shown.bench.slices.strip
-    assert not strip.isVisible()
-    shown.ask("bright spot")
-    shown.ask("dark hole")
-    shown.bench.prompts.set_shown("bright spot", True)
-    assert [track.name for track in strip.tracks] == ["bright spot", "dark hole"]
-    rows = shown.bench.prompts.table.rows
-    assert [track.colour for track in strip.tracks] == [row.colour for row in rows]
-    shown.qtbot.mouseClick(
-        strip, Qt.MouseButton.LeftButton, pos=QPoint(20, round(strip.place_of(33)))
-    )
-    assert shown.viewer.dims.current_step[0] == 33
-    shown.qtbot.keyClick(strip, Qt.Key.Key_Up)
-    assert shown.viewer.dims.current_step[0] == 32
-    assert "slice 32 of 40" in strip.accessibleDescription()
-    shown.bench.prompts.set_shown("dark hole", False)
-    shown.bench.prompts.set_shown("bright spot", False)
-    assert strip.tracks == ()
-    assert strip.isVisible()  # the canvas keeps its size
-    shown.viewer.layers.clear()
-    assert not strip.isVisible()
-
-
-def test_strip_is_coloured_where_the_prompt_is_high_and_keys_go_to_its_peak(shown: Desk) -> None:
-    shown.open()
-    shown.ask("bright spot")
-    strip = shown.bench.slices.strip
-    (track,) = strip.tracks
-    highest = np.where(np.isfinite(track.profile.highest), track.profile.highest, -np.inf)
-    best = int(np.argmax(highest))
-    picture = strip.grab().toImage()
-    ratio = picture.devicePixelRatio()
-    tone = [int(track.colour[i : i + 2], 16) for i in (1, 3, 5)]
-
-    def reach(number: int) -> int:
-        y = round(strip.place_of(number) * ratio)
-        pixels = [picture.pixelColor(x, y).getRgb()[:3] for x in range(picture.width())]
-        hue = np.sign(np.subtract(tone, np.mean(tone)))
-        return sum(
-            bool(np.ptp(p) > 40 and (np.sign(np.subtract(p, np.mean(p))) == hue).all())
-            for p in pixels
-        )
-
-    low = int(np.nanargmin(track.profile.highest))
-    assert reach(best) > reach(low)
-    shown.bench.slices.show_slice(0)
-    shown.qtbot.keyClick(strip, Qt.Key.Key_Return)
-    frame = shown.bench.scene.frame
-    places = sorted(frame.world_to_index(peak.world_mm) for peak in track.profile.peaks)
-    assert shown.viewer.dims.current_step[0] == next(
-        (p[0] for p in places if p[0] > 0), places[0][0]
-    )
-
-
-def test_removing_the_scan_while_it_is_encoded_leaves_a_usable_window(shown: Desk) -> None:
-    shown.open()
-    _show_planes(shown)
-    release = shown.ask_and_hold("bright spot")
-    shown.viewer.layers.remove(shown.bench.studies.layer)
-    release.set()
-    shown.wait()
-    assert shown.bench.session.study is None
-    assert not shown.bench.session.is_ready
-    shown.open()
-    shown.wait()
-    assert shown.bench.session.answer_to("bright spot") is not None
-    assert shown.heat("bright spot").visible
-
-
-def test_closing_the_window_with_three_planes_while_encoding_stops_quietly(shown: Desk) -> None:
-    shown.open()
-    _show_planes(shown)
-    release = shown.ask_and_hold("bright spot")
-    jobs = shown.bench.jobs
-    shown.viewer.close()
-    shown.qtbot.waitUntil(lambda: jobs.is_closed)  # Qt deletes the window a little later
-    release.set()
-    shown.qtbot.wait(300)
-    assert len(shown.model.encoded_on) == 1
-    jobs.close()
-
-
 def test_heat_is_drawn_over_the_lesion_in_all_three_planes(shown: Desk) -> None:
     """The pixels that the heat colours lie about the ball, wherever else the model says nothing."""
     shown.open()
@@ -390,7 +239,7 @@ def test_heat_is_drawn_over_the_lesion_in_all_three_planes(shown: Desk) -> None:
     before = {}
     shown.ask("bright spot")
     shown.bench.scene.set_heat_range(0.3, 0.6)
-    _show_planes(shown)
+    shown.show_planes()
     shown.bench.scene.turn_to(BALL_CENTRE)
     for name in ("Probe", "Organs"):
         if name in shown.viewer.layers:
@@ -412,21 +261,3 @@ def test_heat_is_drawn_over_the_lesion_in_all_three_planes(shown: Desk) -> None:
             off = np.hypot(rows - wanted.y(), columns - wanted.x())
             assert len(rows) > 50, "heat is drawn"
             assert np.mean(off < reach) > 0.95, f"{np.median(rows)}, {np.median(columns)}: {wanted}"
-
-
-def test_turning_to_3d_and_back_never_slices_the_scan_whole(
-    shown: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """512 x 512 x 400 voxels sent to the graphics card, then hidden, took most of the wait."""
-    shown.open()
-    ct, outlines = shown.bench.scene.ct, shown.bench.scene.outlines.layer
-    sliced = []
-    for layer in (ct, outlines):
-        layer.events.set_data.connect(
-            lambda event: sliced.append(event.source._slice_input.ndisplay)
-        )
-    for ndisplay in (3, 2, 3, 2):
-        shown.viewer.dims.ndisplay = ndisplay
-        shown.qtbot.wait(20)
-    assert sliced
-    assert set(sliced) == {2}
