@@ -23,10 +23,11 @@ from napari_ctclip.core.volume import WINDOWS
 
 if TYPE_CHECKING:
     from napari_ctclip.evaluation.montage_task import ClassifiedMontage
+    from napari_ctclip.evaluation.task_files import TaskSet
     from napari_ctclip.montage_session import MontageSession
     from napari_ctclip.regions.patches import PatchPlan
     from napari_ctclip.regions.ranking import TileOrder
-    from napari_ctclip.scoring.patch_scores import Pooling, ScoreMode
+    from napari_ctclip.scoring.patch_scores import PatchPrompts, Pooling, ScoreMode
 
 __all__ = ["patches"]
 
@@ -95,14 +96,21 @@ def patches(
         )
         montages = MontageSession(session, model_name=model)
         montages.set_layout(layout)
-        _encode(montages, plan)
-        montages.set_ranking(montages.compute_ranking(prompts))
-        if tasks is not None:
-            montages.set_classes(montages.compute_classes(tasks))
+        _rank(montages, plan, prompts, tasks)
         files = write_patches(montages, out, window=WINDOWS[window])
     _print_best(montages)
     _print_classes(montages.classified)
     terminal.out.print(f"{len(files)} files in {out}", markup=False)
+
+
+def _rank(
+    montages: MontageSession, plan: PatchPlan, prompts: PatchPrompts, tasks: TaskSet | None
+) -> None:
+    """Encode the patches, rank them by the prompts, and classify the montage where tasks ask."""
+    _encode(montages, plan)
+    montages.set_ranking(montages.compute_ranking(prompts))
+    if tasks is not None:
+        montages.set_classes(montages.compute_classes(tasks))
 
 
 def _count(k: int | None, rows: int, columns: int) -> int:

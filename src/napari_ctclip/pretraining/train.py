@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.pretraining.batch import TokenBatch
 from napari_ctclip.pretraining.dataset import StudyFolder
 from napari_ctclip.pretraining.loader import CropPlan, batches
 from napari_ctclip.pretraining.objectives.token_grounding import TokenGrounding
-from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.recipe import Recipe, TrainingTable
 from napari_ctclip.pretraining.run_status import noted_status
 from napari_ctclip.pretraining.sentences import load_vocabulary
 
@@ -111,36 +112,40 @@ def _loop(
     for step, batch in enumerate(feed, start=first):
         if step % _REFRESH_EVERY == 0:
             studies.refresh()
-        for group in optimiser.param_groups:
-            group["lr"] = group["factor"] * learning_rate(
-                step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
-            )
-        terms = objective(model, batch.to(model.logit_scale.device))
-        loss = torch.stack(list(terms.values())).sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(max=_HIGHEST_SCALE)
+        _set_rate(optimiser, step, options)
+        terms, norm = _step(model, objective, optimiser, batch.to(model.logit_scale.device))
         average.update(model, step)
-        _log(
-            out, step, terms, norm=norm, scale=model.logit_scale, seconds=time.monotonic() - started
-        )
+        seconds = time.monotonic() - started
+        _log(out, step, terms, norm=norm, scale=model.logit_scale, seconds=seconds)
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
             _save_state(out, step + 1, model, optimiser, average)
-            save_checkpoint(
-                model,
-                out / "model",
-                architecture=architecture,
-                licence="Apache-2.0",
-                provenance={
-                    "steps": step + 1,
-                    "data": "simulated studies",
-                    "recipe": recipe.model_dump(),
-                },
-                state=average.state,
-            )
+            _save_model(out, step + 1, model, average, architecture=architecture, recipe=recipe)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, step: int, options: TrainingTable) -> None:
+    rate = learning_rate(
+        step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
+    )
+    for group in optimiser.param_groups:
+        group["lr"] = group["factor"] * rate
+
+
+def _step(
+    model: DualEncoder,
+    objective: TokenGrounding,
+    optimiser: torch.optim.Optimizer,
+    batch: TokenBatch,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Learn from a batch; return the terms of its loss and the norm of the gradient."""
+    terms = objective(model, batch)
+    loss = torch.stack(list(terms.values())).sum()
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(max=_HIGHEST_SCALE)
+    return terms, norm
 
 
 def _optimiser(model: DualEncoder, weight_decay: float) -> torch.optim.AdamW:
@@ -206,6 +211,26 @@ def _save_state(
     part = out / f"{_STATE}.part"
     torch.save(state, part)
     part.replace(out / _STATE)  # a run killed here leaves the old state whole
+
+
+def _save_model(
+    out: Path,
+    step: int,
+    model: DualEncoder,
+    average: MovingAverage,
+    *,
+    architecture: Mapping[str, Any],
+    recipe: Recipe,
+) -> None:
+    """Write the averaged model's folder."""
+    save_checkpoint(
+        model,
+        out / "model",
+        architecture=architecture,
+        licence="Apache-2.0",
+        provenance={"steps": step, "data": "simulated studies", "recipe": recipe.model_dump()},
+        state=average.state,
+    )
 
 
 def _restore(
