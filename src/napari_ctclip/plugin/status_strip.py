@@ -83,8 +83,10 @@ class StatusStrip(QWidget):
         for part in (self.bar, self.cancel, self.copy, self.next):
             line.addWidget(part)
         self.bar.setFixedWidth(_BAR_WIDTH)
-        # the line keeps its height when a job starts: the tab above must not jump
-        self.text.setMinimumHeight(self.cancel.sizeHint().height())
+        # the line keeps its height when a job starts or ends: the tab above must not jump, and its
+        # plots not be drawn anew, which holds the window longer than many a job's result
+        two_lines = 2 * self.text.fontMetrics().lineSpacing() + 2
+        self.text.setMinimumHeight(max(two_lines, self.cancel.sizeHint().height()))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
