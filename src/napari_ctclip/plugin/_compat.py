@@ -25,6 +25,7 @@ __all__ = [
     "floating_axes",
     "guard_layer_removal",
     "hold_drawing",
+    "is_going",
     "keep_setting",
     "main_window",
     "make_canvas",
@@ -33,6 +34,7 @@ __all__ = [
     "own_canvas",
     "place_text",
     "plain_viewer",
+    "quits_program",
     "remove_text",
     "scale_bar",
     "setting",
@@ -205,6 +207,25 @@ def main_window(viewer: Viewer) -> QMainWindow | None:
     """Return the viewer's window; None without one (``ViewerModel``)."""
     window: QMainWindow | None = getattr(getattr(viewer, "window", None), "_qt_window", None)
     return window
+
+
+def is_going(viewer: Viewer) -> bool:
+    """Return whether a script's ``viewer.close()`` has begun, which nothing can hold up."""
+    try:
+        return bool(own_canvas(viewer).isHidden())
+    except (AttributeError, RuntimeError):  # gone already
+        return True
+
+
+def quits_program(window: QMainWindow, set_to: bool) -> bool:
+    """Return whether the close of a window ends the program, and set whether the next one does.
+
+    napari notes *Exit* before it closes the window, and keeps the note if the window stays.
+    """
+    was = bool(getattr(window, "_quit_app", False))
+    if was != set_to:
+        window._quit_app = set_to  # type: ignore[attr-defined]
+    return was
 
 
 def scale_bar(viewer: Viewer) -> Any:

@@ -57,7 +57,7 @@ class AutosaveFlow(QObject):
         self._unsaved: set[Path] = set()  # files that must stay
         self._replaces: dict[Path, Path] = {}  # what was recovered, by the file that takes over
         self._writing = Lock()  # the close of the window and a worker use one partial file
-        self._failed = False
+        self._failed = self._abandoned = False
         self._timer, self._soon = QTimer(self), QTimer(self)
         self._timer.setInterval(_EVERY_MS)
         self._soon.setInterval(_SOON_MS)
@@ -70,8 +70,12 @@ class AutosaveFlow(QObject):
     @property
     def path(self) -> Path:
         """Where this window's autosave of the open scan lies, if there is one."""
-        window = f"w{id(self):x}_{self._sessions.place[:_PLACE]}"
-        return autosave_path(autosave_folder(), window)
+        return self._path_of(self._sessions.place)
+
+    def source_of(self, place: str) -> SessionState | Path:
+        """Return what is kept of an unsaved scan of this window, not written yet or as a file."""
+        path = self._path_of(place)
+        return self._held.get(path, path)
 
     def left_behind(self) -> list[Path]:
         """Return autosaves of windows that are gone, newest first."""
@@ -101,13 +105,27 @@ class AutosaveFlow(QObject):
         self._timer.stop()
         self._soon.stop()
         self.jobs.close()
-        for path, state in self._held.items():  # the last seconds; no window is left to block
+        held = self._held if _is_wanted() else {}
+        for path, state in held.items():  # the last seconds; no window is left to block
             try:
                 self._write(state, path)
             except CtClipError as error:  # nobody is left to be told
                 _LOG.error("%s", error)
 
+    def abandon(self) -> None:
+        """End with the window and keep nothing: the user said so."""
+        self._timer.stop()
+        self._soon.stop()
+        self.jobs.close()
+        with self._writing:  # a worker may be about to put its file in place
+            self._abandoned = True
+            for path in list(self._unsaved):
+                self._forget(path)
+
     # --- inside ---------------------------------------------------------------------------------
+
+    def _path_of(self, place: str) -> Path:
+        return autosave_path(autosave_folder(), f"w{id(self):x}_{place[:_PLACE]}")
 
     def _on_changed(self) -> None:
         if self._sessions.is_unsaved:
@@ -115,14 +133,18 @@ class AutosaveFlow(QObject):
             self._soon.start()
         else:
             self._forget(self.path)
+        unsaved = {self._path_of(scan.place) for scan in self._sessions.unsaved.scans}
+        for path in self._unsaved - unsaved:  # another scan's, saved before the window closes
+            self._forget(path)
 
     def _hold(self) -> None:
-        if self._sessions.is_unsaved and setting("autosave", default=True):
+        """Hold what is unsaved until it is written; until it is saved where nothing is written."""
+        if self._sessions.is_unsaved:
             self._held[self.path] = self._sessions.state()
             self._unsaved.add(self.path)
 
     def _write_next(self) -> None:
-        if not self._held or not self.jobs.is_idle:
+        if not self._held or not self.jobs.is_idle or not _is_wanted():
             return
         path, state = next(iter(self._held.items()))
 
@@ -150,6 +172,8 @@ class AutosaveFlow(QObject):
         from napari_ctclip.session_files.archive import write_session
 
         with self._writing:
+            if self._abandoned:
+                return path
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -164,3 +188,7 @@ class AutosaveFlow(QObject):
         self._held.pop(path, None)
         with suppress(OSError):  # a folder that takes no files holds none either
             path.unlink(missing_ok=True)
+
+
+def _is_wanted() -> bool:
+    return bool(setting("autosave", default=True))

@@ -25,16 +25,16 @@ from napari_ctclip.plugin.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.recipe_menu import RecipeMenu
 from napari_ctclip.plugin.recovery_box import RecoveryBox
 from napari_ctclip.plugin.row_table import row_view
+from napari_ctclip.plugin.session_dialogs import ask_open_session, ask_save_session
 from napari_ctclip.plugin.workbench import Workbench
 
 if TYPE_CHECKING:
+    from napari_ctclip.plugin.opened_session import OpenedSession
     from napari_ctclip.plugin.prompt_table import PromptRow
-    from napari_ctclip.plugin.session_flow import OpenedSession
 
-__all__ = ["FindingsTab", "ask_open_session", "ask_save_session"]
+__all__ = ["FindingsTab"]
 
 _WIDTHS = (150, 84, 84, 44, 44, 44, 84, 140, 120)
-_FILES = "Sessions (*.ctclip.zip)"
 _HINT = (
     "Ask a prompt and add its region, or click a place and add the spot. Names and notes are "
     "edited by a double-click, regions with napari's brush."
@@ -228,25 +228,3 @@ class FindingsTab(QWidget):
         for button in (self.accept, self.reject, self.delete, self.copy):
             button.setEnabled(some)
         self.hint.setText(_HINT + (_UNSAVED if self._bench.sessions.is_unsaved else ""))
-
-
-def ask_save_session(bench: Workbench, parent: QWidget | None) -> None:
-    """Ask for a file and save the session to it.
-
-    Raises
-    ------
-    CtClipError
-        If no study is open.
-    """
-    source = bench.sessions.state().study.volume.source_path
-    start = Path(source).name.split(".")[0] if source else "session"
-    path, _ = QFileDialog.getSaveFileName(parent, "Save session", f"{start}.ctclip.zip", _FILES)
-    if path:
-        bench.sessions.save(Path(path))
-
-
-def ask_open_session(bench: Workbench, parent: QWidget | None) -> None:
-    """Ask for a session file and open it."""
-    path, _ = QFileDialog.getOpenFileName(parent, "Open session", "", _FILES)
-    if path:
-        bench.sessions.open(Path(path))

@@ -81,7 +81,7 @@ def save_session() -> None:
     """Ask for a file and save scan, prompts, view and findings to it."""
 
     def act(bench: Workbench) -> None:
-        from napari_ctclip.plugin.findings_tab import ask_save_session
+        from napari_ctclip.plugin.session_dialogs import ask_save_session
 
         ask_save_session(bench, main_window(bench.viewer))
 
@@ -92,7 +92,7 @@ def open_session() -> None:
     """Ask for a session file and open it."""
 
     def act(bench: Workbench) -> None:
-        from napari_ctclip.plugin.findings_tab import ask_open_session
+        from napari_ctclip.plugin.session_dialogs import ask_open_session
 
         ask_open_session(bench, main_window(bench.viewer))
 

@@ -3,63 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.core.finding import Finding
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.plugin.opened_session import OpenedSession, are_better, open_volume_of
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.plugin.report_flow import ReportFlow
 from napari_ctclip.plugin.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.study_flow import StudyFlow
+from napari_ctclip.plugin.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.views import Views
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
-    from napari_ctclip.core.organ_masks import OrganMasks
-    from napari_ctclip.core.volume import Volume
-    from napari_ctclip.io.read import ReadVolume
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.session_files.archive import SessionState
     from napari_ctclip.session_files.saved_session import (
         ModelReference,
-        SavedReport,
         SavedSession,
-        ScanReference,
     )
 
-    _Work = tuple[tuple[Finding, ...], SavedReport | None]
 
 __all__ = ["OpenedSession", "SessionFlow"]
-
-
-@dataclass(frozen=True, eq=False)
-class OpenedSession:
-    """A session file with its scan, read off the GUI thread.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    saved : SavedSession
-        What it holds.
-    scan : ReadVolume or None
-        Its scan; None if that moved.
-    is_open : bool
-        Whether the scan was in the viewer already.
-    """
-
-    path: Path
-    saved: SavedSession
-    scan: ReadVolume | None
-    is_open: bool = False
 
 
 class SessionFlow:
@@ -101,7 +73,7 @@ class SessionFlow:
         self._views, self._studies = views, studies
         self._prompts, self._findings, self._messages = prompts, findings, messages
         self._report = report
-        self._saved: dict[str, _Work] = {}  # what a file holds, by scan
+        self.unsaved = UnsavedScans(session, findings.kept, report)
         self._expected: ModelReference | None = None  # of a session that was opened
         session.model_changed.connect(self._compare_weights)
         findings.kept.changed.connect(self._on_edit)
@@ -112,7 +84,12 @@ class SessionFlow:
     @property
     def is_unsaved(self) -> bool:
         """Whether there are findings, or a report to be kept, that no session file holds."""
-        return any(self._work()) and self._work() != self._saved.get(self.place)
+        return any(scan.place == self.place for scan in self.unsaved.scans)
+
+    @property
+    def name(self) -> str:
+        """What the open scan is called after its file, without ending."""
+        return self.unsaved.name_of(self.place)
 
     @property
     def place(self) -> str:
@@ -150,20 +127,49 @@ class SessionFlow:
         CtClipError
             If no study is open.
         """
+        self.save_kept(self.state(), self.place, path)
+
+    def save_kept(
+        self,
+        what: SessionState | Path,
+        place: str,
+        path: Path,
+        *,
+        jobs: JobQueue | None = None,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write the session file of any scan of the window in the background.
+
+        Parameters
+        ----------
+        what : SessionState or Path
+            What is written, or a session file that holds it already.
+        place : str
+            What tells the scan from others.
+        path : Path
+            The file.
+        jobs : JobQueue or None
+            Where it is written; after what runs and waits in the window if None.
+        then : callable
+            Called once it is written.
+        """
         from napari_ctclip.session_files.archive import SUFFIX, write_session
+        from napari_ctclip.session_files.session_copy import copy_session
 
         if not path.name.endswith(SUFFIX):
             path = path.with_name(path.name.removesuffix(".zip") + SUFFIX)
-        state, place = self.state(), self.place
+        work_then = self.unsaved.work_of(place)
+
+        def work(progress: Any, should_stop: Any) -> Path:
+            return copy_session(what, path) if isinstance(what, Path) else write_session(what, path)
 
         def done(written: Path) -> None:
-            self._saved[place] = (tuple(state.findings), state.report)
+            self.unsaved.note_saved(place, work_then)
             self._messages.info(f"The session is saved to {written}.")
             self.changed.emit()
+            then()
 
-        self._jobs.submit(
-            Job(f"Saving {path.name}", lambda progress, stop: write_session(state, path), done)
-        )
+        (jobs or self._jobs).submit(Job(f"Saving {path.name}", work, done))
 
     def open(
         self, path: Path, *, scan: Path | None = None, then: Callable[[], None] = lambda: None
@@ -190,7 +196,7 @@ class SessionFlow:
             from napari_ctclip.session_files.saved_session import read_scan
 
             saved = read_session(path)
-            volume = _open_volume(saved.scan, volumes)
+            volume = open_volume_of(saved.scan, volumes)
             if volume is not None:
                 return OpenedSession(path, saved, ReadVolume(volume), is_open=True)
             if scan is None and not saved.scan.is_found:
@@ -212,7 +218,7 @@ class SessionFlow:
 
     def mark_unsaved(self) -> None:
         """Say that what is here is in no file the user chose, e.g. after a recovery."""
-        self._saved.pop(self.place, None)
+        self.unsaved.note_unsaved(self.place)
         self.changed.emit()
 
     def _take_up(self, opened: OpenedSession) -> None:
@@ -231,7 +237,7 @@ class SessionFlow:
             self._scene.add_ct(read.volume, more=more)
         self._findings.kept.restore(saved.findings)
         self._report.restore(saved.report)
-        self._saved[self.place] = self._work()
+        self.unsaved.note_saved(self.place)
         if saved.view is not None:
             restore_view(self._scene, self._views, saved.view)
         self._restore_prompts(saved)
@@ -250,12 +256,8 @@ class SessionFlow:
             self._prompts.set_shown(row.prompt.positive, False)
         study = self._session.study
         now = None if study is None else study.organ_masks
-        if saved.masks is not None and _are_better(saved.masks, now):
+        if saved.masks is not None and are_better(saved.masks, now):
             self._studies.use_masks(saved.masks)
-
-    def _work(self) -> _Work:
-        """Return what would be lost without a file."""
-        return self._findings.kept.findings, self._report.saved
 
     def _restore_prompts(self, saved: SavedSession) -> None:
         """Ask the prompts again, of the model they were asked of."""
@@ -288,20 +290,3 @@ class SessionFlow:
 
     def _on_edit(self, *_: Any) -> None:
         self.changed.emit()
-
-
-def _open_volume(scan: ScanReference, volumes: tuple[Volume, ...]) -> Volume | None:
-    """Return the scan of a session among those that are open; slow, it hashes their voxels."""
-    for volume in volumes:
-        if (
-            volume.geometry.coincides_with(scan.geometry)
-            and volume.content_hash() == scan.content_sha256
-        ):
-            return volume
-    return None
-
-
-def _are_better(masks: OrganMasks, now: OrganMasks | None) -> bool:
-    """Return whether a file's masks should take the place of those of the open scan."""
-    # quick masks are made again in seconds; others may have cost minutes, or a person's work
-    return now is None or (now.source == "quick" and masks.source != "quick")

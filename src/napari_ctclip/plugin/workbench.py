@@ -14,6 +14,7 @@ from napari_ctclip.io.figures import DEFAULT_SIZE
 from napari_ctclip.plugin._compat import main_window, plain_viewer
 from napari_ctclip.plugin.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.background import Job, JobQueue
+from napari_ctclip.plugin.closing import ClosingGuard
 from napari_ctclip.plugin.exporting import export_job, finding_recipe_job, recipe_job
 from napari_ctclip.plugin.findings_flow import FindingsFlow
 from napari_ctclip.plugin.messages import Messages
@@ -124,6 +125,13 @@ class Workbench(QObject):
         self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
         self.pointer.hovered.connect(self.ghost.move_to)
         if window is not None:
+            self.closing = ClosingGuard(
+                viewer,
+                window,
+                sessions=self.sessions,
+                autosave=self.autosave,
+                messages=self.messages,
+            )
             window.destroyed.connect(self.jobs.close)
             window.destroyed.connect(self.autosave.close)
 

@@ -45,6 +45,7 @@ from napari_ctclip.session_files.saved_session import (
     SavedView,
     ScanReference,
 )
+from napari_ctclip.session_files.session_copy import told_if_not_written
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
@@ -113,14 +114,8 @@ def write_session(state: SessionState, path: Path) -> Path:
         notes=state.notes,
         report=None if state.report is None else ReportEntry(**asdict(state.report)),
     )
-    try:
-        with replacing(path) as partial:
-            _write(partial, document, arrays)
-    except OSError as error:
-        raise DataError(
-            f"{path}: the session could not be saved ({error.strerror or error}); make room or "
-            "choose another folder. Nothing in the window is lost."
-        ) from error
+    with told_if_not_written(path), replacing(path) as partial:
+        _write(partial, document, arrays)
     return path
 
 
