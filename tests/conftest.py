@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WINDOW_TESTS = Path(__file__).parent / "plugin"
+
+# before anything imports napari: its settings are neither read from nor written to the user's files
+os.environ["NAPARI_CONFIG"] = ""
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+_DISK_KIB = 512
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +46,51 @@ def libraries_left_to_themselves() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+class SmallDisk:
+    """A file system of its own that can really be full or read-only.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is mounted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self) -> None:
+        """Leave no byte."""
+        with (self.path / "filler").open("ab", buffering=0) as file:
+            for size in (4096, 1):
+                try:
+                    while file.write(b"0" * size):
+                        pass
+                except OSError:
+                    continue
+
+    def empty(self) -> None:
+        """Give back what filled it."""
+        (self.path / "filler").unlink()
+
+    def set_writable(self, writable: bool) -> None:
+        """Let it be written to, or not even by root."""
+        how = "remount,rw" if writable else "remount,ro"
+        subprocess.run(["mount", "-o", how, str(self.path)], check=True, capture_output=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A mounted file system of half a MiB; skips where none may be mounted."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_KIB}k", "tmpfs", str(path)]
+    try:
+        mounted = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command, so no disk can be filled or made read-only")
+    if mounted.returncode:
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "-l", str(path)], check=True, capture_output=True)

@@ -6,15 +6,20 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import npe2
 import pytest
 import safetensors.torch
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.io import read_volume
+from napari_ctclip.plugin import _compat, autosave_flow
 from napari_ctclip.scoring.feature_cache import FeatureCache
+from napari_ctclip.session_files.archive import read_session
 from napari_ctclip.simulation.dicom import write_dicom_series
+from tests.conftest import SmallDisk
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk
+from tests.plugin.test_manifest_and_imports import MANIFEST
 
 pytestmark = pytest.mark.gui
 
@@ -70,6 +75,70 @@ def test_a_full_disk_under_the_cache_still_answers(
     open_desk.ask("bright spot")
     assert _is_answered(open_desk, "bright spot")
     assert any("No space left on device" in text for text in told)
+
+
+def test_a_disk_really_full_then_read_only_under_a_window(
+    open_desk: Desk, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autosave_flow, "autosave_folder", lambda: small_disk.path / "state")
+    bench, told = open_desk.bench, _told(open_desk)
+    open_desk.ask("bright spot")
+    open_desk.widget.findings.region.click()
+    open_desk.wait()
+    bench.sessions.save(small_disk.path / "case.ctclip.zip")
+    open_desk.wait()
+    bench.findings.kept.accept(bench.findings.kept.findings[0].key)
+    bench.autosave.keep()
+    open_desk.wait()
+    older = {path: path.read_bytes() for path in small_disk.path.rglob("*.zip")}
+    assert set(older) == {small_disk.path / "case.ctclip.zip", bench.autosave.path}
+
+    def write_all(said: str) -> None:
+        told.clear()
+        bench.findings.kept.rewrite(bench.findings.kept.findings[0].key, note=said)
+        bench.autosave.keep()
+        open_desk.wait()
+        bench.sessions.save(small_disk.path / "case.ctclip.zip")
+        open_desk.wait()
+        bench.export(small_disk.path / "out")
+        open_desk.wait()
+        failed = [text for text in told if said in text and "Nothing in the window is lost" in text]
+        assert len(failed) >= 2, told
+        assert {path: path.read_bytes() for path in older} == older
+        assert bench.sessions.is_unsaved
+
+    small_disk.fill()
+    write_all("No space left on device")
+    small_disk.empty()
+    small_disk.set_writable(False)
+    write_all("Read-only file system")
+    open_desk.ask("dark hole")
+    assert _is_answered(open_desk, "dark hole")
+    small_disk.set_writable(True)
+    bench.autosave.keep()
+    open_desk.wait()
+    assert read_session(bench.autosave.path).findings[0].note == "Read-only file system"
+
+
+def test_settings_that_cannot_be_stored_hold_until_the_end_and_are_said_once(
+    plugin_settings: Any, npe2pm: Any, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import napari.settings
+
+    npe2pm.register(npe2.PluginManifest.from_file(MANIFEST))
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(small_disk.path / "settings.yaml"))
+    told: list[str] = []
+    monkeypatch.setattr(_compat, "show_warning", told.append)
+    _compat.keep_setting("export_folder", "/first")
+    stored = small_disk.path / "napari-ctclip.yaml"
+    assert "/first" in stored.read_text()
+    small_disk.set_writable(False)
+    for folder in ("/second", "/third"):
+        _compat.keep_setting("export_folder", folder)
+    assert _compat.setting("export_folder", default="") == "/third"
+    (message,) = told
+    assert f"{stored}: Read-only file system" in message
+    assert "/first" in stored.read_text()
 
 
 @pytest.mark.parametrize("name", ["Organs", "CT"])

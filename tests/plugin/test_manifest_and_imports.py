@@ -53,3 +53,9 @@ def test_keys_collide_with_none_of_napari(make_napari_viewer: object) -> None:
 
     taken = {str(key) for keys in default_shortcuts.values() for key in keys}
     assert not taken & {key.replace("Control", "Ctrl").replace("-", "+") for key in KEYS}
+
+
+def test_tests_leave_the_settings_of_this_account_alone() -> None:
+    from napari import settings
+
+    assert settings._CFG_PATH == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -51,22 +52,21 @@ def write_pdf_report(
     from matplotlib.backends.backend_pdf import PdfPages
 
     details = {"Title": "CT-CLIP findings", "Creator": "napari-ctclip"} | _SAYS_NOTHING_OF_WHEN
-    # 42: letters stay text that can be searched and copied
-    with (
-        replacing(path) as partial,
-        _letters_as_text(),
-        PdfPages(partial, metadata=details) as pdf,
-    ):
+    made = BytesIO()  # matplotlib ends a file on a full disk with an error of zlib, not of the disk
+    with _letters_as_text(), PdfPages(made, metadata=details) as pdf:
         for page in _text_pages(_opening(facts)):
             pdf.savefig(page)
         for picture in pictures:
             pdf.savefig(picture.figure, dpi=150)
         for page in _text_pages(_closing(facts, recipe)):
             pdf.savefig(page)
+    with replacing(path) as partial:
+        partial.write_bytes(made.getbuffer())
     return path
 
 
 def _letters_as_text() -> Any:
+    """Let letters stay text that can be searched and copied (42)."""
     from matplotlib import rc_context
 
     return rc_context({"pdf.fonttype": 42})

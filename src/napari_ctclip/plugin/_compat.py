@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari.components.overlays import TextOverlay
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
@@ -263,10 +265,22 @@ def setting(name: str, *, default: Any) -> Any:
 
 
 def keep_setting(name: str, value: Any) -> None:
-    """Store one of the plugin's settings."""
+    """Store one of the plugin's settings; said once where it holds only until napari ends."""
     found = _settings()
-    if found is not None:
+    if found is None:
+        return
+    try:
         setattr(found, name, value)
+    except OSError as error:  # of the file; the value itself is taken by then
+        _tell_not_kept(f"{error.filename or 'the settings'}: {error.strerror or error}")
+
+
+@cache
+def _tell_not_kept(reason: str) -> None:
+    show_warning(
+        f"CT-CLIP: settings cannot be stored ({reason}). They hold until napari ends; make room or "
+        "make the folder writable."
+    )
 
 
 def on_setting_changed(owner: QObject, callback: Callable[[Any], None]) -> None:
