@@ -8,41 +8,55 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-import napari
 from rich.console import Console
 
-from napari_ctclip.plugin.launch import dock
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from scripts.pictures.album import Album
-from scripts.pictures.hand import Hand
-from scripts.pictures.scans import Scan, scans
-from scripts.pictures.tour import STEPS
+if TYPE_CHECKING:
+    from scripts.pictures.scans import Scan
+
+_KINDS = ("file", "series")
 
 
 def main() -> int:
     """Take every picture; return 1 if something does not fit its window."""
+    with TemporaryDirectory() as scratch:
+        # napari reads these when it is imported: only after them may anything of it be
+        os.environ["NAPARI_CONFIG"] = f"{scratch}/napari.yaml"  # the user's own stay as they are
+        os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = scratch
+        return _take_all(Path(scratch))
+
+
+def _take_all(scratch: Path) -> int:
+    from scripts.pictures.scans import scans
+    from scripts.pictures.tour import STEPS
+
     names = [step.__name__ for step in STEPS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/pictures"))
-    parser.add_argument("--only", choices=("file", "series"), help="one of the two scans")
+    parser.add_argument("--only", choices=_KINDS, help="one of the two scans")
     parser.add_argument("--until", choices=names, default=names[-1], help="the last step")
     options = parser.parse_args()
     console = Console(highlight=False)
     faults: list[str] = []
-    with TemporaryDirectory() as scratch:
-        os.environ["NAPARI_CONFIG"] = f"{scratch}/napari.yaml"  # the user's own stay as they are
-        os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = scratch
-        for kind, scan in zip(("file", "series"), scans(Path(scratch)), strict=True):
-            if options.only in (None, kind):
-                steps = names[: names.index(options.until) + 1]
-                faults += _tour(scan, options.out, Path(scratch) / kind, steps, console)
+    for kind, scan in zip(_KINDS, scans(scratch), strict=True):
+        if options.only in (None, kind):
+            steps = names[: names.index(options.until) + 1]
+            faults += _tour(scan, options.out, scratch / kind, steps, console)
     for fault in faults:
         console.print(fault, style="red")
     return 1 if faults else 0
 
 
 def _tour(scan: Scan, out: Path, scratch: Path, steps: list[str], console: Console) -> list[str]:
+    import napari
+
+    from napari_ctclip.plugin.launch import dock
+    from napari_ctclip.scoring.feature_cache import FeatureCache
+    from scripts.pictures.album import Album
+    from scripts.pictures.hand import Hand
+    from scripts.pictures.tour import STEPS
+
     viewer = napari.Viewer(title="CT-CLIP", show=False)
     widget = dock(viewer)
     widget.workbench.session.cache = FeatureCache(scratch / "cache")
