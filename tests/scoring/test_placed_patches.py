@@ -49,7 +49,7 @@ def test_a_patch_scores_as_the_highest_token_whose_middle_lies_in_it(patches) ->
         from_middle = np.abs(middles - patches.grid.centres_mm()[number])
         inside = (from_middle[:, :2] <= 12.0 + 1e-6).all(axis=1)
         inside &= from_middle[:, 2] <= tokens.spacing_mm[0] / 2
-        assert scores[number] == pytest.approx(np.nanmax(values[inside]), abs=1e-6)
+        assert scores[number] == pytest.approx(np.nanmax(values[inside]), abs=2e-4)
 
 
 def test_the_best_patches_hold_the_ball_though_it_fills_little_of_them(patches) -> None:
@@ -58,6 +58,12 @@ def test_the_best_patches_hold_the_ball_though_it_fills_little_of_them(patches) 
     for number in np.argsort(-scores)[:3]:
         patch: Patch = patches.grid.patch(int(number))
         assert patch.box(geometry).contains(BALL_CENTRE, slices=5)
+    best = patches.grid.centres_mm()[int(np.argmax(scores))]
+    ball = geometry.index_to_world(BALL_CENTRE)
+    nearest = np.abs(patches.grid.centres_mm() - ball)[:, :2].max(axis=1).min()
+    assert (
+        np.abs(best - ball)[:2].max() < nearest + 4.0
+    )  # in the middle, as far as the stride lets it
 
 
 def test_patches_lie_on_slices_through_the_middles_of_tokens(patches) -> None:

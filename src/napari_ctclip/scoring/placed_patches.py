@@ -18,6 +18,11 @@ from napari_ctclip.scoring.patch_scores import PatchPrompts
 
 __all__ = ["PlacedPatches", "place_patches"]
 
+_TILT = 1e-4
+"""Ours: what a token at a patch's edge counts less than in its middle.
+
+Of overlapping patches with the same best token the one that has it in its middle comes first."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedPatches:
@@ -31,6 +36,8 @@ class PlacedPatches:
         The scan's tokens.
     members : ndarray, shape (M,), intp
         Flat tokens of every patch, one patch after the other.
+    tilt : ndarray, shape (M,), float32
+        How much less each of them counts, the further it is from the middle of the patch.
     starts : ndarray, shape (N,), intp
         Where each patch begins in ``members``.
     notices : tuple of Notice
@@ -42,6 +49,7 @@ class PlacedPatches:
     grid: PatchGrid
     index: TokenIndex
     members: npt.NDArray[np.intp]
+    tilt: npt.NDArray[np.float32]
     starts: npt.NDArray[np.intp]
     notices: tuple[Notice, ...] = ()
     from_cache: bool = False
@@ -57,7 +65,7 @@ class PlacedPatches:
         """
         values = self.index.scores(prompts)
         values[np.isnan(values)] = -np.inf
-        best = np.maximum.reduceat(values.ravel()[self.members], self.starts)
+        best = np.maximum.reduceat(values.ravel()[self.members] - self.tilt, self.starts)
         lowest = best[np.isfinite(best)].min(initial=0.0)
         return np.where(np.isfinite(best), best, lowest - 1.0).astype(np.float32)
 
@@ -87,11 +95,12 @@ def place_patches(encoded: EncodedStudy, study: Study, plan: PatchPlan) -> Place
         _tokens_about(centre, halves, tokens.shape)
         for centre in tokens.world_to_index(grid.centres_mm())
     ]
-    ends = np.cumsum([len(found) for found in inside])
+    ends = np.cumsum([len(found) for found, _ in inside])
     return PlacedPatches(
         grid,
         encoded.index,
-        np.concatenate(inside),
+        np.concatenate([found for found, _ in inside]),
+        np.concatenate([tilt for _, tilt in inside]),
         np.concatenate([[0], ends[:-1]]).astype(np.intp),
         encoded.notices,
         encoded.from_cache,
@@ -113,8 +122,8 @@ def _tokens_about(
     centre: npt.NDArray[np.float64],
     halves: npt.NDArray[np.float64],
     shape: tuple[int, int, int],
-) -> npt.NDArray[np.intp]:
-    """Return the flat tokens in the slice of a patch whose middles lie in it; at least one."""
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Return the tokens whose middles lie in a patch, one at least, and their tilt."""
     last = np.asarray(shape) - 1
     first = np.ceil(centre - halves)
     end = np.floor(centre + halves)
@@ -124,4 +133,8 @@ def _tokens_about(
     low = np.clip(np.rint(first), 0, last).astype(np.intp)
     high = np.clip(np.rint(end), 0, last).astype(np.intp)
     axes = [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
-    return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), shape).ravel()
+    tokens = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
+    away = ((tokens - centre[:, None])[1:] / halves[1:, None]) ** 2
+    return np.ravel_multi_index(tuple(tokens), shape), (_TILT * away.mean(axis=0)).astype(
+        np.float32
+    )
