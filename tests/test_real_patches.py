@@ -15,8 +15,9 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.study import Study
 from napari_ctclip.io import read_volume
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.montage_session import MontageLayout, MontageSession
+from napari_ctclip.montage_session import MontageSession
 from napari_ctclip.preprocessing.intensity import window_channels
+from napari_ctclip.regions.montage_layout import MontageLayout
 from napari_ctclip.regions.patches import PatchPlan
 from napari_ctclip.regions.quick_masks import quick_organ_masks
 from napari_ctclip.scoring.feature_cache import FeatureCache

@@ -72,8 +72,9 @@ def patches(
     _refuse_unknown(order, window)
     with terminal.data_errors():
         from napari_ctclip.evaluation.task_files import read_tasks
-        from napari_ctclip.montage_session import MontageLayout, MontageSession
+        from napari_ctclip.montage_session import MontageSession
         from napari_ctclip.patch_files import write_patches
+        from napari_ctclip.regions.montage_layout import MontageLayout
         from napari_ctclip.regions.patches import PatchPlan
         from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
 

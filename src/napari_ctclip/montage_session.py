@@ -6,17 +6,18 @@ its result on the caller's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.study import Study
-from napari_ctclip.regions.ranking import Spread, TileOrder, best_patches, build_montage
+from napari_ctclip.regions.montage_layout import MontageLayout
+from napari_ctclip.regions.ranking import best_patches, build_montage
 from napari_ctclip.scoring.provenance import provenance
 from napari_ctclip.session import Session, resolved_device
 
@@ -31,52 +32,10 @@ if TYPE_CHECKING:
     from napari_ctclip.scoring.patch_scores import PatchPrompts
     from napari_ctclip.scoring.placed_patches import PlacedPatches
 
-__all__ = ["READER", "MontageLayout", "MontageSession", "PreparedPatches", "RankedPatches"]
+__all__ = ["READER", "MontageSession", "PreparedPatches", "RankedPatches"]
 
 READER = "starter-2d"
 """Reads a montage whose patches a model of volumes has found."""
-
-
-@dataclass(frozen=True)
-class MontageLayout:
-    """How many patches are shown, and how.
-
-    Attributes
-    ----------
-    count : int
-        Patches at most.
-    columns : int
-        Tiles in a row; there are as many rows as the patches need.
-    tile_pixels : int
-        Side of a tile.
-    order : {"score", "z"}
-        Reading order.
-    spread : Spread
-        How different the patches must be.
-
-    Raises
-    ------
-    DataError
-        If a number is not positive.
-    """
-
-    count: int = 16
-    columns: int = 4
-    tile_pixels: int = 56
-    order: TileOrder = "score"
-    spread: Spread = field(default_factory=Spread)
-
-    def __post_init__(self) -> None:
-        if min(self.count, self.columns, self.tile_pixels) < 1:
-            raise DataError(
-                f"a montage of {self.count} patches in {self.columns} columns of "
-                f"{self.tile_pixels} pixels cannot be made; expected at least 1 of each"
-            )
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return -(-self.count // self.columns), self.columns
 
 
 @dataclass(frozen=True, eq=False)

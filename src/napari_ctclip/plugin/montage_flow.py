@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.volume import Window
 from napari_ctclip.montage_session import (
-    MontageLayout,
     MontageSession,
     PreparedPatches,
     RankedPatches,
 )
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.regions.montage_layout import MontageLayout
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
