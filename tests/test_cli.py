@@ -75,6 +75,33 @@ def test_one_negative_serves_all_prompts(scan: Path, tmp_path: Path) -> None:
     assert {row["negative"] for row in _rows(tmp_path / "o")} == {"dark air"}
 
 
+def test_templates_are_named_one_for_all_or_one_each(scan: Path, tmp_path: Path) -> None:
+    command = ["score", str(scan), "--masks", "none", "--prompt", "swirl", "--prompt", "bright"]
+    plain = runner.invoke(cli.app, [*command, "--out", str(tmp_path / "a")])
+    assert "calibration" not in plain.output
+    worded = [*command, "--templates", "ensemble", "--out", str(tmp_path / "b")]
+    result = runner.invoke(cli.app, worded)
+    assert result.exit_code == 0, result.output
+    assert "with templates 'ensemble' its probabilities were not checked" in result.output
+    both = [*command, "--templates", "as typed", "--templates", "ensemble"]
+    assert runner.invoke(cli.app, [*both, "--out", str(tmp_path / "c")]).exit_code == 0
+    a, b, c = (_rows(tmp_path / name) for name in "abc")
+    assert [row["templates"] for row in c] == ["as typed", "ensemble"]
+    assert c[0]["similarity"] == a[0]["similarity"] != b[0]["similarity"]
+    assert c[1]["similarity"] == b[1]["similarity"]
+
+
+def test_unknown_templates_are_refused_before_the_scan_is_read(tmp_path: Path) -> None:
+    command = ["score", str(tmp_path / "none.nii.gz"), "--prompt", "a", "--out", str(tmp_path)]
+    result = runner.invoke(cli.app, [*command, "--templates", "best"])
+    assert result.exit_code == 3
+    assert "no templates 'best'; expected one of 'as typed', 'organ-sentence'" in result.output
+    many = [*command, *["--prompt", "b"] * 2, *["--templates", "fvlm"] * 2]
+    result = runner.invoke(cli.app, many)
+    assert result.exit_code == 2
+    assert "2 --templates for 3 --prompt" in " ".join(result.output.split())
+
+
 def test_two_negatives_for_three_prompts_is_a_bad_command(scan: Path, tmp_path: Path) -> None:
     command = ["score", str(scan), "--out", str(tmp_path / "o")]
     for text in ("a", "b", "c"):

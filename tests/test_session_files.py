@@ -13,6 +13,7 @@ import pytest
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError, UnreadableFile
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.session_files.archive import SessionState, read_session, write_session
@@ -126,6 +127,24 @@ def test_a_file_of_the_first_schema_opens_without_cameras_and_report(
     assert saved.report is None
     assert saved.notes == state.notes
     assert len(saved.findings) == 2
+
+
+def test_templates_come_back_whole_and_a_file_without_any_was_asked_as_typed(
+    state: SessionState, tmp_path: Path
+):
+    own = TemplateSet("my hospital", ("The {organ} shows {}.", "{}"), ("no {}",))
+    prompt = Prompt("bright spot", "dark", "lung", own)
+    finding = replace(state.findings[0], prompt=prompt)
+    asked = replace(state, prompts=[SavedPrompt(prompt, shown=False)], findings=[finding])
+    path = write_session(asked, tmp_path / NAME)
+    saved = read_session(path)
+    assert saved.prompts[0].prompt == saved.findings[0].prompt == prompt
+    entry = {"positive": "bright spot", "negative": "dark", "anatomy": "", "shown": True}
+    _rewritten(path, schema_version=1, prompts=[entry])
+    assert read_session(path).prompts[0].prompt == Prompt("bright spot", "dark")
+    _rewritten(path, prompts=[entry | {"templates": {"name": "odd", "positive": ["no braces"]}}])
+    with pytest.raises(UnreadableFile, match="every template needs"):
+        read_session(path)
 
 
 def test_a_newer_schema_and_damage_are_told_apart(state: SessionState, tmp_path: Path):

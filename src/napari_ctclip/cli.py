@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 a bad command, 3 bad data (one clear line on standard erro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,8 @@ from napari_ctclip.cli_scan import (
     quick_masks,
 )
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
@@ -106,6 +109,13 @@ def score(
         list[str] | None,
         typer.Option(help="What the prompts are held against, one each or one for all."),
     ] = None,
+    templates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Wording of the prompts: a template set by its name, or the one of a TOML file; "
+            "one each or one for all."
+        ),
+    ] = None,
     series: SeriesOption = None,
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
@@ -117,9 +127,12 @@ def score(
     findings_at: cli_export.FindingsOption = None,
 ) -> None:
     """Ask a CT for findings, without a window: scores.csv, heatmaps, figures, provenance.json."""
-    prompts = _paired(prompt, negative or [])
+    asked = _paired(prompt, negative or [])
+    wordings = _one_each(templates or [AS_TYPED.name], asked, option="--templates")
     kinds, size = cli_export.kinds_of(export), cli_export.size_of(figure_size)
     with terminal.data_errors():
+        pairs = zip(asked, map(read_templates, wordings), strict=True)
+        prompts = [replace(question, templates=found) for question, found in pairs]
         session = open_session(
             ct,
             series=series,
@@ -128,7 +141,7 @@ def score(
             legend=legend,
             device=device,
         )
-        load_and_encode(session, model)
+        load_and_encode(session, model, (question.templates for question in prompts))
         for question in prompts:
             session.ask(question)
         findings = cli_export.findings_of(session, share=findings_at)
@@ -205,16 +218,20 @@ def main() -> None:
 
 
 def _paired(positives: Sequence[str], negatives: Sequence[str]) -> list[Prompt]:
-    if len(negatives) not in (0, 1, len(positives)):
-        raise typer.BadParameter(
-            f"{len(negatives)} --negative for {len(positives)} --prompt; give none, one for all, "
-            "or one each"
-        )
     if any(not text.strip() for text in positives):
         raise typer.BadParameter("a --prompt needs at least one word, e.g. 'lung nodule'")
-    held_against = list(negatives) * (len(positives) if len(negatives) == 1 else 1)
-    held_against = held_against or [""] * len(positives)
+    held_against = _one_each(negatives or [""], positives, option="--negative")
     return [Prompt(p, n) for p, n in zip(positives, held_against, strict=True)]
+
+
+def _one_each(texts: Sequence[str], prompts: Sequence[object], *, option: str) -> list[str]:
+    """Return one text a prompt; one alone is for all of them."""
+    if len(texts) not in (1, len(prompts)):
+        raise typer.BadParameter(
+            f"{len(texts)} {option} for {len(prompts)} --prompt; give none, one for all, or one "
+            "each"
+        )
+    return list(texts) * (len(prompts) if len(texts) == 1 else 1)
 
 
 def _total(volume: Volume, *, fast: bool) -> OrganMasks:

@@ -17,10 +17,14 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    encode,
+    TemplatesOption,
+    load_and_encode,
     millimetres,
     open_session,
 )
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
     from napari_ctclip.core.finding import Finding
@@ -46,6 +50,7 @@ def measure(
     prompt: Annotated[str, typer.Option(help="The finding whose similarity is told.")] = "",
     negative: Annotated[str, typer.Option(help="What it is held against.")] = "",
     anatomy: Annotated[str, typer.Option(help="Organ the prompt speaks of, e.g. lung_left.")] = "",
+    templates: TemplatesOption = AS_TYPED.name,
     series: SeriesOption = None,
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
@@ -70,7 +75,11 @@ def measure(
         )
         assert session.study is not None, "a session on a scan has it"
         drawn = None if region is None else _region(region, session.study.volume)
-        positive = _asked(session, prompt, negative, anatomy=anatomy, model=model)
+        positive = ""
+        if prompt:
+            asked = Prompt(prompt, negative, anatomy, read_templates(templates))
+            load_and_encode(session, model, [asked.templates])
+            positive = session.ask(asked).prompt.positive
         finding = _found(session, spot, cut=cut, drawn=drawn, positive=positive)
     _print(finding)
 
@@ -93,19 +102,6 @@ def _region(path: Path, volume: Volume) -> Region:
     if not mask.any():
         raise DataError(f"{path}: no voxel of it is 1; a region needs at least one voxel")
     return Region.of(mask)
-
-
-def _asked(session: Session, prompt: str, negative: str, *, anatomy: str, model: str) -> str:
-    """Ask the prompt if there is one, and return it as the session keeps it."""
-    if not prompt:
-        return ""
-    from napari_ctclip.core.prompt import Prompt
-
-    asked = Prompt(prompt, negative, anatomy)
-    session.load_model(model)
-    encode(session)
-    session.ask(asked)
-    return asked.positive
 
 
 def _found(

@@ -19,10 +19,13 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
+    TemplatesOption,
     load_and_encode,
     millimetres,
     open_session,
 )
+from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
     from napari_ctclip.core.region import Region
@@ -58,6 +61,7 @@ def probe(
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
     accept_suspicious: SuspiciousOption = False,
+    templates: TemplatesOption = AS_TYPED.name,
     model: ModelOption = "starter",
     device: DeviceOption = "auto",
 ) -> None:
@@ -68,6 +72,7 @@ def probe(
         from napari_ctclip.exporting.place_tables import write_place
         from napari_ctclip.interpretation.place_reading import read_place
 
+        wording = read_templates(templates)
         asked = [Prompt(text) for text in prompt or ()]
         session = open_session(
             ct,
@@ -80,8 +85,14 @@ def probe(
         study = session.study
         assert study is not None, "a session on a scan has it"
         region = _region(study, place)
-        scan = load_and_encode(session, model)
-        reading = read_place(study, region, encoded=(scan.model, scan.encoding), asked=asked)
+        scan = load_and_encode(session, model, [wording])
+        reading = read_place(
+            study,
+            region,
+            encoded=(scan.model, scan.encoding),
+            asked=asked,
+            templates=wording,
+        )
         files: tuple[Path, ...] = ()
         if out is not None:
             files = write_place(reading, out, drawn=place, provenance=session.provenance())

@@ -18,11 +18,14 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
+    TemplatesOption,
     load_and_encode,
     open_session,
 )
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
     from napari_ctclip.interpretation.report_reading import ReadReport, ReportLine
@@ -45,6 +48,7 @@ def read_report_of(
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
     accept_suspicious: SuspiciousOption = False,
+    templates: TemplatesOption = AS_TYPED.name,
     model: ModelOption = "starter",
     device: DeviceOption = "auto",
 ) -> None:
@@ -52,7 +56,7 @@ def read_report_of(
     with terminal.data_errors():
         from napari_ctclip.interpretation.report_reading import read_report
 
-        text = _text_of(report)
+        text, wording = _text_of(report), read_templates(templates)
         session = open_session(
             ct,
             series=series,
@@ -61,7 +65,8 @@ def read_report_of(
             legend=legend,
             device=device,
         )
-        load_and_encode(session, model)
+        load_and_encode(session, model, [wording])
+        session.set_templates(wording)
         read = read_report(session, text)
         terminal.print_notices(read.notices)
         if out is not None:

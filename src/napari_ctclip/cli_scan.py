@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from napari_ctclip import terminal
+from napari_ctclip.core.template_set import TemplateSet
 
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
@@ -29,6 +31,7 @@ __all__ = [
     "ReadyScan",
     "SeriesOption",
     "SuspiciousOption",
+    "TemplatesOption",
     "encode",
     "load_and_encode",
     "millimetres",
@@ -58,6 +61,9 @@ SuspiciousOption = Annotated[
     bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
 ]
 ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
+TemplatesOption = Annotated[
+    str, typer.Option(help="Wording: a template set by its name, or the one of a TOML file.")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 
 
@@ -121,13 +127,22 @@ def encode(session: Session) -> None:
     session.set_encoding(encoding)
 
 
-def load_and_encode(session: Session, model: str) -> ReadyScan:
-    """Load a model and let it encode the open scan; notices are printed."""
+def load_and_encode(
+    session: Session, model: str, templates: Iterable[TemplateSet] = ()
+) -> ReadyScan:
+    """Load a model and let it encode the open scan; notices are printed.
+
+    So are those about the templates that prompts will be put in.
+    """
+    from napari_ctclip.scoring.readout import templates_notices
+
     session.load_model(model)
     encode(session)
     assert session.study is not None, "a session on a scan has it"
     assert session.model is not None, "a model was loaded"
     assert session.encoding is not None, "the scan was encoded"
+    for one in dict.fromkeys(templates):
+        terminal.print_notices(templates_notices(session.model, one))
     return ReadyScan(session.study, session.model, session.encoding)
 
 

@@ -65,9 +65,9 @@ def starter(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
 ) -> None:
     """Train the bundled model from nothing: text student, simulated studies, image encoder."""
+    from napari_ctclip.models.device import resolved_device
     from napari_ctclip.pretraining.recipe import load_recipe
     from napari_ctclip.pretraining.starter import pretrain_starter
-    from napari_ctclip.session import resolved_device
 
     file = recipe_file("starter") if recipe is None else recipe
     folder = pretrain_starter(

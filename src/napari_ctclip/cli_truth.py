@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,13 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
+    TemplatesOption,
     load_and_encode,
     open_session,
 )
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.io.template_files import read_templates
 
 __all__ = ["deletion_curve", "erase"]
 
@@ -48,18 +52,20 @@ def erase(
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
     accept_suspicious: SuspiciousOption = False,
+    templates: TemplatesOption = AS_TYPED.name,
     model: ModelOption = "starter",
     device: DeviceOption = "auto",
 ) -> None:
     """Fill a ball with normal tissue and ask again, to see whether the place drives the score."""
     place = None if at == _PEAK else _millimetres(at)
-    asked = _asked(prompt, negative)
+    words = _asked(prompt, negative)
     with terminal.data_errors():
         from napari_ctclip.exporting.truth_files import write_erase
+        from napari_ctclip.models.device import resolved_device
         from napari_ctclip.regions.drawn_region import ball_region
         from napari_ctclip.scoring.erase import erase_region
-        from napari_ctclip.session import resolved_device
 
+        asked = replace(words, templates=read_templates(templates))
         session = open_session(
             ct,
             series=series,
@@ -68,7 +74,7 @@ def erase(
             legend=legend,
             device=device,
         )
-        scan = load_and_encode(session, model)
+        scan = load_and_encode(session, model, [asked.templates])
         answer = session.ask(asked)
         geometry = scan.study.volume.geometry
         world = answer.focus.peak.world_mm if place is None else place
@@ -105,16 +111,18 @@ def deletion_curve(
     masks: MasksOption = QUICK_MASKS,
     legend: LegendOption = None,
     accept_suspicious: SuspiciousOption = False,
+    templates: TemplatesOption = AS_TYPED.name,
     model: ModelOption = "starter",
     device: DeviceOption = "auto",
 ) -> None:
     """Blur the tokens a heatmap ranks highest, step by step, to see how few carry the score."""
-    asked = _asked(prompt, negative)
+    words = _asked(prompt, negative)
     with terminal.data_errors():
         from napari_ctclip.exporting.truth_files import write_map_test
+        from napari_ctclip.models.device import resolved_device
         from napari_ctclip.scoring.map_test import map_test
-        from napari_ctclip.session import resolved_device
 
+        asked = replace(words, templates=read_templates(templates))
         session = open_session(
             ct,
             series=series,
@@ -123,7 +131,7 @@ def deletion_curve(
             legend=legend,
             device=device,
         )
-        scan = load_and_encode(session, model)
+        scan = load_and_encode(session, model, [asked.templates])
         with terminal.progress_bar("testing") as progress:
             tested = map_test(
                 scan.model,

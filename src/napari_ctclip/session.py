@@ -16,6 +16,8 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
+from napari_ctclip.models.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.probe import Probe, probe_at
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from napari_ctclip.scoring.encoding import Progress, StopRequested
     from napari_ctclip.scoring.study_check import StudyCheck
 
-__all__ = ["PreparedMasks", "Session", "resolved_device"]
+__all__ = ["PreparedMasks", "Session"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class Session:
     encoding_changed = Signal(object)
     answered = Signal(object)
     answer_removed = Signal(str)
+    templates_changed = Signal(TemplateSet)
 
     def __init__(self, *, cache: FeatureCache | None = None, device: str = "auto") -> None:
         self.cache = cache or FeatureCache()
@@ -64,6 +67,7 @@ class Session:
         self._model: VisionLanguageModel | None = None
         self._encoding: EncodedStudy | None = None
         self._answers: dict[str, Answer] = {}
+        self._templates = AS_TYPED
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -86,6 +90,11 @@ class Session:
     def answers(self) -> tuple[Answer, ...]:
         """Answers in the order the prompts were first asked."""
         return tuple(self._answers.values())
+
+    @property
+    def templates(self) -> TemplateSet:
+        """What findings are put in that nobody asked as a :class:`Prompt` of its own."""
+        return self._templates
 
     @property
     def is_ready(self) -> bool:
@@ -202,14 +211,10 @@ class Session:
     # --- ask often ------------------------------------------------------------------------------
 
     def ask(self, prompt: Prompt | str) -> Answer:
-        """Return the answer to a prompt and keep it; asking it again replaces it.
-
-        Raises
-        ------
-        CtClipError
-            If the scan is not encoded yet.
-        """
-        answer = self.compute_answer(Prompt(prompt) if isinstance(prompt, str) else prompt)
+        """Return the answer to a prompt and keep it; :meth:`compute_answer` says what it raises."""
+        if isinstance(prompt, str):
+            prompt = Prompt(prompt, templates=self._templates)
+        answer = self.compute_answer(prompt)
         self.set_answer(answer)
         return answer
 
@@ -243,6 +248,12 @@ class Session:
         if self._answers.pop(positive, None) is not None:
             self.answer_removed.emit(positive)
 
+    def set_templates(self, templates: TemplateSet) -> None:
+        """Put findings in other templates from now on; answers that are there stay as they are."""
+        if templates != self._templates:
+            self._templates = templates
+            self.templates_changed.emit(templates)
+
     def probe(self, index: tuple[int, int, int]) -> Probe:
         """Return what lies at a voxel (z, y, x): HU, organ, and findings ranked for that spot."""
         study = self._require_study()
@@ -262,9 +273,7 @@ class Session:
     # --- inside ---------------------------------------------------------------------------------
 
     def _answer_again(self) -> None:
-        if self._encoding is None:
-            return
-        for prompt in [answer.prompt for answer in self._answers.values()]:
+        for prompt in [a.prompt for a in self._answers.values() if self._encoding is not None]:
             self.ask(prompt)
 
     def _drop_encoding(self) -> None:
@@ -277,7 +286,7 @@ class Session:
         asked = [answer.prompt for answer in self._answers.values()]
         suggested = () if self._model is None else self._model.suggested_prompts
         known = {prompt.positive for prompt in asked}
-        return asked + [Prompt(text) for text in suggested if text not in known]
+        return asked + [Prompt(t, templates=self._templates) for t in suggested if t not in known]
 
     def _require_study(self) -> Study:
         if self._study is None:
@@ -288,12 +297,3 @@ class Session:
         if self._model is None:
             raise CtClipError("no model is loaded; load 'starter' or a model folder first")
         return self._model
-
-
-def resolved_device(device: str) -> str:
-    """Return the device meant by "auto": a CUDA device if there is one."""
-    import torch
-
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import runpy
 import sys
@@ -16,11 +17,15 @@ import pytest
 from matplotlib.image import imread
 
 from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.exporting.content import RESEARCH_USE, ExportKind
+from napari_ctclip.exporting.recipe import recipe_text
 from napari_ctclip.exporting.write_exports import write_exports
 from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.io import read_volume
+from napari_ctclip.io.template_files import read_templates
 from napari_ctclip.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.exporting.asked import (
@@ -36,6 +41,7 @@ from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 
 BOX = Region.of(np.ones((5, 5, 6), dtype=bool), start=(18, 28, 41))
+OWN = TemplateSet("two ways", ("{}", "odd {}"), (*(f"no {w} {{}}" for w in "abcdefgh"), "some {}"))
 PATIENT = "Doe-Jane"  # one part: highdicom warns of it, and quotes it
 
 
@@ -102,10 +108,12 @@ def test_nifti_exports_have_the_affine_of_the_source(from_nifti, tmp_path: Path)
     assert hounsfield.mean() > 600
 
 
+@pytest.mark.parametrize("templates", [AS_TYPED, OWN])
 def test_executing_the_recipe_gives_the_numbers_again(
-    from_nifti, tmp_path: Path, monkeypatch, capsys
+    from_nifti, tmp_path: Path, monkeypatch, capsys, templates
 ):
     session, path = from_nifti
+    session.ask(Prompt(PROMPT, templates=templates))
     drawn = drawn_finding(session, BOX)
     content = content_of(session, ball_finding(session), point_finding(session), drawn)
     out = tmp_path / "out"
@@ -128,6 +136,24 @@ def test_executing_the_recipe_gives_the_numbers_again(
     ]
     assert [line[1:] for line in lines if line[0] == "finding"] == found
     assert len(found) == 3
+    # the command in the recipe takes the same words, from the file beside it
+    command = (out / "recipe.py").read_text("utf-8").split('"""')[1]
+    assert ("--templates templates_two-ways.toml" in command) == (templates == OWN)
+    if templates == OWN:
+        assert read_templates(out / "templates_two-ways.toml") == OWN
+    told = json.loads((out / "provenance.json").read_text("utf-8"))["prompts"][0]["templates"]
+    assert told["positive"] == list(templates.positive)
+    assert {r["templates"] for r in rows(out / "scores.csv")} == {templates.name}
+    assert {r["prompt_ensemble"] for r in rows(out / "findings.csv")} == {templates.name, ""}
+
+
+def test_prompts_in_different_templates_have_one_option_each(tmp_path: Path):
+    session = asked_session(tmp_path)
+    session.ask(Prompt("dark hole", templates=read_templates("ct-clip")))
+    text = recipe_text(content_of(session))
+    options = [line.strip(" \\") for line in text.splitlines() if "--templates" in line]
+    assert options == ["--templates 'as typed'", "--templates ct-clip"]
+    assert "TemplateSet(name='ct-clip', positive=('{} is present.',)" in text
 
 
 def test_the_recipe_refuses_another_scan(from_nifti, tmp_path: Path, monkeypatch):

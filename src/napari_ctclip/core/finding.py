@@ -34,7 +34,7 @@ class FindingOrigin:
     preprocessing_sha256 : str
         Hash of how it saw the scan.
     ensemble : str
-        How the prompt was worded for it.
+        Name of the templates that the prompt was put in.
     """
 
     model: str = ""

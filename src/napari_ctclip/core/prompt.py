@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.anatomy_terms import anatomy_in_text
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet, denied_text
 
-__all__ = ["DEFAULT_TEMPLATES", "Prompt", "automatic_negative", "slug"]
+__all__ = ["Prompt", "automatic_negative", "slug"]
 
-DEFAULT_TEMPLATES: tuple[str, ...] = ("{}",)
-"""How a prompt is worded for the model when nothing else is asked: as typed."""
-
-_NEGATED = re.compile(r"^(no|not|without|absence of|absent)\b\s*", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(a|an|the|there is|there are)\b\s*", re.IGNORECASE)
 _SLUG_LENGTH = 60
 
@@ -29,6 +28,8 @@ class Prompt:
         Its opposite; made by :func:`automatic_negative` when empty.
     anatomy : str
         Anatomy the question is about; empty means everywhere.
+    templates : TemplateSet
+        The sentences that both are put in for the model.
 
     Raises
     ------
@@ -39,6 +40,7 @@ class Prompt:
     positive: str
     negative: str = ""
     anatomy: str = ""
+    templates: TemplateSet = AS_TYPED
 
     def __post_init__(self) -> None:
         positive = " ".join(self.positive.split())
@@ -48,6 +50,20 @@ class Prompt:
         negative = " ".join(self.negative.split())
         object.__setattr__(self, "negative", negative or automatic_negative(positive))
 
+    @property
+    def positives(self) -> tuple[str, ...]:
+        """The texts that the model hears as the finding."""
+        return self.templates.worded(self.positive, organ=self._organ)
+
+    @property
+    def negatives(self) -> tuple[str, ...]:
+        """The texts that the model hears as its opposite."""
+        return self.templates.worded(self.negative, organ=self._organ)
+
+    @property
+    def _organ(self) -> str:
+        return anatomy_label(self.anatomy or anatomy_in_text(self.positive))
+
 
 def automatic_negative(positive: str) -> str:
     """Return the plain opposite of a finding: "lung nodule" -> "no lung nodule".
@@ -55,8 +71,9 @@ def automatic_negative(positive: str) -> str:
     A text that is already negated loses its negation.
     """
     text = positive.strip().rstrip(".")
-    if _NEGATED.match(text):
-        return _NEGATED.sub("", text)
+    denied = denied_text(text)
+    if denied:
+        return denied
     bare = _ARTICLE.sub("", text)
     keep_case = len(bare) > 1 and bare[1].isupper()  # "CT", "GGO"
     return "no " + (bare if keep_case else bare[:1].lower() + bare[1:])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.prompt import Prompt, automatic_negative
+from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.scoring.prompt_ensemble import ENSEMBLES, Ensemble, ensemble_text
 
 __all__ = ["TaskSet", "ZeroShotTask", "read_tasks", "shipped_tasks"]
@@ -118,9 +120,7 @@ def _task_set(content: Mapping[str, Any]) -> TaskSet:
     ensemble = content.get("ensemble", "mean-embedding")
     if ensemble not in ENSEMBLES:
         raise DataError(f"ensemble is one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
-    templates = _texts(content.get("templates", "{}"), "templates")
-    if any("{}" not in template for template in templates):
-        raise DataError(f"every template needs {{}} where the words go, got {list(templates)}")
+    templates = TemplateSet("task", _texts(content.get("templates", "{}"), "templates"))
     tasks = tuple(_task(entry, templates) for entry in content["tasks"])
     labels = [task.label for task in tasks]
     twice = sorted({label for label in labels if labels.count(label) > 1})
@@ -133,16 +133,18 @@ def _task_set(content: Mapping[str, Any]) -> TaskSet:
     return TaskSet(content["name"], told, source, tasks, ensemble, exclusive)
 
 
-def _task(entry: Mapping[str, Any], templates: Sequence[str]) -> ZeroShotTask:
+def _task(entry: Mapping[str, Any], templates: TemplateSet) -> ZeroShotTask:
     _refuse_unknown(entry, _TASK_KEYS)
     positives = _texts(entry["positive"], "positive")
     negatives = _texts(entry.get("negative", ""), "negative", may_be_empty=True)
     negatives = negatives or tuple(automatic_negative(text) for text in positives)
+    anatomies = _texts(entry["anatomy"], "anatomy", may_be_empty=True)
+    organ = anatomy_label(anatomies[0]) if anatomies else ""
     return ZeroShotTask(
         str(entry["label"]),
-        tuple(t.replace("{}", text) for text in positives for t in templates),
-        tuple(t.replace("{}", text) for text in negatives for t in templates),
-        _texts(entry["anatomy"], "anatomy", may_be_empty=True),
+        tuple(worded for text in positives for worded in templates.worded(text, organ=organ)),
+        tuple(worded for text in negatives for worded in templates.worded(text, organ=organ)),
+        anatomies,
         entry.get("published_auroc"),
     )
 

@@ -14,9 +14,10 @@ from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.core.study import Study
 from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.models.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.provenance import provenance
-from napari_ctclip.session import Session, resolved_device
+from napari_ctclip.scoring.provenance import provenance, told_prompt
+from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
@@ -112,14 +113,7 @@ class ExportContent:
 
     def provenance(self) -> dict[str, Any]:
         """Return what every number depends on; slow, it hashes the scan."""
-        prompts = [
-            {
-                "positive": answer.prompt.positive,
-                "negative": answer.prompt.negative,
-                "anatomy": answer.prompt.anatomy,
-            }
-            for answer in self.answers
-        ]
+        prompts = [told_prompt(answer.prompt) for answer in self.answers]
         device = "none" if self.model is None else resolved_device(self.device)
         return provenance(self.study, self.model, device=device) | {"prompts": prompts}
 

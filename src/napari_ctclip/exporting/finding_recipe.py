@@ -11,6 +11,8 @@ import numpy as np
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.finding import Finding, FindingOrigin
 from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.exporting.content import ExportContent
 from napari_ctclip.exporting.recipe import (
     finding_lines,
@@ -18,10 +20,13 @@ from napari_ctclip.exporting.recipe import (
     needs_organ_file,
     opening_lines,
     options_of,
+    own_templates,
     region_file,
+    template_options,
     write_recipe,
 )
 from napari_ctclip.io.exports import write_organ_masks
+from napari_ctclip.io.template_files import write_templates
 
 __all__ = ["FindingRecipe", "finding_recipe", "recipe_name", "write_finding_recipe"]
 
@@ -39,11 +44,14 @@ class FindingRecipe:
     companions : mapping of str to OrganMasks
         Label maps that must lie beside the script, by their names: a region that was drawn, and
         organ masks that come from a file.
+    templates : mapping of str to TemplateSet
+        Likewise, the prompt's templates where they are not shipped.
     """
 
     number: int
     text: str
     companions: dict[str, OrganMasks]
+    templates: dict[str, TemplateSet]
 
 
 def recipe_name(number: int) -> str:
@@ -90,7 +98,8 @@ def finding_recipe(content: ExportContent, key: str, *, script: str = "") -> Fin
         mask = finding.region.on_grid(grid).astype(np.uint8)
         drawn = OrganMasks(mask, {"region": 1}, grid, source="findings")
         companions[stem + region_file(number)] = drawn
-    return FindingRecipe(number, text, companions)
+    templates = own_templates(_prompts(finding), stem=stem)
+    return FindingRecipe(number, text, companions, templates)
 
 
 def write_finding_recipe(content: ExportContent, key: str, path: Path) -> tuple[Path, ...]:
@@ -109,6 +118,10 @@ def write_finding_recipe(content: ExportContent, key: str, path: Path) -> tuple[
         beside = [
             write_organ_masks(masks, volume, path.with_name(name))
             for name, masks in recipe.companions.items()
+        ]
+        beside += [
+            write_templates([templates], path.with_name(name))
+            for name, templates in recipe.templates.items()
         ]
         return (write_recipe(recipe.text, path), *beside)
     except OSError as error:
@@ -143,6 +156,10 @@ def _needed(content: ExportContent, finding: Finding, number: int) -> tuple[Expo
     return content, finding
 
 
+def _prompts(finding: Finding) -> list[Prompt]:
+    return [] if finding.prompt is None else [finding.prompt]
+
+
 def _command(content: ExportContent, finding: Finding, number: int, *, stem: str) -> str:
     """Return the command; places in the file's RAS world, where exports give them too."""
     parts = ["napari-ctclip measure CT"]
@@ -158,5 +175,6 @@ def _command(content: ExportContent, finding: Finding, number: int, *, stem: str
         if prompt.anatomy:
             parts.append(f"--anatomy {quote(prompt.anatomy)}")
         parts.append(f"--model {quote(content.model_source)}")
+        parts += template_options(_prompts(finding), stem=stem)
     parts += options_of(content, organs_file=f"{stem}organs.nii.gz")
     return " \\\n        ".join(parts)

@@ -11,6 +11,7 @@ from napari_ctclip.interpretation.place_reading import PlaceReading
 from napari_ctclip.io.csv_tables import number_cell, write_csv_table
 from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.regions.region_statistics import PERCENTS
+from napari_ctclip.scoring.provenance import told_templates
 
 __all__ = ["PLACE_COLUMNS", "SIMILAR_COLUMNS", "write_place"]
 
@@ -100,5 +101,6 @@ def _facts(reading: PlaceReading) -> dict[str, Any]:
             "null_places": local.places,
             "null_prompts": local.prompts,
             "mirror": local.mirror,
+            "templates": told_templates(reading.templates),
         }
     return facts

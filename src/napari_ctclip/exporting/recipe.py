@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 
 from napari_ctclip.core.finding import Finding, FindingState
+from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
-from napari_ctclip.exporting.content import ExportContent
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
+from napari_ctclip.exporting.content import ExportContent, file_names
 from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.template_files import shipped_templates
 
 __all__ = [
     "ORGANS_FILE",
+    "code_of",
     "drawn_regions",
     "finding_lines",
     "is_drawn",
     "needs_organ_file",
     "opening_lines",
     "options_of",
+    "own_templates",
     "recipe_text",
     "region_file",
+    "template_options",
     "write_recipe",
 ]
 
@@ -39,6 +45,7 @@ from pathlib import Path
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
+from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.io import read_organ_masks, read_volume
 from napari_ctclip.regions.quick_masks import quick_organ_masks
@@ -56,7 +63,7 @@ assert session.model.weights_hash() == "{weights}", "these are other weights"
 session.set_encoding(session.compute_encoding())
 """
 _ASK = """
-answer = session.ask(Prompt({positive!r}, {negative!r}, {anatomy!r}))
+answer = session.ask({prompt})
 for score in (answer.whole, *answer.organs):
     print("score", {positive!r}, score.anatomy, f"{{score.similarity:.6f}}", sep="\\t")
 """
@@ -89,10 +96,7 @@ def recipe_text(content: ExportContent) -> str:
         command=_command(content),
     )
     for answer in content.answers:
-        prompt = answer.prompt
-        text += _ASK.format(
-            positive=prompt.positive, negative=prompt.negative, anatomy=prompt.anatomy
-        )
+        text += _ASK.format(prompt=code_of(answer.prompt), positive=answer.prompt.positive)
     kept = [(n, f) for n, f in enumerate(content.findings, start=1) if f.is_kept]
     return text + finding_lines(content, kept)
 
@@ -191,11 +195,7 @@ def finding_lines(
             text += f"# finding {number} was made by model {finding.origin.model!r}: load it\n"
             continue
         if finding.prompt is not None and content.model is not None:
-            prompt = finding.prompt
-            text += (
-                f"session.ask(Prompt({prompt.positive!r}, {prompt.negative!r}, "
-                f"{prompt.anatomy!r}))\n"
-            )
+            text += f"session.ask({code_of(finding.prompt)})\n"
         text += f"found = {_made_by(finding)}\n"
         if is_drawn(finding):
             file = stem + region_file(number)
@@ -213,6 +213,22 @@ def is_drawn(finding: Finding) -> bool:
     """Return whether a person may have changed the region: it is read, not made again."""
     by_hand = (FindingState.EDITED, FindingState.REJECTED)  # a rejected one may have been edited
     return finding.region is not None and (finding.state in by_hand or finding.threshold is None)
+
+
+def own_templates(prompts: Iterable[Prompt], *, stem: str = "") -> dict[str, TemplateSet]:
+    """Return the templates that are not shipped, by the names of their files beside a recipe."""
+    asked = dict.fromkeys(prompt.templates for prompt in prompts)
+    own = [templates for templates in asked if templates not in shipped_templates()]
+    names = file_names([templates.name for templates in own])
+    return {f"{stem}templates_{name}.toml": t for name, t in zip(names, own, strict=True)}
+
+
+def code_of(prompt: Prompt) -> str:
+    """Return the script's words for a prompt."""
+    parts: list[object] = [prompt.positive, prompt.negative, prompt.anatomy]
+    if prompt.templates != AS_TYPED:
+        parts.append(prompt.templates)
+    return f"Prompt({', '.join(map(repr, parts))})"
 
 
 def _masks(content: ExportContent, organs_file: str) -> str:
@@ -234,7 +250,18 @@ def _command(content: ExportContent) -> str:
     for answer in content.answers:
         prompt = answer.prompt
         parts.append(f"--prompt {quote(prompt.positive)} --negative {quote(prompt.negative)}")
+    parts += template_options([answer.prompt for answer in content.answers])
     return " \\\n        ".join(parts)
+
+
+def template_options(prompts: Sequence[Prompt], *, stem: str = "") -> list[str]:
+    """Return ``--templates``: nothing as typed, once for all prompts, or once each."""
+    files = {templates: file for file, templates in own_templates(prompts, stem=stem).items()}
+    asked = [prompt.templates for prompt in prompts]
+    if set(asked) <= {AS_TYPED}:
+        return []
+    named = [files.get(templates, templates.name) for templates in asked]
+    return [f"--templates {quote(name)}" for name in (named if len(set(asked)) > 1 else named[:1])]
 
 
 def _scores_of(finding: Finding) -> str:

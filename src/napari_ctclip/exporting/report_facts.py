@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.exporting.content import ExportContent
 from napari_ctclip.scoring.answer import Answer
 
@@ -111,7 +113,7 @@ def _answer_rows(answer: Answer) -> list[tuple[str, ...]]:
         x, y, z = score.peak.world_mm
         rows.append(
             (
-                answer.prompt.positive,
+                _worded(answer.prompt),
                 answer.prompt.negative,
                 anatomy_label(score.anatomy),
                 f"{score.similarity:+.3f}",
@@ -120,6 +122,12 @@ def _answer_rows(answer: Answer) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _worded(prompt: Prompt) -> str:
+    if prompt.templates == AS_TYPED:
+        return prompt.positive
+    return f"{prompt.positive} (wording: {prompt.templates.name})"
 
 
 def _plain(value: object) -> str:

@@ -21,8 +21,9 @@ SCORE_COLUMNS = (
     "peak_y_mm",
     "peak_z_mm",
     "peak_similarity",
+    "templates",
 )
-"""Columns of ``scores.csv``; peaks lie in the file's RAS world."""
+"""Columns of ``scores.csv``; peaks lie in the file's RAS world, templates are named."""
 
 FINDING_COLUMNS = (
     "number",
@@ -62,6 +63,7 @@ def write_scores(answers: Sequence[Answer], path: Path) -> Path:
             f"{score.probability:.6f}",
             *(f"{mm:.2f}" for mm in score.peak.world_mm),
             f"{score.peak.value:.6f}",
+            answer.prompt.templates.name,
         )
         for answer in answers
         for score in (answer.whole, *answer.organs)

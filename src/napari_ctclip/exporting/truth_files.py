@@ -14,6 +14,7 @@ from napari_ctclip.io.figures import write_figure
 from napari_ctclip.io.nifti_writing import replacing
 from napari_ctclip.scoring.erase import ErasedPlace
 from napari_ctclip.scoring.map_test import MapTest
+from napari_ctclip.scoring.provenance import told_prompt, told_templates
 
 __all__ = ["ERASE_COLUMNS", "MAP_TEST_COLUMNS", "write_erase", "write_map_test"]
 
@@ -82,6 +83,7 @@ def write_map_test(tested: MapTest, folder: Path, *, provenance: Mapping[str, An
     write_csv_table(files[0], MAP_TEST_COLUMNS, rows)
     write_figure(map_test_figure(tested), files[1])
     budget = {
+        "prompt": told_prompt(tested.prompt),
         "tokens_that_bring_back_nine_tenths": tested.tokens_that_carry,
         "tokens_without_which_half_is_gone": tested.tokens_it_hangs_on,
         "token_mm": list(tested.token_mm),
@@ -116,6 +118,7 @@ def _facts(erased: ErasedPlace, volume: Volume) -> dict[str, Any]:
     return {
         "prompt": erased.prompt.positive,
         "negative": erased.prompt.negative,
+        "templates": told_templates(erased.prompt.templates),
         "centre_mm": [round(float(v), 2) for v in geometry.index_to_world(middle)],
         "volume_ml": round(erased.region.volume_ml(geometry), 4),
         "filled_ml": round(fill.region.volume_ml(geometry), 4),

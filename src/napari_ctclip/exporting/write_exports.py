@@ -26,6 +26,7 @@ from napari_ctclip.exporting.recipe import (
     ORGANS_FILE,
     drawn_regions,
     needs_organ_file,
+    own_templates,
     recipe_text,
     write_recipe,
 )
@@ -33,6 +34,7 @@ from napari_ctclip.exporting.report_facts import report_facts
 from napari_ctclip.exporting.score_table import write_findings, write_scores
 from napari_ctclip.io.exports import write_heatmap, write_organ_masks
 from napari_ctclip.io.figures import DEFAULT_SIZE, write_figure
+from napari_ctclip.io.template_files import write_templates
 
 __all__ = ["Exported", "write_exports"]
 
@@ -200,7 +202,7 @@ def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple
         source = dicom_source(content.study.volume)
         for answer, name in zip(content.answers, names, strict=True):
             path = folder / f"heatmap_{name}_pm.dcm"
-            origin = origin_of(content.model)
+            origin = origin_of(content.model, answer.prompt)
             files.append(write_parametric_map(answer.similarity_map, source, path, origin=origin))
     except DataError as error:
         return files, (_left_out("dicom-left-out", str(error)),)
@@ -222,6 +224,8 @@ def _write_recipe(content: ExportContent, folder: Path) -> tuple[list[Path], tup
     files = [write_recipe(recipe_text(content), folder / "recipe.py")]
     if masks is not None and needs_organ_file(content):
         files.append(write_organ_masks(masks, volume, folder / ORGANS_FILE))
+    for name, templates in own_templates([answer.prompt for answer in content.answers]).items():
+        files.append(write_templates([templates], folder / name))
     for name, region in drawn_regions(content).items():
         mask = region.on_grid(volume.geometry).astype(np.uint8)
         drawn = OrganMasks(mask, {"region": 1}, volume.geometry, source="findings")

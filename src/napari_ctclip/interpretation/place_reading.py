@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.organ_naming import OrganNaming
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.interpretation.vocabulary import finding_prompts
 from napari_ctclip.regions.region_statistics import (
     HounsfieldHistogram,
@@ -42,12 +43,15 @@ class PlaceReading:
         Findings ranked and similar places; None until the scan is encoded.
     naming : OrganNaming or None
         What the model calls the place; None if it was not trained with organ names.
+    templates : TemplateSet
+        What the findings were put in.
     """
 
     statistics: RegionStatistics
     histogram: HounsfieldHistogram
     local: LocalFindings | None
     naming: OrganNaming | None = None
+    templates: TemplateSet = AS_TYPED
 
 
 def read_place(
@@ -56,6 +60,7 @@ def read_place(
     *,
     encoded: tuple[VisionLanguageModel, EncodedStudy] | None = None,
     asked: Sequence[Prompt] = (),
+    templates: TemplateSet = AS_TYPED,
 ) -> PlaceReading:
     """Return what a place of a scan is, and which findings of its organ fit it.
 
@@ -69,6 +74,8 @@ def read_place(
         The same scan as a model sees it; without it no finding is ranked.
     asked : sequence of Prompt
         Prompts of the user's own that are ranked among the dictionary's.
+    templates : TemplateSet
+        What all of them are put in: a rank among prompts worded otherwise would rank wordings.
     """
     statistics = region_statistics(study, region)
     histogram = hounsfield_histogram(study, region)
@@ -83,12 +90,13 @@ def read_place(
     own, others = finding_prompts(organ, suggested=model.suggested_prompts)
     said = {prompt.positive.lower() for prompt in asked}
     prompts = [*asked, *(p for p in own if p.positive.lower() not in said)]
+    null = [p for p in others if p.positive.lower() not in said]
     local = local_findings(
         study,
         scan,
         region,
-        prompts=prompts,
-        others=[p for p in others if p.positive.lower() not in said],
+        prompts=[replace(prompt, templates=templates) for prompt in prompts],
+        others=[replace(prompt, templates=templates) for prompt in null],
         known=model.suggested_prompts,
     )
     names = trained_names(model)
@@ -96,4 +104,4 @@ def read_place(
     if names:
         tokens = region_tokens(region, study.volume.geometry, scan.scan.token_geometry)
         naming = name_tokens(model, scan.scan, tokens, names=names, region=organ)
-    return PlaceReading(statistics, histogram, local, naming)
+    return PlaceReading(statistics, histogram, local, naming, templates)

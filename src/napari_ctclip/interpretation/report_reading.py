@@ -131,8 +131,8 @@ def read_report(
     Notes
     -----
     Sentences, findings, organs and negation are those of ``pretraining.findings.decompose``. The
-    model is asked the finding's name, not the sentence: size, place and negation are words that a
-    contrastive model hears badly.
+    model is asked the finding's name in the session's templates, not the sentence: size, place and
+    negation are words that a contrastive model hears badly.
     """
     if session.encoding is None or session.model is None:
         raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
@@ -182,7 +182,8 @@ class _Reader:
     def _line(self, sentence: Sentence, mention: FindingMention) -> ReportLine:
         answer = self._answers.get(mention.name)
         if answer is None:
-            answer = self._session.compute_answer(Prompt(mention.name))
+            prompt = Prompt(mention.name, templates=self._session.templates)
+            answer = self._session.compute_answer(prompt)
             self._answers[mention.name] = answer
         score = self._score(answer, sentence, mention)
         verdict, why = self._judged(mention, score)

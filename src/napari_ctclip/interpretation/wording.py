@@ -80,12 +80,14 @@ def check_wording(session: Session, prompt: Prompt) -> WordingCheck:
     if session.encoding is None or session.model is None:
         raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
     index = session.encoding.index
-    vectors = session.model.embed_text([prompt.positive, prompt.negative]).float()
+    from napari_ctclip.scoring.prompt_ensemble import embed_prompts
+
+    vectors = embed_prompts(session.model, [prompt])[0].float()
     positive, negative = (index.cosines_to(vector) for vector in vectors)
     typed = session.compute_answer(prompt).focus
     scores = [(prompt.positive, typed.similarity)]
     for wording in synonyms_of(prompt.positive):
-        answer = session.compute_answer(Prompt(wording))
+        answer = session.compute_answer(Prompt(wording, templates=prompt.templates))
         same_place = next((s for s in answer.scores if s.anatomy == typed.anatomy), answer.whole)
         scores.append((wording, same_place.similarity))
     inside = np.isfinite(positive)

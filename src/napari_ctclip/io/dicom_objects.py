@@ -154,7 +154,8 @@ def write_parametric_map(
     created.SeriesDescription = short_text(f"CT-CLIP similarity: {prompt.positive}")
     created.ImageComments = plain_text(
         f"{_RESEARCH}. Similarity (difference of cosines) of each place to '{prompt.positive}', "
-        f"held against '{prompt.negative}'; relative to this scan, no probability of disease. "
+        f"held against '{prompt.negative}', worded {origin.ensemble}; relative to this scan, "
+        "no probability of disease. "
         f"Model {origin.model}, weights {origin.weights_sha256[:16]}."
     )
     return _save(created, path)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 __all__ = ["CachesTexts", "TextCache"]
 
-_MOST_TEXTS = 4096  # Ours: at 256 numbers each, 4 MB
+_MOST_TEXTS = 16384  # Ours: all findings in an ensemble; at 256 numbers each, 16 MB
 
 
 class TextCache:

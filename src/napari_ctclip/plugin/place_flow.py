@@ -73,6 +73,7 @@ class PlaceFlow:
         session.study_changed.connect(self._forget)
         session.masks_changed.connect(self._ask_again)
         session.encoding_changed.connect(self._ask_again)
+        session.templates_changed.connect(self._ask_again)
         session.answered.connect(self._on_prompts_changed)
         session.answer_removed.connect(self._on_prompts_changed)
 
@@ -182,6 +183,7 @@ class PlaceFlow:
         self._read_with = asked
         model, encoding = session.model, session.encoding
         encoded = None if model is None or encoding is None else (model, encoding)
+        templates = session.templates
 
         def wanted() -> bool:
             return self._latest is latest
@@ -189,7 +191,8 @@ class PlaceFlow:
         def work(progress: Progress, should_stop: StopRequested) -> _Read:
             region = place.region_in(study) if known is None else known
             outline = outline_of(region, study.volume.geometry) if known is None else None
-            return region, outline, read_place(study, region, encoded=encoded, asked=asked)
+            reading = read_place(study, region, encoded=encoded, asked=asked, templates=templates)
+            return region, outline, reading
 
         def done(found: _Read) -> None:
             self.region, outline, self.reading = found

@@ -66,7 +66,8 @@ class ReportFlow:
         self._asked = ""  # the text that was given to be read
         self._waiting = False
         session.encoding_changed.connect(self._on_encoding_changed)
-        session.masks_changed.connect(self._on_masks_changed)
+        session.masks_changed.connect(self._read_again)
+        session.templates_changed.connect(self._read_again)
         session.study_changed.connect(self._on_study_changed)
 
     # --- the text -------------------------------------------------------------------------------
@@ -136,6 +137,7 @@ class ReportFlow:
 
     def _submit(self) -> None:
         session, text, encoding = self._session, self._asked, self._session.encoding
+        templates = session.templates
         self._waiting = False
 
         def work(progress: Progress, should_stop: StopRequested) -> ReadReport:
@@ -149,7 +151,8 @@ class ReportFlow:
             self._messages.info(f"The report is read; lines that disagree with the scan: {count}.")
 
         def wanted() -> bool:
-            return self._asked == text and session.encoding is encoding
+            same = session.encoding is encoding and session.templates == templates
+            return self._asked == text and same
 
         self._jobs.submit(Job("Reading the report", work, done, still_wanted=wanted))
 
@@ -179,6 +182,6 @@ class ReportFlow:
         elif encoding is None and self.read is not None:
             self._take(None)  # another model's numbers would mislead
 
-    def _on_masks_changed(self, masks: object) -> None:
+    def _read_again(self, *_: object) -> None:
         if self._asked and self._session.is_ready:
             self._submit()

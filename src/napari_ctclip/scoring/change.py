@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.region_scores import RegionScore
 
@@ -48,14 +49,14 @@ def score_changes(
     ----------
     before, after : sequence of Answer
         Of the prior and the current scan, by the same model. Answers to prompts held against
-        different negatives are not compared.
+        different negatives, or put in different templates, are not compared.
     cut : collection of str
         Anatomies, or ``WHOLE_SCAN``, that one of the scans shows only in part.
     """
-    earlier = {(a.prompt.positive, a.prompt.negative): a for a in before}
+    earlier = {_asked(a.prompt): a for a in before}
     changes = []
     for answer in after:
-        prior = earlier.get((answer.prompt.positive, answer.prompt.negative))
+        prior = earlier.get(_asked(answer.prompt))
         if prior is None:
             continue
         old = {score.anatomy: score for score in prior.scores}
@@ -68,3 +69,7 @@ def score_changes(
                     )
                 )
     return tuple(changes)
+
+
+def _asked(prompt: Prompt) -> tuple[object, ...]:
+    return prompt.positive, prompt.negative, prompt.templates

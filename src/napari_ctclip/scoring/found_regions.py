@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
+from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
@@ -121,7 +122,9 @@ def point_finding(
     if answer is None or model is None:
         return finding
     score = _score(answer, model, _token_at(answer.similarity_map, probe.world_mm))
-    return _scored(replace(finding, prompt=answer.prompt, origin=origin_of(model)), score)
+    return _scored(
+        replace(finding, prompt=answer.prompt, origin=origin_of(model, answer.prompt)), score
+    )
 
 
 def reshaped(
@@ -146,9 +149,10 @@ def reshaped(
     return _measured(edited, study, region, asked)
 
 
-def origin_of(model: VisionLanguageModel) -> FindingOrigin:
-    """Return what a model's numbers depend on."""
-    return FindingOrigin(model.name, model.weights_hash(), model.preprocessing.hash())
+def origin_of(model: VisionLanguageModel, prompt: Prompt) -> FindingOrigin:
+    """Return what a model's numbers about a prompt depend on."""
+    weights, preprocessing = model.weights_hash(), model.preprocessing.hash()
+    return FindingOrigin(model.name, weights, preprocessing, prompt.templates.name)
 
 
 def _measured(
@@ -168,6 +172,8 @@ def _measured(
     if asked is None:
         return finding
     answer, model = asked
+    # the prompt may have got another negative or other templates since the finding was made
+    finding = replace(finding, prompt=answer.prompt, origin=origin_of(model, answer.prompt))
     tokens = region_tokens(region, volume.geometry, answer.similarity_map.geometry)
     return _scored(finding, _score(answer, model, tokens))
 

@@ -15,6 +15,7 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.scoring.encoding import EncodedScan
 from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
+from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.similarity import background_similarity, contrast
 
 __all__ = ["TokenIndex"]
@@ -55,7 +56,7 @@ class TokenIndex:
     @torch.inference_mode()
     def similarity_map(self, prompt: Prompt) -> SimilarityMap:
         """Return where the scan answers to the prompt, on the token grid."""
-        texts = self._model.embed_text([prompt.positive, prompt.negative]).float()
+        texts = embed_prompts(self._model, [prompt])[0].float()
         positive, negative = texts.to(self._tokens.device) @ self._tokens
         found = contrast(positive, self._held_against(negative, self._background))
         values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
@@ -92,10 +93,9 @@ class TokenIndex:
         places, known = self._places_of(tokens)
         if not len(prompts) or not known.any():
             return found
-        texts = [text for p in prompts for text in (p.positive, p.negative)]
         chosen = torch.from_numpy(places[known]).to(self._tokens.device)
-        cosines = self._model.embed_text(texts).float().to(self._tokens.device)
-        cosines = cosines @ self._tokens[:, chosen]
+        texts = embed_prompts(self._model, prompts).flatten(0, 1).float()
+        cosines = texts.to(self._tokens.device) @ self._tokens[:, chosen]
         background = None if self._background is None else self._background[chosen]
         held_against = self._held_against(cosines[1::2], background)
         found[:, known] = contrast(cosines[0::2], held_against).cpu().numpy()

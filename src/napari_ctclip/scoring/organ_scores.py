@@ -17,6 +17,7 @@ from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.organ_crops import OrganEmbeddings
+from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.region_scores import RegionScore, probability, region_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast
 
@@ -29,8 +30,9 @@ def organ_similarities(
 ) -> dict[str, list[float]]:
     """Return each anatomy's similarity to a prompt, one value a crop that holds it."""
     scale = float(model.logit_scale.exp())
-    texts = [prompt.positive, prompt.negative, *model.background_prompts]
-    positive, *negatives = model.embed_text(texts).float().cpu()
+    positive, *negatives = embed_prompts(model, [prompt])[0].float().cpu()
+    if model.background_prompts:
+        negatives += model.embed_text(model.background_prompts).float().cpu()
     against = torch.stack(negatives)
     return {
         anatomy: contrast(

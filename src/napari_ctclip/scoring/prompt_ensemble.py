@@ -6,18 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.prompt import Prompt
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_ctclip.models.interface import VisionLanguageModel
 
-__all__ = ["ENSEMBLES", "Ensemble", "ensemble_text", "with_ensembles"]
+__all__ = ["ENSEMBLES", "Ensemble", "embed_prompts", "ensemble_text", "with_ensembles"]
 
 Ensemble = Literal["mean-embedding", "mean-logit"]
 ENSEMBLES: tuple[Ensemble, ...] = get_args(Ensemble)
 
 _BETWEEN = " / "
+
+
+def embed_prompts(model: VisionLanguageModel, prompts: Sequence[Prompt]) -> Tensor:
+    """Return the vectors (P, 2, E) of prompts: of each the positive's, then the negative's.
+
+    A prompt whose templates are an ensemble has the mean of their unit vectors, made a unit vector
+    again.
+
+    References
+    ----------
+    Radford et al. 2021 (arXiv 2103.00020), section 3.1.4: ensembling over the embedding space.
+    """
+    groups = [group for prompt in prompts for group in (prompt.positives, prompt.negatives)]
+    return _embed_groups(model, groups, unit=True).reshape(len(prompts), 2, -1)
 
 
 def ensemble_text(wordings: Sequence[str]) -> str:
@@ -73,11 +88,20 @@ class _EnsembleModel:
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Return (T, E); an ensemble's row is the mean over its wordings."""
         wordings = [self._groups.get(text, (text,)) for text in texts]
-        rows = self._model.embed_text([wording for group in wordings for wording in group])
-        # torch takes 2 s to import, and the window reads task files before any model is loaded
-        import torch
-        from torch.nn import functional
+        return _embed_groups(self._model, wordings, unit=self._unit)
 
-        parts = torch.split(rows, [len(group) for group in wordings])
-        means = torch.stack([part.mean(dim=0) for part in parts])
-        return functional.normalize(means, dim=1) if self._unit else means
+
+def _embed_groups(
+    model: VisionLanguageModel, groups: Sequence[Sequence[str]], *, unit: bool
+) -> Tensor:
+    """Return one vector a group (G, E): the mean over its texts; a text alone keeps its own."""
+    rows = model.embed_text([text for group in groups for text in group])
+    sizes = [len(group) for group in groups]
+    if set(sizes) == {1}:
+        return rows
+    # torch takes 2 s to import, and the window reads task files before any model is loaded
+    import torch
+    from torch.nn import functional
+
+    means = torch.stack([part.mean(dim=0) for part in torch.split(rows.float(), sizes)])
+    return functional.normalize(means, dim=1) if unit else means

@@ -7,12 +7,14 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
+from napari_ctclip.core.template_set import TemplateSet
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
 
-__all__ = ["provenance"]
+__all__ = ["provenance", "told_prompt", "told_templates"]
 
 _MADE_HERE = ("quick", "TotalSegmentator", "simulation")
 _PACKAGES = ("napari-ctclip", "torch", "numpy", "scipy", "nibabel", "pydicom", "SimpleITK")
@@ -36,6 +38,25 @@ def provenance(study: Study, model: VisionLanguageModel | None, *, device: str) 
         "device": device,
         "versions": {name: version(name) for name in _PACKAGES}
         | {"python": platform.python_version()},
+    }
+
+
+def told_prompt(prompt: Prompt) -> dict[str, Any]:
+    """Return what was asked, and the templates it was put in."""
+    return {
+        "positive": prompt.positive,
+        "negative": prompt.negative,
+        "anatomy": prompt.anatomy,
+        "templates": told_templates(prompt.templates),
+    }
+
+
+def told_templates(templates: TemplateSet) -> dict[str, Any]:
+    """Return templates whole: a person's own may be on no other machine."""
+    return {
+        "name": templates.name,
+        "positive": list(templates.positive),
+        "negative": list(templates.negative),
     }
 
 

@@ -11,6 +11,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.crop_protocol import AnatomyModel
 from napari_ctclip.models.interface import VisionLanguageModel
@@ -31,6 +32,7 @@ __all__ = [
     "embedded_organs",
     "organ_notices",
     "scores_of",
+    "templates_notices",
     "token_index",
 ]
 
@@ -136,6 +138,20 @@ def calibration_notices(model: VisionLanguageModel) -> tuple[Notice, ...]:
             f"model {model.name!r} brings no calibration: a probability is the softmax between a "
             "prompt and its negative, CLIP's zero-shot rule; compare it between scans, do not read "
             "it as a chance of disease",
+        ),
+    )
+
+
+def templates_notices(model: VisionLanguageModel, templates: TemplateSet) -> tuple[Notice, ...]:
+    """Return what the user should know about probabilities of prompts put in templates."""
+    if model.calibration is None or templates == AS_TYPED:
+        return ()
+    return (
+        Notice(
+            Severity.INFO,
+            "templates-not-calibrated",
+            f"the calibration of model {model.name!r} was fitted to prompts as typed; with "
+            f"templates {templates.name!r} its probabilities were not checked",
         ),
     )
 

@@ -35,7 +35,12 @@ from napari_ctclip.session_files.document import (
     SessionDocument,
     ViewEntry,
 )
-from napari_ctclip.session_files.finding_entries import entry_of, finding_of, prompt_of
+from napari_ctclip.session_files.finding_entries import (
+    asked_prompt,
+    entry_of,
+    finding_of,
+    prompt_of,
+)
 from napari_ctclip.session_files.saved_session import (
     ModelReference,
     SavedCamera,
@@ -260,9 +265,7 @@ def _saved_view(entry: ViewEntry) -> SavedView:
 
 
 def _saved_prompt(entry: PromptEntry) -> SavedPrompt:
-    from napari_ctclip.core.prompt import Prompt
-
-    return SavedPrompt(Prompt(entry.positive, entry.negative, entry.anatomy), entry.shown)
+    return SavedPrompt(asked_prompt(entry), entry.shown)
 
 
 def _masks_of(

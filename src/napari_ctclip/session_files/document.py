@@ -16,13 +16,14 @@ __all__ = [
     "ReportEntry",
     "ScanEntry",
     "SessionDocument",
+    "TemplatesEntry",
     "ViewEntry",
 ]
 
 SCHEMA = 2
 """Version of what is written. A file of a higher one is refused: it may hold what we would lose.
 
-1: without layout, cameras and report.
+1: without layout, cameras, report and templates (its prompts were asked as typed).
 """
 
 Voxel = tuple[int, int, int]
@@ -54,6 +55,14 @@ class ModelEntry(_Entry):
     weights_sha256: str
 
 
+class TemplatesEntry(_Entry):
+    """What a prompt was put in, whole: a person's own templates may be on no other machine."""
+
+    name: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...] = ()
+
+
 class PromptEntry(_Entry):
     """One row of the prompt table."""
 
@@ -61,6 +70,8 @@ class PromptEntry(_Entry):
     negative: str
     anatomy: str = ""
     shown: bool = False
+    templates: TemplatesEntry | None = None
+    """None as typed."""
 
 
 class CameraEntry(_Entry):

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
-from napari_ctclip.session_files.document import FindingEntry, PromptEntry
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
+from napari_ctclip.session_files.document import FindingEntry, PromptEntry, TemplatesEntry
 
-__all__ = ["entry_of", "finding_of", "prompt_of"]
+__all__ = ["asked_prompt", "entry_of", "finding_of", "prompt_of"]
 
 
 def entry_of(finding: Finding, arrays: dict[str, npt.NDArray[Any]]) -> FindingEntry:
@@ -52,12 +54,11 @@ def finding_of(entry: FindingEntry, array: Callable[[str], npt.NDArray[Any]]) ->
     Raises
     ------
     ValueError
-        If its state is unknown.
+        If its state is unknown, or its prompt odd.
     """
     region = None
     if entry.region and entry.region_start is not None:
         region = Region(entry.region_start, array(entry.region).astype(np.bool_))
-    prompt = entry.prompt
     return Finding(
         key=entry.key,
         name=entry.name,
@@ -66,7 +67,7 @@ def finding_of(entry: FindingEntry, array: Callable[[str], npt.NDArray[Any]]) ->
         mean_hounsfield=entry.mean_hounsfield,
         volume_ml=entry.volume_ml,
         region=region,
-        prompt=None if prompt is None else Prompt(prompt.positive, prompt.negative, prompt.anatomy),
+        prompt=None if entry.prompt is None else asked_prompt(entry.prompt),
         anatomy=entry.anatomy,
         similarity=entry.similarity,
         probability=entry.probability,
@@ -81,9 +82,32 @@ def finding_of(entry: FindingEntry, array: Callable[[str], npt.NDArray[Any]]) ->
 
 def prompt_of(prompt: Prompt, *, shown: bool = False) -> PromptEntry:
     """Return the entry of a prompt."""
+    templates = prompt.templates
     return PromptEntry(
         positive=prompt.positive,
         negative=prompt.negative,
         anatomy=prompt.anatomy,
         shown=shown,
+        templates=None
+        if templates == AS_TYPED
+        else TemplatesEntry(
+            name=templates.name, positive=templates.positive, negative=templates.negative
+        ),
     )
+
+
+def asked_prompt(entry: PromptEntry) -> Prompt:
+    """Return the prompt of an entry.
+
+    Raises
+    ------
+    ValueError
+        If its words or its templates are odd.
+    """
+    told, templates = entry.templates, AS_TYPED
+    try:
+        if told is not None:
+            templates = TemplateSet(told.name, told.positive, told.negative)
+        return Prompt(entry.positive, entry.negative, entry.anatomy, templates)
+    except DataError as error:
+        raise ValueError(str(error)) from error
