@@ -16,7 +16,7 @@ if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
 else:
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Window
-    from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts
+    from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts, wording_flow
     from napari_ctclip.plugin.study_widget import StudyWidget
     from napari_ctclip.plugin.views import View
     from napari_ctclip.plugin.workbench import Workbench
@@ -112,6 +112,7 @@ def make_desk(
     monkeypatch.setattr(autosave_flow, "autosave_folder", lambda: tmp_path / "state")
     monkeypatch.setattr(export_dialog, "keep_setting", lambda name, value: None)
     monkeypatch.setattr(typed_prompts, "keep_setting", lambda name, value: None)
+    monkeypatch.setattr(wording_flow, "keep_setting", lambda name, value: None)
     desks: list[Desk] = []
 
     def make(*, show: bool = False) -> Desk:

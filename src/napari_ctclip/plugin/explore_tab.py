@@ -12,7 +12,6 @@ from qtpy.QtGui import QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
-    QLineEdit,
     QPushButton,
     QSizePolicy,
     QTableView,
@@ -23,6 +22,7 @@ from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.fold import Fold
 from napari_ctclip.plugin.foreign_layers import is_volume_layer
 from napari_ctclip.plugin.heat_controls import HeatControls
+from napari_ctclip.plugin.how_asked import HowAsked
 from napari_ctclip.plugin.organ_plot import OrganPlot
 from napari_ctclip.plugin.panel_parts import tab_layout
 from napari_ctclip.plugin.probe_box import ProbeBox
@@ -56,7 +56,6 @@ class ExploreTab(QWidget):
         super().__init__(parent)
         self._bench = workbench
         self._ticked = False
-        self._negative_of = ""
         self.volume: Any = create_widget(
             annotation=Image, name="volume", options={"choices": self._volume_choices}
         )
@@ -64,9 +63,7 @@ class ExploreTab(QWidget):
         self.views = ViewButtons(workbench.views)
         self.line = PromptLine(findings=findings_by_anatomy)
         self.table = self._make_table()
-        self.negative = QLineEdit()
-        self.negative.setToolTip("What the selected prompt is held against; Enter asks again")
-        self.negative.setAccessibleName("Negative prompt")
+        self.how = HowAsked(workbench)
         self.encode = QPushButton("Encode")
         self.encode.setToolTip("Let the model look at the scan; needed once, starts by itself")
         self.remove = QPushButton("Remove")
@@ -92,7 +89,7 @@ class ExploreTab(QWidget):
         table = row_view(self._bench.prompts.table, "Prompts", widths=_WIDTHS, wide="first")
         table.setMinimumHeight(104)
         table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        table.setColumnHidden(_NEGATIVE_COLUMN, True)  # the field below shows and edits it
+        table.setColumnHidden(_NEGATIVE_COLUMN, True)  # the line below shows and edits it
         return table
 
     def _lay_out(self) -> None:
@@ -103,8 +100,6 @@ class ExploreTab(QWidget):
         below = QHBoxLayout()
         for button in (self.encode, self.tools, self.export, self.remove):
             below.addWidget(button)
-        negative = QFormLayout()
-        negative.addRow("Negative", self.negative)
         self.organs = Fold("Organs", self.plot)
         layout = tab_layout(self)
         layout.addLayout(form)
@@ -112,7 +107,7 @@ class ExploreTab(QWidget):
         layout.addWidget(self.table, 3)
         layout.addWidget(self.tools.legend)
         layout.addWidget(self.tools.word_legend)
-        layout.addLayout(negative)
+        layout.addWidget(self.how)
         layout.addLayout(below)
         layout.addWidget(self.heat)
         layout.addWidget(self.organs, 2)
@@ -126,7 +121,6 @@ class ExploreTab(QWidget):
         self.export.clicked.connect(self._ask_export)
         self.remove.clicked.connect(self.remove_selected)
         self.table.installEventFilter(self)
-        self.negative.editingFinished.connect(self._on_negative)
         self.table.clicked.connect(self._on_clicked)
         bench.prompts.table.shown_changed.connect(self._on_ticked)
         selection = self.table.selectionModel()
@@ -208,13 +202,6 @@ class ExploreTab(QWidget):
         self._bench.guarded(lambda: self._bench.prompts.show_only(prompt.positive))
         self._bench.guarded(lambda: self._bench.go_to_peak(prompt.positive))
 
-    def _on_negative(self) -> None:
-        row = self._bench.prompts.table.row_of(self._negative_of)
-        text = self.negative.text().strip()
-        if row is not None and text:
-            table = self._bench.prompts.table
-            self._bench.guarded(lambda: table.setData(table.index(row, _NEGATIVE_COLUMN), text))
-
     def _ask_export(self) -> None:
         self._bench.guarded(lambda: ExportDialog(self._bench, self.window()).show())
 
@@ -236,10 +223,7 @@ class ExploreTab(QWidget):
 
     def _on_current_changed(self, *_: Any) -> None:
         row = self.selected_prompt()
-        self._negative_of = "" if row is None else row.prompt.positive
-        self.negative.setEnabled(row is not None)
-        self.negative.setText("" if row is None else row.prompt.negative)
-        self.negative.setCursorPosition(0)
+        self.how.show_row(row)
         self.plot.show_answer(None if row is None else row.answer)
 
     def _on_answered(self, positive: str) -> None:

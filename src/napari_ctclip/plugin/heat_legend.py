@@ -7,6 +7,7 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.plugin.layers import own_metadata
 from napari_ctclip.plugin.workbench import Workbench
 
@@ -67,8 +68,10 @@ class HeatLegend(QWidget):
                 *(round(255 * float(c)) for c in layer.colormap.colors[2][:3])
             )
             own = own_metadata(layer)
+            wording = escape(own["wording"])
+            worded = "" if wording == AS_TYPED.name else f" (wording {wording})"
             lines.append(
-                f"<span style='color:{colour}'>■</span> <b>{escape(own['prompt'])}</b>: "
+                f"<span style='color:{colour}'>■</span> <b>{escape(own['prompt'])}</b>{worded}: "
                 f"{own['score_kind']} {low:+.2f} (clear) to {high:+.2f} (full)"
             )
         if lines:

@@ -182,6 +182,7 @@ def heat_layer(
     prompt = answer_map.prompt
     metadata = {"schema": 1, "role": "heat", "prompt": prompt.positive}
     metadata |= {"negative": prompt.negative, "score_kind": "similarity"}
+    metadata |= {"wording": prompt.templates.name}
     properties = frame.placing(grid) | {
         "name": f"Heat: {prompt.positive[:_NAME_LENGTH]}",
         "colormap": heat_colormap(colour),

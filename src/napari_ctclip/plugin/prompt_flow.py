@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -65,10 +66,13 @@ class PromptFlow:
         DataError
             If the text is empty.
         """
-        prompts = [Prompt(part) for part in text.split(";") if part.strip()] or [Prompt(text)]
+        templates = self._session.templates
+        parts = [part for part in text.split(";") if part.strip()] or [text]
+        prompts = [Prompt(part, templates=templates) for part in parts]
         for prompt in prompts:
             row = self.table.find(prompt.positive)
-            self.table.add(prompt if row is None else row.prompt)
+            again = prompt if row is None else replace(row.prompt, templates=templates)
+            self.table.add(again)
         self.show_only(prompts[0].positive)
         self.advance(wanted=True)
 

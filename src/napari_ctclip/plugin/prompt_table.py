@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.plugin.layers import PROMPT_COLOURS
 from napari_ctclip.plugin.row_table import Index, Role, RowTable
 from napari_ctclip.scoring.answer import Answer
@@ -195,6 +196,17 @@ def _tooltip(row: PromptRow) -> str:
     return (
         f"{row.prompt.positive}, held against “{row.prompt.negative}”\n"
         f"scored in: {anatomy_label(focus.anatomy)}; similarity {focus.similarity:+.3f}\n"
-        f"whole scan: similarity {whole.similarity:+.3f}\n{peak}"
+        f"whole scan: similarity {whole.similarity:+.3f}\n{peak}{_worded(row.answer.prompt)}"
         "Similarity is relative to this scan, not a probability of disease."
     )
+
+
+def _worded(prompt: Prompt) -> str:
+    """Return the sentences that a prompt was put in, in a line; empty where it was none."""
+    templates, positives, negatives = prompt.templates, prompt.positives, prompt.negatives
+    if templates == AS_TYPED:
+        return ""
+    heard = f"“{positives[0]}” against “{negatives[0]}”"
+    if templates.is_ensemble:
+        heard = f"mean of {len(positives)} sentences, e.g. “{positives[-1]}”"
+    return f"wording {templates.name}: {heard}\nA calibration is of prompts as typed.\n"

@@ -36,6 +36,7 @@ from napari_ctclip.plugin.token_ghost import TokenGhost
 from napari_ctclip.plugin.truth_flow import TruthFlow
 from napari_ctclip.plugin.views import Views
 from napari_ctclip.plugin.word_flow import WordFlow
+from napari_ctclip.plugin.wording_flow import WordingFlow
 from napari_ctclip.scoring.probe import Probe, probe_at
 from napari_ctclip.session import Session
 
@@ -75,6 +76,7 @@ class Workbench(QObject):
         parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
         self.prompts.model_name = preferences().model
+        self.wording = WordingFlow(self.session, prompts=self.prompts, messages=self.messages)
         self.regions = RegionFlow(self.session, jobs=self.jobs, scene=self.scene)
         self.words = WordFlow(self.session, jobs=self.jobs, scene=self.scene, look_at=self.look_at)
         self.prompt_history = PromptHistory(self.prompts, self)
