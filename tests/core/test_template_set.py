@@ -53,6 +53,17 @@ def test_the_same_words_in_other_templates_are_another_prompt():
     assert len({Prompt("mass"), Prompt("mass", templates=ORGAN)}) == 2
 
 
+def test_sentences_alone_keep_the_denial_in_their_place():
+    two = TemplateSet("two", ("{}", "CT shows {}."), ("no {}", "CT shows no {}."))
+    assert [alone.worded("no mass") for alone in two.each_alone()] == [
+        ("no mass",),
+        ("CT shows no mass.",),
+    ]
+    odd = TemplateSet("odd", ("{}", "CT shows {}."), ("no {}",))
+    assert [alone.negative for alone in odd.each_alone()] == [("no {}",), ("no {}",)]
+    assert all(not alone.is_ensemble for alone in (*two.each_alone(), *odd.each_alone()))
+
+
 def test_the_code_of_templates_makes_them_again():
     assert eval(repr(ORGAN), {"TemplateSet": TemplateSet}) == ORGAN
     assert not ORGAN.is_ensemble

@@ -10,6 +10,7 @@ import torch
 
 from napari_ctclip.core.errors import CtClipError, GeometryMismatch
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.interpretation.wording import check_wording
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.prompt_comparison import difference_map, symmetric_limit
@@ -52,6 +53,25 @@ def test_synonyms_that_disagree_make_a_prompt_unstable(tmp_path: Path) -> None:
     # "nodule" points to the ball, a synonym without the word to a direction drawn at random
     assert check.spread > 0.1
     assert "unstable" in check.in_words
+
+
+def test_the_spread_map_is_the_standard_deviation_over_the_wordings(tmp_path: Path) -> None:
+    session = session_of(tmp_path, TinyModel())
+    two = TemplateSet("two", ("{}", "odd words about {}"), ("no {}", "without {}"))
+    check = check_wording(session, Prompt("swirl", templates=two))
+    assert [wording for wording, _ in check.scores] == ["swirl", "swirl", "odd words about swirl"]
+    assert check.spread_map is not None
+    pair = [
+        session.compute_answer(Prompt("swirl", templates=alone)).similarity_map.values
+        for alone in two.each_alone()
+    ]
+    np.testing.assert_allclose(
+        check.spread_map.values, np.abs(pair[0] - pair[1]) / 2, atol=1e-6
+    )  # NaN where nothing was asked, in both
+    nodule = check_wording(session, Prompt("lung nodule"))
+    assert nodule.spread_map is not None
+    assert np.nanmax(nodule.spread_map.values) > 0.05
+    assert check_wording(session, Prompt("bright ball")).spread_map is None
 
 
 def test_a_prompt_the_dictionary_does_not_know_has_no_spread(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from napari_ctclip.core.errors import DataError
 
@@ -62,6 +62,20 @@ class TemplateSet:
     def is_ensemble(self) -> bool:
         """Whether several sentences are heard as one."""
         return len(self.positive) > 1
+
+    def each_alone(self) -> tuple[TemplateSet, ...]:
+        """Return every sentence as a set of its own.
+
+        A sentence for presence goes with the one for absence in the same place, and with all of
+        those where there is another number of them.
+        """
+        paired = len(self.positive) == len(self.negative)
+        return tuple(
+            replace(
+                self, positive=(text,), negative=(self.negative[n],) if paired else self.negative
+            )
+            for n, text in enumerate(self.positive)
+        )
 
     def worded(self, text: str, *, organ: str = "") -> tuple[str, ...]:
         """Return the texts that stand for ``text``, each once.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.interpretation.vocabulary import synonyms_of
+from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session import Session
 
 __all__ = ["ALIKE", "UNSTABLE", "WordingCheck", "check_wording"]
@@ -20,7 +23,7 @@ UNSTABLE = 0.1
 """Ours: synonyms whose similarities lie further apart than this make a prompt unstable."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WordingCheck:
     """How far a prompt's wording can be trusted, with one model in one scan.
 
@@ -29,11 +32,17 @@ class WordingCheck:
     negation_correlation : float
         Between the cosines of the prompt and of its negative over the scan; NaN if either is flat.
     scores : tuple of (str, float)
-        Wording -> similarity in the prompt's organ; the prompt as typed first, then its synonyms.
+        Wording -> similarity in the prompt's organ; the prompt as asked first, then the sentences
+        of its ensemble, then its synonyms.
+    spread_map : SimilarityMap or None
+        Standard deviation of the similarity over the wordings, at every token: high where they
+        disagree, whether or not the finding is there. An ensemble counts as its sentences. None if
+        there is one wording only.
     """
 
     negation_correlation: float
     scores: tuple[tuple[str, float], ...]
+    spread_map: SimilarityMap | None = None
 
     @property
     def separates(self) -> bool:
@@ -69,8 +78,8 @@ class WordingCheck:
 def check_wording(session: Session, prompt: Prompt) -> WordingCheck:
     """Return the check of a prompt on the encoded scan; it may run on any thread.
 
-    Every synonym of the dictionary is asked as the prompt was, of the same organ, each held against
-    its own plain negation.
+    Every sentence of the prompt's ensemble, and every synonym of the dictionary, is asked of the
+    same organ, each held against its own plain negation.
 
     Raises
     ------
@@ -84,13 +93,40 @@ def check_wording(session: Session, prompt: Prompt) -> WordingCheck:
 
     vectors = embed_prompts(session.model, [prompt])[0].float()
     positive, negative = (index.cosines_to(vector) for vector in vectors)
-    typed = session.compute_answer(prompt).focus
+    asked = session.compute_answer(prompt)
+    typed = asked.focus
     scores = [(prompt.positive, typed.similarity)]
-    for wording in synonyms_of(prompt.positive):
-        answer = session.compute_answer(Prompt(wording, templates=prompt.templates))
+    answers = [asked]
+    for wording, other in _other_wordings(prompt):
+        answer = session.compute_answer(other)
         same_place = next((s for s in answer.scores if s.anatomy == typed.anatomy), answer.whole)
         scores.append((wording, same_place.similarity))
+        answers.append(answer)
+    if prompt.templates.is_ensemble:
+        del answers[0]  # the mean of what follows
     inside = np.isfinite(positive)
     a, b = positive[inside].astype(np.float64), negative[inside].astype(np.float64)
     flat = a.size < 2 or a.std() == 0 or b.std() == 0
-    return WordingCheck(float("nan") if flat else float(np.corrcoef(a, b)[0, 1]), tuple(scores))
+    return WordingCheck(
+        float("nan") if flat else float(np.corrcoef(a, b)[0, 1]),
+        tuple(scores),
+        _spread_map(prompt, answers),
+    )
+
+
+def _other_wordings(prompt: Prompt) -> Iterator[tuple[str, Prompt]]:
+    """Yield what else a prompt could have been, and how it reads."""
+    if prompt.templates.is_ensemble:
+        for alone in prompt.templates.each_alone():
+            sentence = replace(prompt, templates=alone)
+            yield sentence.positives[0], sentence
+    for synonym in synonyms_of(prompt.positive):
+        yield synonym, Prompt(synonym, templates=prompt.templates)
+
+
+def _spread_map(prompt: Prompt, answers: Sequence[Answer]) -> SimilarityMap | None:
+    if len(answers) < 2:
+        return None
+    maps = [answer.similarity_map for answer in answers]
+    spread = np.std([one.values for one in maps], axis=0, dtype=np.float64)
+    return SimilarityMap(spread.astype(np.float32), maps[0].geometry, prompt)
