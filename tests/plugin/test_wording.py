@@ -172,6 +172,26 @@ def test_the_box_chooses_tells_and_opens_the_own_file(
     legend = open_desk.widget.truth.legend.text.text()
     assert "<b>swirl</b> (wording ensemble)" in legend
 
+    # where the sentences of the ensemble disagree, with a legend of its own
+    explore = open_desk.widget.explore
+    explore.table.selectRow(0)
+    explore.tools.draw_spread()
+    open_desk.wait()
+    layer = open_desk.viewer.layers["Spread: swirl"]
+    assert layer.contrast_limits[0] == 0.0
+    assert layer.data.min() >= 0.0
+    assert layer.data.max() > 0.0
+    assert "spread: 7 wordings of “swirl”" in explore.tools.legend.text()
+    assert "not where the finding is" in explore.tools.legend.text()
+    open_desk.bench.wording.choose(AS_TYPED)
+    open_desk.wait()
+    assert "Spread: swirl" not in open_desk.viewer.layers  # it was of other wordings
+    explore.tools.draw_spread()
+    open_desk.wait()
+    assert "has one wording" in open_desk.status
+    open_desk.bench.wording.choose(ENSEMBLE)
+    open_desk.wait()
+
     opened: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
     box.activated.emit(box.count() - 1)

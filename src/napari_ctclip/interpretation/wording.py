@@ -38,11 +38,14 @@ class WordingCheck:
         Standard deviation of the similarity over the wordings, at every token: high where they
         disagree, whether or not the finding is there. An ensemble counts as its sentences. None if
         there is one wording only.
+    wordings : int
+        How many it is over.
     """
 
     negation_correlation: float
     scores: tuple[tuple[str, float], ...]
     spread_map: SimilarityMap | None = None
+    wordings: int = 1
 
     @property
     def separates(self) -> bool:
@@ -111,6 +114,7 @@ def check_wording(session: Session, prompt: Prompt) -> WordingCheck:
         float("nan") if flat else float(np.corrcoef(a, b)[0, 1]),
         tuple(scores),
         _spread_map(prompt, answers),
+        len(answers),
     )
 
 

@@ -1,4 +1,4 @@
-"""Difference layer: two prompts as one map with two colours, nothing where they agree."""
+"""Difference layer: where two prompts, or wordings of one, disagree; clear where they agree."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from napari_ctclip.plugin.layers import Frame, heat_layer
 from napari_ctclip.plugin.own_layers import OwnLayers
 from napari_ctclip.scoring.prompt_comparison import symmetric_limit
 
-__all__ = ["FIRST_COLOUR", "SECOND_COLOUR", "DifferenceLayer"]
+__all__ = ["FIRST_COLOUR", "SECOND_COLOUR", "SPREAD_COLOUR", "DifferenceLayer"]
 
 _KEY = "difference"
 FIRST_COLOUR, SECOND_COLOUR = "#e69f00", "#56b4e9"
 """Orange and sky blue of Okabe and Ito, told apart by all."""
+SPREAD_COLOUR = "#cc79a7"
+"""Their reddish purple."""
 
 
 class DifferenceLayer:
-    """Where one prompt answers more (orange) and where another does (blue).
+    """Where one prompt answers more (orange) and where another does (blue), or a spread.
+
+    One of them at a time: they explain the same heat.
 
     Parameters
     ----------
@@ -40,12 +44,8 @@ class DifferenceLayer:
         """Draw a difference in place of the last one, on a scale that is symmetric about 0."""
         self.remove()
         limit = symmetric_limit(difference)
-        # where nothing was asked there is no difference: 0 is transparent
-        known = SimilarityMap(
-            np.nan_to_num(difference.values, nan=0.0), difference.geometry, difference.prompt
-        )
         data, properties, kind = heat_layer(
-            known, frame, colour=FIRST_COLOUR, limits=(-limit, limit)
+            _known(difference), frame, colour=FIRST_COLOUR, limits=(-limit, limit)
         )
         first, second = difference.prompt.positive, difference.prompt.negative
         properties |= {
@@ -57,9 +57,29 @@ class DifferenceLayer:
         layer.metadata["ctclip"] |= {"role": "difference", "second": second}
         layer.colorbar.visible = True
 
+    def show_spread(self, spread: SimilarityMap, frame: Frame) -> float:
+        """Draw how far wordings disagree in place of the last map; return where it is strongest."""
+        self.remove()
+        limit = symmetric_limit(spread)
+        data, properties, kind = heat_layer(
+            _known(spread), frame, colour=SPREAD_COLOUR, limits=(0.0, limit)
+        )
+        properties |= {"name": f"Spread: {spread.prompt.positive[:40]}", "opacity": 0.8}
+        layer: Any = self._own.add((data, properties, kind), _KEY)
+        told = {"role": "difference", "score_kind": "standard deviation over wordings"}
+        layer.metadata["ctclip"] |= told
+        layer.colorbar.visible = True
+        return limit
+
     def remove(self) -> None:
         """Take it off."""
         self._own.remove(_KEY)
+
+
+def _known(difference: SimilarityMap) -> SimilarityMap:
+    """Return a map that is 0, which is transparent, where nothing was asked."""
+    values = np.nan_to_num(difference.values, nan=0.0)
+    return SimilarityMap(values, difference.geometry, difference.prompt)
 
 
 def _diverging() -> Colormap:

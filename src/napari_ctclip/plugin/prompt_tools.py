@@ -7,11 +7,16 @@ from collections.abc import Callable, Sequence
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.interpretation.wording import WordingCheck, check_wording
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.colour_legend import ColourLegend, WordLegend
 from napari_ctclip.plugin.cut_dialog import CutDialog
-from napari_ctclip.plugin.difference_layer import FIRST_COLOUR, SECOND_COLOUR
+from napari_ctclip.plugin.difference_layer import (
+    FIRST_COLOUR,
+    SECOND_COLOUR,
+    SPREAD_COLOUR,
+)
 from napari_ctclip.plugin.prompt_table import PromptRow
 from napari_ctclip.plugin.word_dialog import WordDialog
 from napari_ctclip.plugin.workbench import Workbench
@@ -54,6 +59,7 @@ class PromptTools(QPushButton):
         for title, action in (
             ("Compare the two selected prompts", self.compare),
             ("Check the wording of the selected prompt", self.check),
+            ("Draw where its wordings disagree", self.draw_spread),
             ("Cut the selected prompt's heat to a region…", self.cut),
             ("Show where the selected prompt's words are…", self.words),
         ):
@@ -94,7 +100,21 @@ class PromptTools(QPushButton):
         CtClipError
             If not one prompt is selected, or the scan is not encoded.
         """
-        session, prompt = self._bench.session, self._one().prompt
+        self._submit_check(self._one().prompt, self._tell_check)
+
+    def draw_spread(self) -> None:
+        """Draw how far the wordings of the selected prompt disagree, place by place.
+
+        Raises
+        ------
+        CtClipError
+            If not one prompt is selected, or the scan is not encoded.
+        """
+        prompt = self._one().prompt
+        self._submit_check(prompt, lambda found: self._draw_spread(prompt, found))
+
+    def _submit_check(self, prompt: Prompt, then: Callable[[WordingCheck], None]) -> None:
+        session = self._bench.session
         encoding = session.encoding
         if encoding is None:
             raise CtClipError(
@@ -108,10 +128,37 @@ class PromptTools(QPushButton):
             Job(
                 f"Checking “{prompt.positive}”",
                 work,
-                lambda found: self._bench.messages.info(found.in_words),
+                then,
                 still_wanted=lambda: session.encoding is encoding,
             )
         )
+
+    def _tell_check(self, found: WordingCheck) -> None:
+        self._bench.messages.info(found.in_words)
+
+    def _draw_spread(self, prompt: Prompt, found: WordingCheck) -> None:
+        scene = self._bench.scene
+        if found.spread_map is None:
+            self._bench.messages.warning(
+                f"“{prompt.positive}” has one wording: the dictionary knows no synonym; choose an "
+                "ensemble as wording"
+            )
+        elif scene.frame is not None:
+            self._pair = (prompt.positive,)
+            self._drawing = True  # the last one goes first
+            try:
+                limit = scene.difference.show_spread(found.spread_map, scene.frame)
+            finally:
+                self._drawing = False
+            spread = (
+                f"{found.wordings} wordings of “{prompt.positive}”: standard deviation of the "
+                f"similarity, 0 (clear) to {limit:.2f} (full)"
+            )
+            self.legend.explain(
+                ((SPREAD_COLOUR, "spread", spread),),
+                "It says where wordings disagree, not where the finding is.",
+            )
+            self._tell_check(found)
 
     def cut(self) -> None:
         """Ask where to cut the heat of the selected prompt.
