@@ -12,7 +12,7 @@ import safetensors.torch
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.io import read_volume
-from napari_ctclip.plugin import _compat, autosave_flow
+from napari_ctclip.plugin import _compat_settings, autosave_flow
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.session_files.archive import read_session
 from napari_ctclip.simulation.dicom import write_dicom_series
@@ -128,14 +128,14 @@ def test_settings_that_cannot_be_stored_hold_until_the_end_and_are_said_once(
     npe2pm.register(npe2.PluginManifest.from_file(MANIFEST))
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(small_disk.path / "settings.yaml"))
     told: list[str] = []
-    monkeypatch.setattr(_compat, "show_warning", told.append)
-    _compat.keep_setting("export_folder", "/first")
+    monkeypatch.setattr(_compat_settings, "show_warning", told.append)
+    _compat_settings.keep_setting("export_folder", "/first")
     stored = small_disk.path / "napari-ctclip.yaml"
     assert "/first" in stored.read_text()
     small_disk.set_writable(False)
     for folder in ("/second", "/third"):
-        _compat.keep_setting("export_folder", folder)
-    assert _compat.setting("export_folder", default="") == "/third"
+        _compat_settings.keep_setting("export_folder", folder)
+    assert _compat_settings.setting("export_folder", default="") == "/third"
     (message,) = told
     assert f"{stored}: Read-only file system" in message
     assert "/first" in stored.read_text()

@@ -14,7 +14,7 @@ from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin import menus, sample_data, sample_dialog
-from napari_ctclip.plugin._compat import keep_setting
+from napari_ctclip.plugin._compat_settings import keep_setting
 from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.sample_dialog import SampleDialog

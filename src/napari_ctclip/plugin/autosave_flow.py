@@ -15,7 +15,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.plugin._compat import setting
+from napari_ctclip.plugin._compat_settings import setting
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.session_flow import SessionFlow

@@ -13,7 +13,8 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.plugin._compat import is_going, quits_program, setting
+from napari_ctclip.plugin._compat import is_going, quits_program
+from napari_ctclip.plugin._compat_settings import setting
 from napari_ctclip.plugin.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.session_dialogs import chosen_session_file

@@ -9,7 +9,8 @@ from napari import current_viewer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_ctclip.plugin._compat import main_window, show_preferences
+from napari_ctclip.plugin._compat import main_window
+from napari_ctclip.plugin._compat_settings import show_preferences
 from napari_ctclip.plugin.workbench import Workbench, workbench_of
 
 __all__ = [

@@ -212,8 +212,12 @@ class PromptTools(QPushButton):
         self.legend.explain(((FIRST_COLOUR, "orange", orange), (SECOND_COLOUR, "blue", blue)))
 
     def _on_answered(self, answer: Answer) -> None:
-        if answer.prompt.positive in self._pair:
+        if answer.prompt.positive not in self._pair:
+            return
+        if len(self._pair) == 2:
             self._draw()
+        else:  # a spread is of other wordings now
+            self._end_comparison()
 
     def _on_answer_removed(self, positive: str) -> None:
         if positive in self._pair:

@@ -12,8 +12,8 @@ from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
-from napari_ctclip.plugin._compat import setting
 from napari_ctclip.plugin._compat_layers import prepare_labels
+from napari_ctclip.plugin._compat_settings import setting
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.foreign_layers import is_volume_layer, volume_of_layer
 from napari_ctclip.plugin.layers import own_metadata

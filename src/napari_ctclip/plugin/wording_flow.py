@@ -8,7 +8,7 @@ from psygnal import Signal
 
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.io.template_files import known_templates
-from napari_ctclip.plugin._compat import keep_setting, setting
+from napari_ctclip.plugin._compat_settings import keep_setting, setting
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.prompt_flow import PromptFlow
 from napari_ctclip.session import Session
