@@ -173,7 +173,7 @@ class Hand:
         def answer() -> None:
             dialog = QApplication.activeModalWidget()
             if not isinstance(dialog, QFileDialog):
-                if time.monotonic() - started < 20.0:
+                if time.monotonic() - started < _LIMIT_S:
                     QTimer.singleShot(100, answer)
                 return
             edit: Any = dialog.findChild(QLineEdit, "fileNameEdit")

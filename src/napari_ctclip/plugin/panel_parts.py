@@ -50,5 +50,8 @@ def sentence(text: str = "", spoken: str = "", *, selectable: bool = False) -> Q
         label.setAccessibleName(spoken)
     if selectable:
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    # no Minimum: that asks for the height of a narrower text than the panel's
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    policy.setHeightForWidth(True)
+    label.setSizePolicy(policy)
     return label

@@ -29,7 +29,7 @@ from napari_ctclip.interpretation.place_words import (
     organ_words,
     statistics_words,
 )
-from napari_ctclip.plugin.panel_parts import push_button, tab_layout
+from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.place import Place, PlaceKind, ball_place
 from napari_ctclip.plugin.place_plot import PlacePlot
 from napari_ctclip.plugin.place_table import PlaceTable
@@ -71,19 +71,19 @@ class PlaceTab(QWidget):
         super().__init__(parent)
         self._bench, self._selected_finding = workbench, selected_finding
         self.tools = PlaceTools(workbench)
-        self.text = _line(_HINT, "What the place is")
+        self.text = sentence(_HINT, "What the place is")
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.plot = PlacePlot()
         self.plot.set_theme(workbench.viewer.theme)
         self.model = PlaceTable(self)
         self.sorted = sorted_rows(self.model)
         self.table = self._make_table()
-        self.nulls = _line(CAUTION, "What the numbers are held against")
+        self.nulls = sentence(CAUTION, "What the numbers are held against")
         self.similar = QListWidget()
         self.similar.setAccessibleName("Similar places")
         self.similar.setToolTip("Where else the scan looks like this place; a click goes there")
         self.similar.setFixedHeight(58)
-        self.none_similar = _line("", "Why there are no similar places")
+        self.none_similar = sentence("", "Why there are no similar places")
         self.ask = push_button("Ask as prompt", "Ask the selected finding of the whole scan")
         self.accept = push_button("Accept finding", "Keep the place, named by the selected finding")
         self.save = push_button("Save…", "Tables of the ranked findings, with what they depend on")
@@ -240,13 +240,3 @@ class PlaceTab(QWidget):
         self.ask.setEnabled(self.selected() is not None)
         self.accept.setEnabled(places.region is not None)
         self.save.setEnabled(places.reading is not None and places.reading.local is not None)
-
-
-def _line(text: str, name: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setAccessibleName(name)
-    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    policy.setHeightForWidth(True)
-    label.setSizePolicy(policy)
-    return label
