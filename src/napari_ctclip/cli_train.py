@@ -89,7 +89,8 @@ def starter_2d(
 ) -> None:
     """Train the bundled 2D model from nothing: simulated slices, patches, montages."""
     from napari_ctclip.pretraining.recipe import read_recipe
-    from napari_ctclip.pretraining.starter_2d import Starter2dRecipe, pretrain_starter_2d
+    from napari_ctclip.pretraining.starter_2d import pretrain_starter_2d
+    from napari_ctclip.pretraining.starter_2d_recipe import Starter2dRecipe
 
     file = recipe_file("starter_2d") if recipe is None else recipe
     chosen = read_recipe(file, Starter2dRecipe, overrides=overrides or ())

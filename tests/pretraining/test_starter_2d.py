@@ -13,10 +13,12 @@ import torch
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining import starter_2d
 from napari_ctclip.pretraining.patch_batches import PatchSampler, degrade_slice
+from napari_ctclip.pretraining.patch_objective import draw_wording, text_classes
 from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
 from napari_ctclip.pretraining.recipe import read_recipe
 from napari_ctclip.pretraining.sentences import canonical, load_vocabulary
-from napari_ctclip.pretraining.starter_2d import Starter2dRecipe, pretrain_starter_2d
+from napari_ctclip.pretraining.starter_2d import pretrain_starter_2d
+from napari_ctclip.pretraining.starter_2d_recipe import Starter2dRecipe
 from napari_ctclip.pretraining.token_targets import TISSUES
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "starter_2d"
@@ -97,6 +99,7 @@ def test_two_steps_write_a_model_that_open_clip_opens(
     with torch.inference_mode():
         expected = model.encode_text(tokens, normalize=True)
     assert torch.allclose(ours.embed_text(["lung nodule"]), expected, atol=1e-5)
+    assert "objective" in torch.load(tmp_path / "training_state.pt", weights_only=True)
     longer = recipe.model_copy(update={"training": recipe.training.model_copy(update={"steps": 3})})
     pretrain_starter_2d(longer, tmp_path, resume=True)
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
@@ -105,7 +108,7 @@ def test_two_steps_write_a_model_that_open_clip_opens(
 
 def test_no_held_out_wording_is_drawn() -> None:
     vocabulary, rng = load_vocabulary(), np.random.default_rng(0)
-    classes = starter_2d._classes(vocabulary)
-    drawn = {canonical(starter_2d._wording(kind, vocabulary, rng)) for kind in classes * 60}
+    classes = text_classes(vocabulary)
+    drawn = {canonical(draw_wording(kind, vocabulary, rng)) for kind in classes * 60}
     assert len(drawn) > 400
     assert not drawn & vocabulary.held_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,14 @@ from torch.nn import functional
 
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, PatchPool
+from napari_ctclip.pretraining.place_targets import PLACES, place_shares
 from napari_ctclip.pretraining.token_targets import TISSUES
 
 __all__ = ["PatchBatch", "PatchSampler", "degrade_slice"]
 
-_SIZE_MM, _VIEWED_MM = (16.0, 72.0), (54.0, 74.0)
-"""Ours: sides of patches, drawn evenly on a logarithmic scale, or near what the viewer lays."""
-_AS_VIEWED = 0.4
+_SIDES_MM = (((16.0, 72.0), 0.4), ((54.0, 74.0), 0.4), ((16.0, 26.0), 0.2))
+"""Ours: sides of patches and how often they are drawn: any, near what the viewer lays, and of a few
+lobules. Evenly on a logarithmic scale."""
 
 _LEAST = np.array([0.003, 0.05, 0.08, 0.06, 0.05, 0.06, 0.1, 0.08, 0.06, 0.002, 0.002])
 """Ours: share of a patch from which a finding counts as seen, in the order of the findings."""
@@ -30,6 +32,11 @@ _HEAVY = {"": 0.25, "emphysema": 0.2, "lung nodule": 0.18, "lung mass": 0.09}
 _MONTAGES = 0.12
 _LEAST_STORED_HU = -1024.0
 _TRIES = 4
+
+_T = TypeVar("_T", bound=np.generic)
+
+_Drawn = tuple[Tensor, np.ndarray, Tensor]
+"""Channels, what is seen, and shares of cells, of one picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +49,13 @@ class PatchBatch:
         Prepared channels.
     seen : Tensor (N, K)
         1 seen, 0 not, -1 undecided; findings, then tissues.
+    shares : Tensor (N, K, P, P)
+        How much of each of P x P cells they fill.
     """
 
     image: Tensor
     seen: Tensor
+    shares: Tensor
 
 
 class PatchSampler:
@@ -81,44 +91,57 @@ class PatchSampler:
 
     def draw(self, count: int, rng: np.random.Generator) -> PatchBatch:
         """Return a batch of ``count`` patches, one in eight a montage."""
-        images, seen = [], []
+        drawn = []
         for _ in range(count):
             finding = list(self._members)[int(rng.choice(len(self._weights), p=self._weights))]
             if rng.random() < _MONTAGES:
-                image, what = self._montage(finding, rng)
+                drawn.append(self._montage(finding, rng))
             else:
-                image, what = self._patch(finding, rng, (self._size, self._size))
-            images.append(image)
-            seen.append(what)
-        return PatchBatch(torch.stack(images), torch.from_numpy(np.stack(seen)))
+                size, cells = (self._size, self._size), (PLACES, PLACES)
+                drawn.append(self._patch(finding, rng, size, cells))
+        images, seen, shares = zip(*drawn, strict=True)
+        return PatchBatch(
+            torch.stack(images), torch.from_numpy(np.stack(seen)), torch.stack(shares)
+        )
 
-    def _montage(self, finding: str, rng: np.random.Generator) -> tuple[Tensor, np.ndarray]:
+    def _montage(self, finding: str, rng: np.random.Generator) -> _Drawn:
         """Return a montage of 2 x 2 or 3 x 3 patches; most of its tiles show the finding."""
         grid = int(rng.integers(2, 4))
         edges = [round(n * self._size / grid) for n in range(grid + 1)]
+        cells = PLACES // grid
         image = torch.zeros(len(self._windows), self._size, self._size)
+        rows: list[Tensor] = []
         seen: list[np.ndarray] = []
         for top, bottom in pairwise(edges):
+            row: list[Tensor] = []
             for left, right in pairwise(edges):
                 kind = finding if rng.random() < 0.75 or not seen else ""
                 kind = kind if kind in self._members else finding
-                part, what = self._patch(kind, rng, (bottom - top, right - left))
+                size = bottom - top, right - left
+                part, what, filled = self._patch(kind, rng, size, (cells, cells))
                 image[:, top:bottom, left:right] = part
                 seen.append(what)
+                row.append(filled)
+            rows.append(torch.cat(row, dim=2))
         every = np.stack(seen)
         joint = np.where((every == 1).any(axis=0), 1, np.where((every == 0).all(axis=0), 0, -1))
         lung = len(PATCH_FINDINGS) + TISSUES.index("lung")
         if finding:
             joint[lung] = 0
-        return image, joint.astype(np.int8)
+        return image, joint.astype(np.int8), torch.cat(rows, dim=1)
 
     def _patch(
-        self, finding: str, rng: np.random.Generator, size: tuple[int, int]
-    ) -> tuple[Tensor, np.ndarray]:
+        self,
+        finding: str,
+        rng: np.random.Generator,
+        size: tuple[int, int],
+        cells: tuple[int, int],
+    ) -> _Drawn:
         pool = self._pool
         row = int(rng.choice(self._members[finding]))
-        sizes = _VIEWED_MM if rng.random() < _AS_VIEWED else _SIZE_MM
-        side_mm = np.exp(rng.uniform(*np.log(sizes)))
+        often = [share for _, share in _SIDES_MM]
+        sides, _ = _SIDES_MM[int(rng.choice(len(often), p=often))]
+        side_mm = np.exp(rng.uniform(*np.log(sides)))
         n = int(np.clip(round(side_mm / float(pool.pixel_mm[row])), 16, pool.bits.shape[1]))
         for _ in range(_TRIES):
             y, x = rng.integers(0, pool.bits.shape[1] - n + 1, 2)
@@ -127,10 +150,12 @@ class PatchSampler:
             if not finding or seen[PATCH_FINDINGS.index(finding)] == 1:
                 break
         hounsfield = degrade_slice(pool.hounsfield[box], rng, pixel_mm=float(pool.pixel_mm[row]))
-        hounsfield = np.rot90(hounsfield, int(rng.integers(4)))
-        if rng.random() < 0.5:
-            hounsfield = hounsfield[:, ::-1]
-        channels = window_channels(np.ascontiguousarray(hounsfield), self._windows)
+        turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
+        hounsfield = _turned(hounsfield, turns, mirrored=mirrored)
+        clean = _turned(pool.hounsfield[box], turns, mirrored=mirrored)
+        bits = _turned(pool.bits[box], turns, mirrored=mirrored)
+        tissue = _turned(pool.tissue[box], turns, mirrored=mirrored)
+        channels = window_channels(hounsfield, self._windows)
         image = functional.interpolate(
             torch.from_numpy(channels)[None],
             size,
@@ -138,7 +163,13 @@ class PatchSampler:
             align_corners=False,
             antialias=True,
         )
-        return image[0], seen
+        return image[0], seen, place_shares(clean, bits, tissue, cells)
+
+
+def _turned(square: npt.NDArray[_T], turns: int, *, mirrored: bool) -> npt.NDArray[_T]:
+    """Return a square (H, W) in quarter turns, then mirrored."""
+    turned = np.rot90(square, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
 def degrade_slice(

@@ -7,7 +7,6 @@ import math
 import time
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,64 +15,20 @@ from torch import Tensor, nn
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.open_clip_adapter import save_open_clip, untrained_open_clip
 from napari_ctclip.models.slice_model import SliceModel, slice_preprocessing
-from napari_ctclip.pretraining.losses import contrastive_loss
-from napari_ctclip.pretraining.patch_batches import PatchBatch, PatchSampler
-from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
-from napari_ctclip.pretraining.recipe import Table
+from napari_ctclip.pretraining.patch_batches import PatchSampler
+from napari_ctclip.pretraining.patch_objective import PatchObjective
+from napari_ctclip.pretraining.patch_pool import PatchPool, make_pool
 from napari_ctclip.pretraining.run_status import noted_status
-from napari_ctclip.pretraining.sentences import TextClass, Vocabulary, load_vocabulary
-from napari_ctclip.pretraining.token_targets import TISSUES
+from napari_ctclip.pretraining.starter_2d_recipe import Starter2dRecipe
 from napari_ctclip.pretraining.train import MovingAverage, append_metrics, learning_rate
 from napari_ctclip.pretraining.word_table import sentence_encoder_words
 
-__all__ = ["Starter2dRecipe", "build", "pretrain_starter_2d"]
+__all__ = ["build", "pretrain_starter_2d"]
 
 logger = logging.getLogger(__name__)
 
 _STATE = "training_state.pt"
 _HIGHEST_SCALE = math.log(40.0)
-_OUT_OF_REACH = -1e3  # of a cosine: nothing competes there
-_NEGATED = 0.25
-
-
-class Starter2dModel(Table):
-    """Architecture and what the model sees."""
-
-    embedding_width: int
-    windows_hu: tuple[tuple[float, float], ...]
-    pixel_mm: float
-    image: dict[str, Any]
-    text: dict[str, Any]
-
-
-class Starter2dData(Table):
-    """The pool of simulated squares."""
-
-    slices: int
-    chests: int
-    per_chest: int
-    seed: int = 0
-
-
-class Starter2dTraining(Table):
-    """Optimisation."""
-
-    steps: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    warm_up: int
-    ema: float
-    save_every: int
-    seed: int = 0
-
-
-class Starter2dRecipe(Table):
-    """A whole training."""
-
-    model: Starter2dModel
-    data: Starter2dData
-    training: Starter2dTraining
 
 
 def pretrain_starter_2d(recipe: Starter2dRecipe, out: Path, *, resume: bool = False) -> Path:
@@ -153,22 +108,23 @@ def _train(
 ) -> Path:
     options = recipe.training
     torch.manual_seed(options.seed)
-    optimiser = _optimiser(model, options.weight_decay)
+    objective = PatchObjective(model, width=recipe.model.embedding_width, places=options.places)
+    optimiser = _optimiser(model, objective, options.weight_decay)
     average = MovingAverage(model.clip, options.ema)
-    first = _restore(out, model, optimiser, average) if resume else 0
+    first = _restore(out, model, objective, optimiser, average) if resume else 0
     model.train()
     model.clip.visual.to(memory_format=torch.channels_last)  # a third faster in bf16
     scale: Tensor = model.clip.logit_scale  # type: ignore[assignment]
-    vocabulary, started = load_vocabulary(), time.monotonic()
+    started = time.monotonic()
     for step in range(first, options.steps):
         rng = np.random.default_rng([options.seed, 1, step])  # a resumed run draws the same
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(
                 step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
             )
-        loss = _loss(model, sampler.draw(options.batch, rng), vocabulary, rng)
+        loss = objective(model, sampler.draw(options.batch, rng), rng)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         with torch.no_grad():
@@ -181,44 +137,14 @@ def _train(
         }
         append_metrics(out, row)
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
-            _save(out, step + 1, model, optimiser, average)
+            _save(out, step + 1, model, objective, optimiser, average)
     return out / "model"
 
 
-def _loss(
-    model: SliceModel, batch: PatchBatch, vocabulary: Vocabulary, rng: np.random.Generator
-) -> Tensor:
-    """Return the contrastive loss of N patches and N texts, every class among them."""
-    classes = _classes(vocabulary)
-    N = len(batch.image)
-    order = np.concatenate([rng.permutation(len(classes)) for _ in range(-(-N // len(classes)))])
-    chosen = order[:N]
-    texts = [_wording(classes[int(k)], vocabulary, rng) for k in chosen]
-    seen = batch.seen[:, torch.from_numpy(chosen)]
-    pictures = batch.image.contiguous(memory_format=torch.channels_last)
-    similarity = model.embed_patches(pictures) @ model.embed_text(texts).T
-    similarity = similarity.masked_fill(seen < 0, _OUT_OF_REACH)
-    scale: Tensor = model.clip.logit_scale  # type: ignore[assignment]
-    return contrastive_loss(similarity, (seen == 1).float(), scale.exp())
-
-
-def _classes(vocabulary: Vocabulary) -> tuple[TextClass, ...]:
-    """Return findings, then tissues, in the order of ``PatchBatch.seen``."""
-    findings = {finding.name: finding for finding in vocabulary.findings}
-    tissues = {tissue.name: tissue for tissue in vocabulary.tissues}
-    return (*(findings[name] for name in PATCH_FINDINGS), *(tissues[name] for name in TISSUES))
-
-
-def _wording(kind: TextClass, vocabulary: Vocabulary, rng: np.random.Generator) -> str:
-    """Return one wording; of a tissue at times the absence of what would be found in it."""
-    absent = [f for f in vocabulary.findings if f.tissue == kind.name and f.name in PATCH_FINDINGS]
-    if absent and rng.random() < _NEGATED:
-        return vocabulary.draw_negated(absent[int(rng.integers(len(absent)))], rng)
-    return vocabulary.draw(kind, rng)
-
-
-def _optimiser(model: SliceModel, weight_decay: float) -> torch.optim.AdamW:
-    trained = [p for p in model.parameters() if p.requires_grad]
+def _optimiser(
+    model: SliceModel, objective: PatchObjective, weight_decay: float
+) -> torch.optim.AdamW:
+    trained = [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
     return torch.optim.AdamW(
         [
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
@@ -233,12 +159,14 @@ def _save(
     out: Path,
     step: int,
     model: SliceModel,
+    objective: PatchObjective,
     optimiser: torch.optim.Optimizer,
     average: MovingAverage,
 ) -> None:
     state = {
         "step": step,
         "model": model.clip.state_dict(),
+        "objective": objective.state_dict(),
         "optimiser": optimiser.state_dict(),
         "average": average.state,
     }
@@ -251,13 +179,18 @@ def _save(
 
 
 def _restore(
-    out: Path, model: SliceModel, optimiser: torch.optim.Optimizer, average: MovingAverage
+    out: Path,
+    model: SliceModel,
+    objective: PatchObjective,
+    optimiser: torch.optim.Optimizer,
+    average: MovingAverage,
 ) -> int:
     file = out / _STATE
     if not file.exists():
         return 0
     state = torch.load(file, weights_only=True)
     model.clip.load_state_dict(state["model"])
+    objective.load_state_dict(state["objective"])
     optimiser.load_state_dict(state["optimiser"])
     average.state = state["average"]
     logger.info("resuming at step %d", state["step"])
