@@ -81,17 +81,19 @@ def test_earlier_layer_is_read_out_where_places_are_finer(model: SliceModel) -> 
     assert model.clip.visual.layer4[0].conv1.weight.grad is None
 
 
-def test_objective_without_places_is_the_contrast_of_wholes(model: SliceModel) -> None:
+def test_objective_adds_places_and_the_ranking_to_the_contrast_of_wholes(model: SliceModel) -> None:
     pool = make_pool(slices=16, chests=0, per_chest=0, seed=3)
     sampler = PatchSampler(
         pool, windows_hu=((-1024, -824), (-1350, 150), (-160, 240)), image_size=64
     )
     batch = sampler.draw(32, np.random.default_rng(0))
     plain = PatchObjective(model, width=16, places=0.0)
-    with_places = PatchObjective(model, width=16, places=1.0)
+    whole = PatchObjective(model, width=16, places=1.0, ranking=2.0)
     assert not list(plain.parameters())
-    losses = [
-        float(objective(model, batch, np.random.default_rng(1)).detach())
-        for objective in (plain, with_places)
-    ]
-    assert 0 < losses[0] < losses[1]
+
+    def value(objective: PatchObjective, *, ranked: bool) -> float:
+        rng = np.random.default_rng(1)
+        return float(objective(model, batch, rng, ranked=ranked).detach())
+
+    assert 0 < value(plain, ranked=True) == value(plain, ranked=False)
+    assert value(plain, ranked=True) < value(whole, ranked=False) < value(whole, ranked=True)

@@ -108,7 +108,12 @@ def _train(
 ) -> Path:
     options = recipe.training
     torch.manual_seed(options.seed)
-    objective = PatchObjective(model, width=recipe.model.embedding_width, places=options.places)
+    objective = PatchObjective(
+        model,
+        width=recipe.model.embedding_width,
+        places=options.places,
+        ranking=options.ranking,
+    )
     optimiser = _optimiser(model, objective, options.weight_decay)
     average = MovingAverage(model.clip, options.ema)
     first = _restore(out, model, objective, optimiser, average) if resume else 0
@@ -120,9 +125,13 @@ def _train(
         rng = np.random.default_rng([options.seed, 1, step])  # a resumed run draws the same
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(
-                step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
+                step,
+                peak=options.learning_rate,
+                warm_up=options.warm_up,
+                steps=options.cosine or options.steps,
             )
-        loss = objective(model, sampler.draw(options.batch, rng), rng)
+        batch = sampler.draw(options.batch, rng)
+        loss = objective(model, batch, rng, ranked=step >= options.ranking_from)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

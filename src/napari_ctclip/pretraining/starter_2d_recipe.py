@@ -35,6 +35,12 @@ class Starter2dTraining(Table):
     ----------
     places : float
         Weight of the loss of places, of the last layer and the one before; 0 leaves it out.
+    ranking : float
+        Weight of the ranking loss; 0 leaves it out.
+    ranking_from : int
+        First step of the ranking loss: what is common is learnt before.
+    cosine : int
+        Step at which the learning rate would be zero; the last one where it is 0.
     """
 
     steps: int
@@ -45,6 +51,9 @@ class Starter2dTraining(Table):
     ema: float
     save_every: int
     places: float = 0.0
+    ranking: float = 0.0
+    ranking_from: int = 0
+    cosine: int = 0
     seed: int = 0
 
 
