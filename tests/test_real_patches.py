@@ -49,8 +49,8 @@ def test_emphysema_is_told_from_normal_lung_on_real_patches(shared_data: Path) -
         chosen = (labels == kind) | (labels == "NT")
         rows[str(kind)] = roc_auc_score(labels[chosen] == kind, scores[chosen])
     print({name: round(float(value), 3) for name, value in rows.items()})  # noqa: T201
-    # 0.968 measured; counting voxels gives 0.939 below -950 HU and 0.969 below -970 HU
-    assert overall >= 0.96, rows
+    # 0.976 measured; counting voxels gives 0.939 below -950 HU and 0.969 below -970 HU
+    assert overall >= 0.97, rows
     assert rows["CL1"] >= 0.9, rows
     assert min(rows["CL3"], rows["PL"]) >= 0.99, rows
 
@@ -89,18 +89,7 @@ def test_one_of_the_first_four_patches_overlaps_the_tumour(shared_data: Path, mo
     assert any(hits), [patch.centre_mm for patch in montage.patches]
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        "starter",
-        pytest.param(
-            "starter-2d",
-            marks=pytest.mark.xfail(
-                reason="it tells nodules from vessels poorly (rank 9): see its card"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("model", ["starter", "starter-2d"])
 def test_one_of_the_first_four_patches_overlaps_the_nodule(shared_data: Path, model: str) -> None:
     folder = shared_data / "lidc_idri_0001"
     montage = _first_four(folder / "ct.nii.gz", ("lung nodule",), model)
