@@ -16,6 +16,7 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.heat_grid import heat_on_scan
 from napari_ctclip.plugin.layers import Frame, ct_layer, heat_layer
+from napari_ctclip.plugin.truth_layers import change_layer
 
 _CODES = ["".join(axes) for order in permutations(("RL", "AP", "SI")) for axes in product(*order)]
 _SCAN = Geometry.from_spacing((11, 40, 48), (8.0, 1.5, 1.5), origin_ras=(60.0, 50.0, 900.0))
@@ -72,6 +73,7 @@ def test_tokens_centred_beyond_the_scan_do_not_lengthen_the_slider() -> None:
     """A window padded past the first slice: its token shows on the slices that it covers."""
     tokens = _SCAN.coarsened((2, 4, 4)).padded((1, 1, 1), (0, 1, 0))
     viewer, heat = _viewer(_SCAN, _sloping_map(tokens))
+    viewer.add_layer(Layer.create(*change_layer(_sloping_map(tokens), Frame(_SCAN))))
     assert viewer.dims.nsteps == _SCAN.shape
     assert viewer.dims.range[0].start == pytest.approx(-900.0)
     middle = np.asarray(heat.data.shape) // 2

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.utils.colormaps import Colormap
 
-from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.plugin.heat_grid import heat_on_scan
 from napari_ctclip.plugin.layers import NAMESPACE, Frame, LayerData
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ _MARGIN_MM = 5.0
 def change_layer(change: SimilarityMap, frame: Frame) -> LayerData:
     """Return the image layer of a map less the one before: blue fell, orange rose, clear stayed."""
     known = replace(change, values=np.nan_to_num(change.values, nan=0.0))
-    turn = known.geometry.transform_to(INTERNAL_AXES)
-    most = max(float(np.abs(known.values).max()), _LEAST_CHANGE)
+    values, grid = heat_on_scan(known, frame.geometry)
+    most = max(float(np.abs(values).max()), _LEAST_CHANGE)
     metadata = {"schema": 1, "role": "change", "prompt": change.prompt.positive}
-    properties = frame.placing(known.geometry.reoriented(turn)) | {
+    properties = frame.placing(grid) | {
         "name": f"Change: {change.prompt.positive[:_NAME_LENGTH]}",
         "colormap": _diverging(),
         "contrast_limits": (-most, most),
@@ -40,7 +40,7 @@ def change_layer(change: SimilarityMap, frame: Frame) -> LayerData:
         "interpolation3d": "linear",
         "metadata": {NAMESPACE: metadata | {"score_kind": "change of similarity"}},
     }
-    return np.ascontiguousarray(turn.apply(known.values)), properties, "image"
+    return values, properties, "image"
 
 
 def filled_layer(

@@ -183,7 +183,8 @@ def _budget(tested: MapTest, tokens: int | None) -> str:
     if tokens is None:
         return "not even all"
     millilitres = tokens * float(np.prod(tested.token_mm)) / 1000.0
-    return f"{tokens} ({millilitres:.2g} ml)"
+    size = f"{millilitres:,.0f}" if millilitres >= 10 else f"{millilitres:.1f}"
+    return f"{tokens} ({size} ml)"
 
 
 def _shuffled(similarity_map: SimilarityMap) -> SimilarityMap:
