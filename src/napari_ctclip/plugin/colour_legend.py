@@ -10,7 +10,15 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_ctclip.plugin.word_flow import Entry, WordFlow
 
-__all__ = ["ColourLegend", "WordLegend"]
+__all__ = ["PLATE", "ColourLegend", "WordLegend", "swatch"]
+
+PLATE = "#000000"
+"""Behind a colour of the picture, as the picture is: bright colours fade on a light panel."""
+
+
+def swatch(colour: str) -> str:
+    """Return a square of a colour of the picture, ``"#rrggbb"``, for rich text."""
+    return f'<span style="color: {colour}; background-color: {PLATE}">&nbsp;■&nbsp;</span>'
 
 
 class ColourLegend(QLabel):
@@ -36,10 +44,7 @@ class ColourLegend(QLabel):
 
     def explain(self, entries: Iterable[Entry], note: str = "") -> None:
         """Show what each colour means, and a note under them; hide if there is none."""
-        lines = [
-            f'<span style="color: {colour}">■</span> {name}: {escape(meaning)}'
-            for colour, name, meaning in entries
-        ]
+        lines = [f"{swatch(colour)} {name}: {escape(meaning)}" for colour, name, meaning in entries]
         self.setText("<br>".join([*lines, escape(note)] if note else lines))
         self.setVisible(bool(lines))
 

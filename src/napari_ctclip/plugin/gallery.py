@@ -11,7 +11,11 @@ from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.volume import WINDOWS, Window
 
-__all__ = ["Gallery"]
+__all__ = ["CAPTION_COLOUR", "PLATE_OPACITY", "Gallery"]
+
+CAPTION_COLOUR = "#ffd166"
+PLATE_OPACITY = 0.7
+"""Of the black behind a caption: it is read over air and over bone."""
 
 _HINT = "Type what to look for, then Find patches"
 _STEPS = {
@@ -121,16 +125,16 @@ class Gallery(QWidget):
         rect = self.tile_rect(number)
         painter.setPen(QPen(QColor(90, 90, 90), 1))
         painter.drawRect(rect)
+        plate = QColor(0, 0, 0)
+        plate.setAlphaF(PLATE_OPACITY)
         score = f"{self.montage.patches[number].score:+.2f}"
         inner = rect.adjusted(3, 2, -3, -2)
         for text, flags in (
             (rank, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft),
             (score, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignRight),
         ):
-            # dark below light: read over air and over bone
-            painter.setPen(QColor(0, 0, 0))
-            painter.drawText(inner.translated(1, 1), flags, text)
-            painter.setPen(QColor("#ffd166"))
+            painter.fillRect(painter.boundingRect(inner, flags, text), plate)
+            painter.setPen(QColor(CAPTION_COLOUR))
             painter.drawText(inner, flags, text)
 
     def _draw(self) -> None:

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.plugin.colour_legend import swatch
 from napari_ctclip.plugin.layers import own_metadata
 from napari_ctclip.plugin.workbench import Workbench
 
@@ -71,7 +72,7 @@ class HeatLegend(QWidget):
             wording = escape(own["wording"])
             worded = "" if wording == AS_TYPED.name else f" (wording {wording})"
             lines.append(
-                f"<span style='color:{colour}'>■</span> <b>{escape(own['prompt'])}</b>{worded}: "
+                f"{swatch(colour)} <b>{escape(own['prompt'])}</b>{worded}: "
                 f"{own['score_kind']} {low:+.2f} (clear) to {high:+.2f} (full)"
             )
         if lines:
