@@ -55,7 +55,9 @@ class DataTab(QWidget):
         self.open_file = push_button(
             "Open CT…", "NIfTI, NRRD or MetaImage file, or one DICOM file of a series"
         )
-        self.open_folder = QPushButton("Open DICOM folder…")
+        self.open_folder = push_button(
+            "Open DICOM folder…", "A folder of DICOM files; of several series one is chosen"
+        )
         self.facts = QFormLayout()
         self.fact_labels = {name: sentence(selectable=True) for name in _FACTS}
         self.notices = sentence(selectable=True)
@@ -67,6 +69,7 @@ class DataTab(QWidget):
         )
         self.segment = QPushButton("TotalSegmentator")
         self.automatic = QCheckBox("Make quick masks when a CT is opened")
+        self.automatic.setToolTip("For a CT that comes without masks; takes seconds")
         self.automatic.setChecked(workbench.studies.makes_masks_at_once)
         self.organs = OrganTable(self)
         self.table = row_view(self.organs, "Organs", widths=_WIDTHS, wide="first")

@@ -59,6 +59,8 @@ class ExploreTab(QWidget):
         self.volume: Any = create_widget(
             annotation=Image, name="volume", options={"choices": self._volume_choices}
         )
+        self.volume.native.setAccessibleName("Volume")
+        self.volume.native.setToolTip("The layer that is asked: a CT opened here or by napari")
         self.windows = WindowButtons(workbench.scene)
         self.views = ViewButtons(workbench.views)
         self.line = PromptLine(findings=findings_by_anatomy)
@@ -122,6 +124,7 @@ class ExploreTab(QWidget):
         self.remove.clicked.connect(self.remove_selected)
         self.table.installEventFilter(self)
         self.table.clicked.connect(self._on_clicked)
+        self.table.activated.connect(self._on_clicked)
         bench.prompts.table.shown_changed.connect(self._on_ticked)
         selection = self.table.selectionModel()
         if selection is not None:

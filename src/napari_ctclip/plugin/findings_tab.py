@@ -135,6 +135,7 @@ class FindingsTab(QWidget):
         self.table.installEventFilter(self)
         self.table.addActions(self.recipes.actions())
         self.table.clicked.connect(self._go_to)
+        self.table.activated.connect(self._go_to)
         kept.changed.connect(self._show_state)
         bench.sessions.changed.connect(self._show_state)
         bench.sessions.scan_moved.connect(self._ask_scan)

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QFormLayout, QWidget
 from superqt import QLabeledDoubleRangeSlider, QLabeledDoubleSlider
 
 from napari_ctclip.plugin.scene import Scene
+from napari_ctclip.plugin.slider_keys import SliderKeys
 
 __all__ = ["HeatControls"]
 
@@ -28,10 +29,6 @@ class HeatControls(QWidget):
         super().__init__(parent)
         self._scene = scene
         self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
-        self.range.setToolTip(
-            "Similarity where heat begins and where it is strongest, the same for every prompt"
-        )
-        self.range.setAccessibleName("Heat range")
         self.range.setDecimals(2)
         self.range.setEdgeLabelMode(self.range.EdgeLabelMode.NoLabel)
         self.range.setRange(_LEAST, _MOST)  # type: ignore[arg-type]
@@ -39,12 +36,16 @@ class HeatControls(QWidget):
         self.range.valueChanged.connect(self._choose_range)
         scene.heat_range_changed.connect(self.show_range)
         self.opacity = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self.opacity.setToolTip("How strongly heat covers the scan")
-        self.opacity.setAccessibleName("Heat opacity")
         self.opacity.setDecimals(2)
         self.opacity.setRange(0.0, 1.0)
         self.opacity.setValue(scene.heat_opacity)
         self.opacity.valueChanged.connect(scene.set_heat_opacity)
+        SliderKeys(
+            self.range,
+            "Heat range",
+            "Similarity where heat begins and where it is strongest, the same for every prompt",
+        )
+        SliderKeys(self.opacity, "Heat opacity", "How strongly heat covers the scan")
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addRow("Heat range", self.range)

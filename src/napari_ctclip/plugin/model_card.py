@@ -21,6 +21,9 @@ class ModelCard(QTextBrowser):
         super().__init__(parent)
         self.setOpenExternalLinks(True)
         self.setAccessibleName("Model card")
+        self.setToolTip(
+            "What the model is, what it was trained on, and what it must not be used for"
+        )
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
 
     def show_markdown(self, text: str) -> None:

@@ -49,6 +49,7 @@ class ModelTab(QWidget):
         self._bench = workbench
         self.models = QComboBox()
         self.models.setAccessibleName("Model")
+        self.models.setToolTip("The model that answers prompts")
         self.models.setMinimumContentsLength(10)
         self.models.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -63,6 +64,7 @@ class ModelTab(QWidget):
         self.device.addItems(_DEVICES)
         self.device.setCurrentText(workbench.session.device)
         self.device.setAccessibleName("Device")
+        self.device.setToolTip("Where the model computes")
         self.load = QPushButton("Load")
         self.load.setToolTip("Loads by itself when the first prompt is asked")
         self.state = sentence("No model is loaded yet.")

@@ -78,6 +78,7 @@ class PromptLine(QWidget):
         self.edit.setCompleter(completer)
         self.edit.textEdited.connect(self._dress_completions)
         self.add = QPushButton("Add")
+        self.add.setToolTip("Ask what is typed (Enter)")
         self.add.clicked.connect(self._enter)
         self.presets = QPushButton("Presets")
         self.presets.setMinimumWidth(76)

@@ -126,6 +126,7 @@ def row_view(
     view = QTableView()
     view.setModel(model)
     view.setAccessibleName(spoken)
+    view.setToolTip(f"{spoken}: arrow keys choose a row, Tab leaves the table")
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     if one:
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 from napari_ctclip.plugin.data_tab import DataTab
 from napari_ctclip.plugin.explore_tab import ExploreTab
 from napari_ctclip.plugin.findings_tab import FindingsTab
+from napari_ctclip.plugin.focus_ring import FocusRing
 from napari_ctclip.plugin.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.model_tab import ModelTab
 from napari_ctclip.plugin.montage_tab import MontageTab
@@ -70,6 +71,7 @@ class StudyWidget(QWidget):
         for title, tab in tabs:
             area = scrolled(tab)
             area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            area.setAccessibleName(f"{title}, to be scrolled")
             self.tabs.addTab(area, title)
         self.status = StatusStrip(self.workbench.jobs, messages=self.workbench.messages)
         layout = QVBoxLayout(self)
@@ -82,6 +84,7 @@ class StudyWidget(QWidget):
         self.workbench.studies.study_opened.connect(self._show_explore)
         bind_keys(self.workbench, self.explore)
         follow_preferences(self)
+        self.ring = FocusRing(self, napari_viewer)
 
     def sizeHint(self) -> QSize:
         """Return the size the mock has."""
