@@ -17,6 +17,7 @@ from napari_ctclip.plugin import (
     difference_layer,
     gallery,
     layers,
+    slice_strip,
     training_curves,
     word_flow,
 )
@@ -99,6 +100,12 @@ def test_text_over_the_black_of_the_picture_can_be_read(colour: str) -> None:
 def test_a_caption_of_a_tile_can_be_read_over_bone() -> None:
     level = round(255 * (1 - gallery.PLATE_OPACITY))  # white under the plate
     assert _contrast(gallery.CAPTION_COLOUR, f"#{level:02x}{level:02x}{level:02x}") >= _TEXT
+
+
+@pytest.mark.parametrize("colour", layers.PROMPT_COLOURS)
+def test_a_track_and_its_name_stand_out_in_the_slice_strip(colour: str) -> None:
+    assert _contrast(colour, slice_strip._PAPER) >= _GRAPHIC
+    assert _contrast(slice_strip._INK, slice_strip._PAPER) >= _TEXT
 
 
 @pytest.mark.parametrize("colour", _OWN_COLOURS)

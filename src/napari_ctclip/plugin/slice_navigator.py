@@ -51,14 +51,12 @@ class SliceNavigator(QObject):
         self._profiles: dict[str, tuple[Answer, object, SliceProfile]] = {}
         self.strip = SliceStrip()
         self.strip.hide()
-        self.strip.set_theme(scene.viewer.theme)
         layout = beside_canvas(scene.viewer)
         if layout is not None:
             layout.insertWidget(0, self.strip)
         self.strip.slice_chosen.connect(self.show_slice)
         self.strip.peak_asked.connect(self.next_peak)
         scene.viewer.dims.events.current_step.connect(self._mark_slice)
-        scene.viewer.events.theme.connect(self._on_theme)
         scene.study_changed.connect(self.refresh)
         prompts.dataChanged.connect(self.refresh)
         prompts.rowsRemoved.connect(self.refresh)
@@ -115,6 +113,3 @@ class SliceNavigator(QObject):
     def _mark_slice(self, *_: Any) -> None:
         if self.strip.isVisible():
             self.strip.set_slice(self._slice())
-
-    def _on_theme(self, event: Any) -> None:
-        self.strip.set_theme(event.value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari.utils.theme import get_theme
 from psygnal import Signal
 from qtpy.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt
 from qtpy.QtGui import (
@@ -32,6 +31,7 @@ _EDGE = 18  # room for S and I
 _NAME_WIDTH, _BAR_WIDTH, _GAP = 15, 26, 4
 _FONT_POINTS = 8
 _HALF_SEEN = 120  # alpha, of 255
+_INK, _PAPER = "#f2f2f2", "#000000"  # as the picture beside it: heat's colours fade on light
 _PAGE = 10
 _STEPS = {
     Qt.Key.Key_Up: -1,
@@ -79,7 +79,6 @@ class SliceStrip(QWidget):
         self._tracks: tuple[StripTrack, ...] = ()
         self._depth, self._slice = 1, 0
         self._picture: QPixmap | None = None
-        self._theme = "dark"
         self.setAccessibleName("Slices")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
@@ -106,11 +105,6 @@ class SliceStrip(QWidget):
             self._slice = number
             self._describe()
             self.update()
-
-    def set_theme(self, theme: str) -> None:
-        """Draw in the colours of a napari theme."""
-        self._theme, self._picture = theme, None
-        self.update()
 
     def sizeHint(self) -> QSize:
         """Return the width of all tracks."""
@@ -189,7 +183,7 @@ class SliceStrip(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.drawPixmap(0, 0, self._picture)
-        ink = QColor(get_theme(self._theme).text.as_hex())
+        ink = QColor(_INK)
         self._draw_slice(painter, ink)
         if self.hasFocus():
             painter.setPen(QPen(ink, 1, Qt.PenStyle.DotLine))
@@ -199,11 +193,10 @@ class SliceStrip(QWidget):
 
     def _drawn_tracks(self) -> QPixmap:
         """Return everything but the mark of the slice, which alone moves with each step."""
-        theme, ratio = get_theme(self._theme), self.devicePixelRatioF()
-        ink = QColor(theme.text.as_hex())
+        ink, ratio = QColor(_INK), self.devicePixelRatioF()
         picture = QPixmap(self.size() * ratio)
         picture.setDevicePixelRatio(ratio)
-        picture.fill(QColor(theme.background.as_hex()))
+        picture.fill(QColor(_PAPER))
         painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(self.font())
