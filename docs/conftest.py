@@ -65,3 +65,11 @@ pytest_collect_file = Sybil(
 def in_their_folder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a snippet where its files lie."""
     monkeypatch.chdir(files)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all snippets of a page to one worker: later ones need, or skip by, those before."""
+    for item in items:
+        if item.path.suffix == ".md":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.triton_guard import keep_triton_out
 
 __all__ = ["Job", "JobQueue", "Progress", "StopRequested"]
+
+_PATIENCE_MS = 30_000
 
 Progress = Callable[[int, int], None]
 StopRequested = Callable[[], bool]
@@ -203,3 +207,10 @@ class JobQueue(QObject):
 
 def _cancelled(job: Job) -> Cancelled:
     return Cancelled(f"{job.title}: cancelled; nothing was changed")
+
+
+@atexit.register
+def _await_work() -> None:
+    """Let what runs come to an end: a worker whose objects Python has taken apart would abort."""
+    with suppress(RuntimeError):  # too long, or Qt is gone already
+        FunctionWorker.await_workers(_PATIENCE_MS)

@@ -19,12 +19,12 @@ _SAME = 1e-6  # of a voxel
 
 
 def heat_on_scan(
-    answer_map: SimilarityMap, scan: Geometry
+    answer_map: SimilarityMap, scan: Geometry, *, smooth: bool = True
 ) -> tuple[npt.NDArray[np.float32], Geometry]:
     """Return a map's values for display, without NaN, cut to the box that holds any.
 
     The tokens stay as they are along every axis where they are as coarse as the scan and centred
-    within it. Along the others values lie on slices of the scan, linear between tokens.
+    within it. Along the others values lie on slices of the scan.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ def heat_on_scan(
         The map, on a grid parallel to the scan's.
     scan : Geometry
         The scan's grid, axes Inferior, Posterior, Left.
+    smooth : bool
+        Whether values there are linear between tokens; else each is its token's.
 
     Returns
     -------
@@ -49,7 +51,8 @@ def heat_on_scan(
         wanted = _positions(tokens, ratio[axis], scan.shape[axis])
         if wanted is tokens:
             continue
-        values = _resampled(values, axis, (wanted - first[axis]) / ratio[axis])
+        places = (wanted - first[axis]) / ratio[axis]
+        values = _resampled(values, axis, places if smooth else np.rint(places))
         start[axis] = (wanted[0] - first[axis]) / ratio[axis]
         step[axis] = (wanted[1] - wanted[0] if len(wanted) > 1 else 1.0) / ratio[axis]
     affine = grid.affine.copy()

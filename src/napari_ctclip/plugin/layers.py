@@ -175,10 +175,19 @@ def organ_colormap(masks: OrganMasks, hidden: frozenset[str]) -> DirectLabelColo
 
 
 def heat_layer(
-    answer_map: SimilarityMap, frame: Frame, *, colour: str, limits: tuple[float, float]
+    answer_map: SimilarityMap,
+    frame: Frame,
+    *,
+    colour: str,
+    limits: tuple[float, float],
+    smooth: bool = True,
 ) -> LayerData:
-    """Return the image layer of a similarity map, on tokens or, if those are finer, on slices."""
-    values, grid = heat_on_scan(answer_map, frame.geometry)
+    """Return the image layer of a similarity map, on tokens or, if those are finer, on slices.
+
+    Not ``smooth``, it has the tokens' own edges.
+    """
+    values, grid = heat_on_scan(answer_map, frame.geometry, smooth=smooth)
+    between = "linear" if smooth else "nearest"
     prompt = answer_map.prompt
     metadata = {"schema": 1, "role": "heat", "prompt": prompt.positive}
     metadata |= {"negative": prompt.negative, "score_kind": "similarity"}
@@ -188,8 +197,8 @@ def heat_layer(
         "colormap": heat_colormap(colour),
         "contrast_limits": limits,
         "blending": "translucent_no_depth",
-        "interpolation2d": "linear",
-        "interpolation3d": "linear",
+        "interpolation2d": between,
+        "interpolation3d": between,
         "metadata": {NAMESPACE: metadata},
     }
     return values, properties, "image"

@@ -92,13 +92,12 @@ class RegionFlow:
             return
         highest = max(float(found.values.max()), 1e-6)
         values, properties, kind = heat_layer(
-            found, self._scene.frame, colour=_COLOUR, limits=(0.0, highest)
-        )
+            found, self._scene.frame, colour=_COLOUR, limits=(0.0, highest), smooth=False
+        )  # a region is a token: its edges are true
         properties |= {
             "name": name,
             "opacity": _OPACITY,
             "visible": visible,
-            "interpolation2d": "nearest",  # a region is a token: its edges are true
             "metadata": {NAMESPACE: {"schema": 1, "role": "regions"}},
         }
         layer: LayerData = (values, properties, kind)

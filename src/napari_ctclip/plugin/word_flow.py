@@ -207,12 +207,13 @@ def _limits(found: WordMap) -> tuple[float, float]:
 
 
 def _attention_layer(found: WordMap, frame: Frame) -> LayerData:
-    values, properties, kind = heat_layer(found.found, frame, colour=_COLOUR, limits=_limits(found))
+    values, properties, kind = heat_layer(
+        found.found, frame, colour=_COLOUR, limits=_limits(found), smooth=False
+    )  # a region is a token: its edges are true
     metadata = {"schema": 1, "role": "regions", "score_kind": found.kind.value}
     properties |= {
         "name": f"Chosen words: {found.phrase.said[:_LONGEST]}",
         "opacity": 0.8,
-        "interpolation2d": "nearest",  # a region is a token: its edges are true
         "metadata": {NAMESPACE: metadata},
     }
     return values, properties, kind
