@@ -127,7 +127,11 @@ def doubt_the_map(hand: Hand, album: Album, scan: Scan) -> None:
     if scan.place_mm is not None:
         hand.click_voxel(_voxel(hand))
     hand.tab("Truth")
-    hand.type("Radius", "20")  # mm: the lesion with its rim
+    radius = hand.widget.truth.radius.lineEdit()
+    hand.click(radius)
+    radius.selectAll()
+    QTest.keyClicks(radius, "20")  # mm: the lesion with its rim
+    QTest.keyClick(radius, Qt.Key.Key_Return)
     hand.click(hand.widget.truth.erase)  # its text ends with the seconds it takes
     hand.wait()
     hand.click(hand.widget.truth.curves)
