@@ -30,6 +30,8 @@ from tests.preparation.made_up_archive import (
     study_name,
 )
 
+pytestmark = pytest.mark.xdist_group("ports")
+
 
 def test_a_second_run_prepares_nothing_and_changes_nothing(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch

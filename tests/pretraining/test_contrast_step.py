@@ -91,18 +91,21 @@ def test_dropout_meets_the_same_chance_in_both_passes_of_a_chunk(texts):
     assert not torch.equal(first[0], first[1])
 
 
+@pytest.mark.xdist_group("ports")
 def test_two_processes_give_the_gradient_of_one_on_the_joined_batch(texts):
     folder = texts.parent
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     paths = [str(root / "src"), str(root)]
-    subprocess.run(
+    done = subprocess.run(
         [*command, str(Path(__file__).with_name("two_processes.py")), str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-        check=True,
+        check=False,
         timeout=240,
         capture_output=True,
+        text=True,
     )
+    assert done.returncode == 0, done.stderr
     for number, (method, objective, _) in enumerate(METHODS):
         terms, expected = plain_gradients(
             tiny_recipe(method, texts, objective=objective), tiny_batch(6)
