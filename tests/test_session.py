@@ -121,3 +121,12 @@ def test_provenance_names_input_model_and_versions(session: Session) -> None:
     assert found["input"]["content_sha256"] == study.volume.content_hash()
     assert found["model"]["weights_sha256"] == TinyModel().weights_hash()
     assert found["versions"]["torch"]
+
+
+def test_a_scan_smaller_than_a_token_is_told_with_the_way_out() -> None:
+    session = Session(cache=FeatureCache(limit_bytes=0), device="cpu")
+    session.set_study(ball_study())
+    session.set_model(TinyModel(patch_size=(2, 160, 160)))
+    session.set_encoding(session.compute_encoding())
+    with pytest.raises(DataError, match="so none can answer"):
+        session.ask("bright spot")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
@@ -162,7 +163,19 @@ def read_out_masks(
 
 
 def answer_prompt(model: VisionLanguageModel, encoded: EncodedStudy, prompt: Prompt) -> Answer:
-    """Return the answer of an encoded study to a prompt, in milliseconds."""
+    """Return the answer of an encoded study to a prompt, in milliseconds.
+
+    Raises
+    ------
+    DataError
+        If the scan is smaller than a token of the model: none can answer.
+    """
+    if not encoded.scan.inside.any():
+        token = " x ".join(f"{mm:.0f}" for mm in encoded.scan.token_geometry.spacing_mm)
+        raise DataError(
+            f"no token of {model.name!r} lies half in the body of this scan (z, y, x: {token} mm "
+            "each), so none can answer; open a larger scan, or choose a model of smaller tokens"
+        )
     similarity_map = encoded.index.similarity_map(prompt)
     organs = None if encoded.mask_readout is None else encoded.mask_readout.organs
     return Answer(prompt, similarity_map, scores_of(model, similarity_map, encoded.regions, organs))
