@@ -16,7 +16,7 @@ from napari_ctclip.cli_scan import (
     ModelOption,
     SeriesOption,
     SuspiciousOption,
-    encode,
+    load_and_encode,
     open_session,
 )
 from napari_ctclip.core.notice import Notice, Severity
@@ -58,10 +58,9 @@ def organs(
             legend=legend,
             device=device,
         )
-        session.load_model(model)
-        encode(session)
+        scan = load_and_encode(session, model)
         namings = read_organ_names(session)
-        if not trained_names(session.model):
+        if not trained_names(scan.model):
             terminal.print_notices([_UNTRAINED])
     terminal.out.print(_table(namings))
     terminal.out.print(agreement_words(namings), markup=False)

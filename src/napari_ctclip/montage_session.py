@@ -181,14 +181,11 @@ class MontageSession:
             If there is no montage.
         """
         from napari_ctclip.evaluation.montage_task import classify_montage
-        from napari_ctclip.scoring.encoded_patches import embeds_patches
 
         montage, ranked = self.montage, self.ranked
         if montage is None or ranked is None:
             raise CtClipError("there is no montage yet; find patches first")
-        model = ranked.prepared.model
-        if not embeds_patches(model):  # it found them; a model of pictures reads them
-            model = self._load(READER)
+        model = self._reader(ranked.prepared.model)
         device = resolved_device(self.session.device)
         return classify_montage(cast("PatchModel", model), montage, tasks, device=device)
 
@@ -205,8 +202,6 @@ class MontageSession:
         CtClipError
             If there is no montage.
         """
-        from napari_ctclip.scoring.encoded_patches import embeds_patches
-
         if self.ranked is None or self.montage is None:
             raise CtClipError("there is no montage yet; find patches first")
         prepared, prompts = self.ranked.prepared, self.ranked.prompts
@@ -238,7 +233,7 @@ class MontageSession:
         }
         if self.classified is None:
             return known
-        reader = prepared.model if embeds_patches(prepared.model) else self._load(READER)
+        reader = self._reader(prepared.model)
         return known | {"task": self.classified.tasks.name, "read_by": reader.name}
 
     # --- inside ---------------------------------------------------------------------------------
@@ -269,6 +264,12 @@ class MontageSession:
         if own is not None and own.name == self.model_name:
             return own
         return self._models.get(self.model_name)
+
+    def _reader(self, finder: VisionLanguageModel) -> VisionLanguageModel:
+        """Return the model of pictures that reads a montage: its finder, where that is one."""
+        from napari_ctclip.scoring.encoded_patches import embeds_patches
+
+        return finder if embeds_patches(finder) else self._load(READER)
 
     def _load(self, name: str) -> VisionLanguageModel:
         if name not in self._models:

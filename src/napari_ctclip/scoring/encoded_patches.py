@@ -19,7 +19,7 @@ from napari_ctclip.regions.patches import PatchGrid, PatchPlan, lay_patches
 from napari_ctclip.scoring.encoding import Progress, StopRequested
 from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 from napari_ctclip.scoring.patch_encoding import PatchModel, encode_patches
-from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
+from napari_ctclip.scoring.patch_scores import PatchPrompts, prompt_scores
 
 __all__ = ["EncodedPatches", "embeds_patches", "encode_study_patches"]
 
@@ -51,16 +51,7 @@ class EncodedPatches:
     @torch.inference_mode()
     def scores(self, model: VisionLanguageModel, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
         """Return what prompts rank the patches by (N,)."""
-        texts = [*prompts.targets, *prompts.controls]
-        embedded = model.embed_text(texts).float().cpu()
-        scores = patch_scores(
-            self.vectors,
-            embedded[: len(prompts.targets)],
-            embedded[len(prompts.targets) :],
-            scale=float(model.logit_scale.exp()),
-            prompts=prompts,
-        )
-        return scores.numpy()
+        return prompt_scores(model, self.vectors, prompts).numpy()
 
 
 def embeds_patches(model: VisionLanguageModel) -> bool:

@@ -14,7 +14,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.scoring.encoding import EncodedScan
-from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
+from napari_ctclip.scoring.patch_scores import PatchPrompts, prompt_scores
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.similarity import background_similarity, contrast
 
@@ -59,22 +59,12 @@ class TokenIndex:
         texts = embed_prompts(self._model, [prompt])[0].float()
         positive, negative = texts.to(self._tokens.device) @ self._tokens
         found = contrast(positive, self._held_against(negative, self._background))
-        values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
-        values.ravel()[self._inside] = found.cpu().numpy()
-        return SimilarityMap(values, self.scan.token_geometry, prompt)
+        return SimilarityMap(self._on_grid(found), self.scan.token_geometry, prompt)
 
     @torch.inference_mode()
     def scores(self, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
         """Return how a montage's prompts rank every token (d, h, w); NaN outside the body."""
-        texts = self._model.embed_text([*prompts.targets, *prompts.controls]).float()
-        count = len(prompts.targets)
-        texts = texts.to(self._tokens.device)
-        found = patch_scores(
-            self._tokens.T, texts[:count], texts[count:], scale=self.scale, prompts=prompts
-        )
-        values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
-        values.ravel()[self._inside] = found.cpu().numpy()
-        return values
+        return self._on_grid(prompt_scores(self._model, self._tokens.T, prompts))
 
     @torch.inference_mode()
     def similarities_at(
@@ -113,8 +103,12 @@ class TokenIndex:
     @torch.inference_mode()
     def cosines_to(self, vector: Tensor) -> npt.NDArray[np.float32]:
         """Return every token's cosine (d, h, w) to a unit vector (E,); NaN outside the body."""
+        return self._on_grid(vector.to(self._tokens.device) @ self._tokens)
+
+    def _on_grid(self, found: Tensor) -> npt.NDArray[np.float32]:
+        """Return what was found at the tokens that can answer (n,), on the grid (d, h, w)."""
         values = np.full(self.scan.token_geometry.shape, np.nan, dtype=np.float32)
-        values.ravel()[self._inside] = (vector.to(self._tokens.device) @ self._tokens).cpu().numpy()
+        values.ravel()[self._inside] = found.cpu().numpy()
         return values
 
     def _places_of(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.models.interface import VisionLanguageModel
 
-__all__ = ["PatchPrompts", "Pooling", "ScoreMode", "patch_scores"]
+__all__ = ["PatchPrompts", "Pooling", "ScoreMode", "patch_scores", "prompt_scores"]
 
 ScoreMode = Literal["contrast", "cosine", "softmax"]
 """``contrast``: targets pooled, less the mean of the controls. ``cosine``: targets pooled.
@@ -65,6 +66,14 @@ class PatchPrompts:
                 f"the {self.mode} score needs a control prompt, e.g. 'normal lung'; give one, or "
                 "choose the cosine"
             )
+
+
+def prompt_scores(model: VisionLanguageModel, vectors: Tensor, prompts: PatchPrompts) -> Tensor:
+    """Return the scores (N,) of unit vectors (N, E), of patches or tokens, by a model's texts."""
+    texts = model.embed_text([*prompts.targets, *prompts.controls]).float().to(vectors.device)
+    count = len(prompts.targets)
+    scale = float(model.logit_scale.exp())
+    return patch_scores(vectors, texts[:count], texts[count:], scale=scale, prompts=prompts)
 
 
 def patch_scores(
