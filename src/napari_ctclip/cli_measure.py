@@ -18,6 +18,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     TemplatesOption,
+    index_at,
     load_and_encode,
     millimetres,
     open_session,
@@ -119,7 +120,6 @@ def _found(
     DataError
         If the spot lies outside the scan, or its heat below the cut.
     """
-    from napari_ctclip.core.errors import DataError
     from napari_ctclip.findings_session import FindingsSession
 
     findings = FindingsSession(session)
@@ -128,10 +128,7 @@ def _found(
     assert session.study is not None, "a session on a scan has it"
     assert spot is not None, "without a region there is a spot"
     geometry = session.study.volume.geometry
-    z, y, x = geometry.world_to_index(spot).round().astype(int).tolist()
-    if not geometry.contains_index((z, y, x)):
-        told = ",".join(f"{mm:g}" for mm in spot)
-        raise DataError(f"--at {told} lies outside the scan of {geometry.shape} voxels (z, y, x)")
+    z, y, x = (round(place) for place in index_at(spot, geometry))
     if cut is not None:
         return findings.compute_region(positive, threshold=cut, seed=(z, y, x))
     return findings.compute_point((z, y, x), positive=positive)

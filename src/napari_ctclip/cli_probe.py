@@ -20,6 +20,7 @@ from napari_ctclip.cli_scan import (
     SeriesOption,
     SuspiciousOption,
     TemplatesOption,
+    index_at,
     load_and_encode,
     millimetres,
     open_session,
@@ -128,21 +129,12 @@ def _region(study: Study, place: dict[str, Any]) -> Region:
     DataError
         If it lies outside the scan, or the masks lack the organ.
     """
-    from napari_ctclip.core.errors import DataError
     from napari_ctclip.regions.drawn_region import ball_region, box_about, organ_region
 
     if "organ" in place:
         return organ_region(study.organ_masks, place["organ"])
     geometry = study.volume.geometry
-    z, y, x = geometry.world_to_index(place["at_ras_mm"]).tolist()
-    if not geometry.contains_index((z, y, x)):
-        faces = geometry.index_to_world([[0, 0, 0], [n - 1 for n in geometry.shape]])
-        low, high = faces.min(axis=0), faces.max(axis=0)
-        reach = ", ".join(
-            f"{name} {a:.0f} to {b:.0f}" for name, a, b in zip("xyz", low, high, strict=True)
-        )
-        told = ",".join(f"{mm:g}" for mm in place["at_ras_mm"])
-        raise DataError(f"--at {told} lies outside the scan, which reaches {reach} mm")
+    z, y, x = index_at(place["at_ras_mm"], geometry)
     if "radius_mm" in place:
         return ball_region(geometry, (z, y, x), radius_mm=place["radius_mm"])
     right_left, front_back, up_down = place["size_rl_ap_si_mm"]

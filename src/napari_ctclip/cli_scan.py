@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from napari_ctclip import terminal
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.template_set import TemplateSet
 
 if TYPE_CHECKING:
+    from napari_ctclip.core.geometry import Geometry
     from napari_ctclip.core.organ_masks import OrganMasks
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Volume
@@ -33,6 +35,7 @@ __all__ = [
     "SuspiciousOption",
     "TemplatesOption",
     "encode",
+    "index_at",
     "load_and_encode",
     "millimetres",
     "open_session",
@@ -161,3 +164,23 @@ def millimetres(text: str, option: str) -> tuple[float, float, float]:
     if not all(map(math.isfinite, (x, y, z))):
         raise typer.BadParameter(f"{option} {text!r} is not three numbers in mm, e.g. -56,-86,-116")
     return x, y, z
+
+
+def index_at(at_ras_mm: Sequence[float], geometry: Geometry) -> tuple[float, float, float]:
+    """Return the place (z, y, x) in voxels that ``--at`` means.
+
+    Raises
+    ------
+    DataError
+        If it lies outside the scan.
+    """
+    z, y, x = geometry.world_to_index(at_ras_mm).tolist()
+    if geometry.contains_index((z, y, x)):
+        return z, y, x
+    faces = geometry.index_to_world([[0, 0, 0], [n - 1 for n in geometry.shape]])
+    low, high = faces.min(axis=0), faces.max(axis=0)
+    reach = ", ".join(
+        f"{name} {a:.0f} to {b:.0f}" for name, a, b in zip("xyz", low, high, strict=True)
+    )
+    told = ",".join(f"{mm:g}" for mm in at_ras_mm)
+    raise DataError(f"--at {told} lies outside the scan, which reaches {reach} mm")
