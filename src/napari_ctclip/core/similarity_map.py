@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,10 @@ class SimilarityMap:
             raise GeometryMismatch(
                 f"expected values of shape {self.geometry.shape}, got {self.values.shape}"
             )
+
+    def with_zeros(self) -> SimilarityMap:
+        """Return the map with 0 for NaN: what a difference is where nothing was asked."""
+        return replace(self, values=np.nan_to_num(self.values, nan=0.0))
 
     def peak(self, within: npt.NDArray[np.bool_] | None = None) -> Peak | None:
         """Return the highest place, inside ``within`` (d, h, w) if given; None if all is NaN."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from napari.utils.colormaps import Colormap
 
 from napari_ctclip.core.similarity_map import SimilarityMap
@@ -45,7 +44,7 @@ class DifferenceLayer:
         self.remove()
         limit = symmetric_limit(difference)
         data, properties, kind = heat_layer(
-            _known(difference), frame, colour=FIRST_COLOUR, limits=(-limit, limit)
+            difference.with_zeros(), frame, colour=FIRST_COLOUR, limits=(-limit, limit)
         )
         first, second = difference.prompt.positive, difference.prompt.negative
         properties |= {
@@ -62,7 +61,7 @@ class DifferenceLayer:
         self.remove()
         limit = symmetric_limit(spread)
         data, properties, kind = heat_layer(
-            _known(spread), frame, colour=SPREAD_COLOUR, limits=(0.0, limit)
+            spread.with_zeros(), frame, colour=SPREAD_COLOUR, limits=(0.0, limit)
         )
         properties |= {"name": f"Spread: {spread.prompt.positive[:40]}", "opacity": 0.8}
         layer: Any = self._own.add((data, properties, kind), _KEY)
@@ -74,12 +73,6 @@ class DifferenceLayer:
     def remove(self) -> None:
         """Take it off."""
         self._own.remove(_KEY)
-
-
-def _known(difference: SimilarityMap) -> SimilarityMap:
-    """Return a map that is 0, which is transparent, where nothing was asked."""
-    values = np.nan_to_num(difference.values, nan=0.0)
-    return SimilarityMap(values, difference.geometry, difference.prompt)
 
 
 def _diverging() -> Colormap:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,8 +26,7 @@ _MARGIN_MM = 5.0
 
 def change_layer(change: SimilarityMap, frame: Frame) -> LayerData:
     """Return the image layer of a map less the one before: blue fell, orange rose, clear stayed."""
-    known = replace(change, values=np.nan_to_num(change.values, nan=0.0))
-    values, grid = heat_on_scan(known, frame.geometry)
+    values, grid = heat_on_scan(change.with_zeros(), frame.geometry)
     most = max(float(np.abs(values).max()), _LEAST_CHANGE)
     metadata = {"schema": 1, "role": "change", "prompt": change.prompt.positive}
     properties = frame.placing(grid) | {
