@@ -97,7 +97,6 @@ def test_several_series_are_offered(desk: Desk, monkeypatch: pytest.MonkeyPatch)
         return ReadVolume(ball_study().volume)
 
     monkeypatch.setattr("napari_ctclip.io.read.read_volume", fake_read)
-    monkeypatch.setattr("napari_ctclip.io.read_volume", fake_read, raising=False)
     monkeypatch.setattr(reader, "read_volume", fake_read)
     monkeypatch.setattr(series_dialog, "ask_series", lambda *a, **k: 2)
     monkeypatch.setattr("napari_ctclip.plugin.data_tab.ask_series", lambda *a, **k: 2)
