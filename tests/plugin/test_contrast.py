@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from napari.utils.theme import get_theme
 
+from napari_ctclip.exporting import truth_pictures
 from napari_ctclip.plugin import (
     canvas,
     difference_layer,
@@ -90,6 +91,12 @@ def test_lines_of_a_training_stand_out(theme: str, lines: tuple[str, ...]) -> No
     paper = get_theme(theme).background.as_hex()
     found = {line: _contrast(line, paper) for line in lines}
     assert min(found.values()) >= _GRAPHIC, found
+
+
+@pytest.mark.parametrize("theme", _THEMES)
+@pytest.mark.parametrize("mark", [truth_pictures._OWN, truth_pictures._NULL])
+def test_marks_of_a_test_of_the_map_stand_out(mark: str, theme: str) -> None:
+    assert _contrast(mark, get_theme(theme).background.as_hex()) >= _GRAPHIC
 
 
 @pytest.mark.parametrize("colour", [canvas._TEXT_COLOUR, LETTER_COLOUR])

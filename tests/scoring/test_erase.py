@@ -17,7 +17,7 @@ from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.erase import THE_PLACE, EraseEffect, erase_region
 from napari_ctclip.scoring.feature_cache import FeatureCache, as_kept
-from napari_ctclip.scoring.map_test import ENCODINGS, map_test
+from napari_ctclip.scoring.map_test import ENCODINGS, MapTest, MapTestRow, map_test
 from napari_ctclip.scoring.reencoding import affected_share, encode_changed
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from tests.phantom import BALL_CENTRE, ball_study
@@ -150,3 +150,18 @@ def test_few_tokens_carry_the_ball_and_random_ones_do_not(asked):
     assert found.tokens_that_carry <= rows[0.03].tokens
     assert found.tokens_it_hangs_on is not None
     assert found.tokens_it_hangs_on <= rows[0.03].tokens
+
+
+@pytest.mark.parametrize(
+    ("halfway", "words"),
+    [(0.1, "half of it is gone without 10 (1.0 ml)"), (0.4, "only once all are taken away")],
+)
+def test_what_a_score_hangs_on_reads_as_a_sentence(halfway, words):
+    rows = (
+        MapTestRow(0.0, 0, 0.4, 0.0, 0.4, 0.0),
+        MapTestRow(0.1, 10, halfway, 0.4, 0.4, 0.0),
+        MapTestRow(1.0, 100, 0.0, 0.4, 0.0, 0.4),
+    )
+    reading = MapTest(BRIGHT, "lung", (4.0, 5.0, 5.0), rows).reading
+    assert "10 (1.0 ml) of 100 tokens bring nine tenths" in reading
+    assert words in reading

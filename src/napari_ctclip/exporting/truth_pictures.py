@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.heat_slices import heat_slices
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_curves", "draw_effects", "erase_figure", "map_test_figure"]
 
-_OWN, _NULL = "#e07b39", "#5b8db8"
+_OWN, _NULL = "#cf6a25", "#4d84b5"  # on paper and on the panel, light or dark
 _MARGIN_MM = 40.0
 _FONT = 8
 _LEAST_RANGE = 1e-3
@@ -63,7 +64,7 @@ def draw_effects(ax: Axes, erased: ErasedPlace, *, ink: str) -> None:
             effect.change, row, "D", color=_OWN, markersize=8,
             label="erased here" if row == 0 else None,
         )  # fmt: skip
-    names = [effect.where.replace("_", " ") for effect in erased.effects]
+    names = [anatomy_label(effect.where) for effect in erased.effects]
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.margins(x=0.08)
@@ -95,8 +96,7 @@ def draw_curves(axes: Any, tested: MapTest, *, ink: str) -> None:
         ax.set_title(title, fontsize=_FONT, color=ink)
         ax.set_xlabel("tokens", fontsize=_FONT, color=ink)
         ax.tick_params(labelsize=_FONT, colors=ink)
-    where = tested.anatomy.replace("_", " ")
-    axes[0].set_ylabel(f"similarity, {where}", fontsize=_FONT, color=ink)
+    axes[0].set_ylabel(f"similarity, {anatomy_label(tested.anatomy)}", fontsize=_FONT, color=ink)
     axes[1].legend(fontsize=_FONT, frameon=False, labelcolor=ink)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.io.key_slices import KeySlices, draw_key_slices
 from napari_ctclip.io.nifti_writing import replacing
@@ -102,7 +103,7 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 def _draw_bars(ax: Axes, organ_probabilities: Mapping[str, float], means: str) -> None:
     shown = list(organ_probabilities.items())[:_MOST_BARS][::-1]
-    ax.barh([name.replace("_", " ") for name, _ in shown], [p for _, p in shown], color="#e07b39")
+    ax.barh([anatomy_label(name) for name, _ in shown], [p for _, p in shown], color="#e07b39")
     ax.set_xlim(0, 1)
     label = "\n".join(wrap(f"probability: {means}", width=34))
     ax.set_xlabel(label, fontsize=8, parse_math=False)

@@ -105,9 +105,12 @@ class MapTest:
         last = self.rows[-1].tokens
         if self.rows[0].deletion <= self.rows[0].insertion:
             return "The whole scan scores no more than a blurred one: there is nothing to carry."
+        gone = (
+            "only once all are taken away" if hangs == last else f"without {_budget(self, hangs)}"
+        )
         return (
             f"{_budget(self, carry)} of {last} tokens bring nine tenths of the score back; "
-            f"half of it is gone without {_budget(self, hangs)}."
+            f"half of it is gone {gone}."
         )
 
 
