@@ -14,6 +14,10 @@ import pytest
 if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py"]  # no display: run under xvfb-run
 else:
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QWidget
+
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Window
     from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts, wording_flow
@@ -90,6 +94,14 @@ class Desk:
     def status(self) -> str:
         """What the status strip says."""
         return self.widget.status.text.text()
+
+
+@pytest.fixture(autouse=True)
+def no_key_held(qapp: Any) -> Iterator[None]:
+    """Let go of Shift and Ctrl: Qt remembers them from a test's last key to the next mouse event."""
+    yield
+    if qapp.keyboardModifiers() != Qt.KeyboardModifier.NoModifier:
+        QTest.keyClick(QWidget(), Qt.Key.Key_Escape)
 
 
 @pytest.fixture
