@@ -98,7 +98,7 @@ class Desk:
 
 @pytest.fixture(autouse=True)
 def no_key_held(qapp: Any) -> Iterator[None]:
-    """Let go of Shift and Ctrl: Qt remembers them from a test's last key to the next mouse event."""
+    """Let go of Shift and Ctrl: Qt keeps those of a test's last key until the next mouse event."""
     yield
     if qapp.keyboardModifiers() != Qt.KeyboardModifier.NoModifier:
         QTest.keyClick(QWidget(), Qt.Key.Key_Escape)

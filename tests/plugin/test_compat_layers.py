@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.layers.labels._labels_utils import get_contours
+from qtpy.QtCore import QTimer
 from scipy import ndimage
 
 from napari_ctclip.plugin import study_flow
@@ -60,6 +63,26 @@ def test_thumbnails_wait_until_stepping_stops(qtbot: Any) -> None:
     assert drawn == []
     qtbot.waitUntil(lambda: bool(drawn), timeout=20_000)
     assert drawn == [3]
+
+
+def test_a_layer_collected_on_another_thread_takes_no_timer_with_it(qapp: Any) -> None:
+    layers = [Image(np.zeros((9, 8, 8)))]
+    step_quickly(layers[0])
+    layers[0]._update_thumbnail()
+    (timer,) = (t for t in qapp.findChildren(QTimer) if type(t).__name__ == "_Thumbnails")
+    gone = weakref.ref(layers[0])
+
+    def collect() -> None:
+        layers.clear()
+        gc.collect()
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    collector.join()
+    assert gone() is None
+    assert timer.isActive()
+    assert timer.thread() is qapp.thread()
+    timer.timeout.emit()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])

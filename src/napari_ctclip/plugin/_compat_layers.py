@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_ctclip.plugin._compat import main_window, own_canvas
 
@@ -100,15 +101,41 @@ def _outline_quickly(layer: Labels) -> None:
 
 
 def _thumbnail_later(layer: Layer) -> None:
-    reference, original = ref(layer), type(layer)._update_thumbnail
-    timer = QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(_THUMBNAIL_MS)
+    reference, thumbnails = ref(layer), _thumbnails()
 
-    def draw() -> None:
-        layer = reference()
-        if layer is not None:
-            original(layer)
+    def later() -> None:
+        thumbnails.draw_soon(reference)
 
-    timer.timeout.connect(draw)
-    object.__setattr__(layer, "_update_thumbnail", timer.start)
+    object.__setattr__(layer, "_update_thumbnail", later)
+
+
+class _Thumbnails(QTimer):
+    """Draws what layers wait for, once the user stops stepping.
+
+    The application owns it, none of the layers: those are collected as garbage, on whichever thread
+    that starts, and a timer must end on its own.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._waiting: set[ref[Layer]] = set()
+        self.setSingleShot(True)
+        self.setInterval(_THUMBNAIL_MS)
+        self.timeout.connect(self._draw)
+
+    def draw_soon(self, layer: ref[Layer]) -> None:
+        self._waiting.add(layer)
+        self.start()
+
+    def _draw(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for reference in waiting:
+            layer = reference()
+            if layer is not None:
+                type(layer)._update_thumbnail(layer)
+
+
+def _thumbnails() -> _Thumbnails:
+    application = QApplication.instance()
+    assert application is not None
+    return application.findChild(_Thumbnails) or _Thumbnails(application)
