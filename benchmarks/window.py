@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
+from vispy.gloo import gl
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.plugin.launch import open_window
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _TICK_MS = 5
 _PROMPT = "lung nodule"
-_STEPS, _WARM_UP = 20, 3
+_STEPS, _WARM_UP, _ROUNDS = 20, 3, 6
 
 
 def run(study: Study) -> dict[str, str]:
@@ -52,36 +53,53 @@ def run(study: Study) -> dict[str, str]:
         "  events served meanwhile": f"{len(ticks)} in {sum(gaps) / 1000:.1f} s",
         "a slice step, drawn: the CT alone": f"{1000 * steps['ct']:.0f} ms",
         "  with organ outlines and a heatmap": f"{1000 * steps['all']:.0f} ms",
-        "  ratio (aim <= 1.5)": f"{steps['all'] / steps['ct']:.2f} x",
+        "  ratio (aim <= 1.5)": f"{steps['ratio']:.2f} x",
         "  with three planes": f"{1000 * steps['planes']:.0f} ms",
     }
 
 
 def _slice_steps(viewer: Viewer, widget: StudyWidget) -> dict[str, float]:
-    """Return the median seconds from a step of the slider to the picture, with more and more."""
+    """Return the median seconds of a slice step: the CT alone, with all over it, in three planes.
+
+    The first two take turns, so that a machine that is busy for a while is so for both; ``ratio``
+    is the median of theirs.
+    """
     bench = widget.workbench
     bench.studies.make_quick_masks()
     bench.prompts.add(_PROMPT)
     _until_idle(widget)
     over = [layer for layer in viewer.layers if layer.name != "CT"]
-    with_all = _median_step(viewer)
+    alone, both = [], []
+    for _ in range(_ROUNDS):
+        for shown, taken in ((False, alone), (True, both)):
+            for layer in over:
+                layer.visible = shown
+            taken.append(_median_step(viewer))
     bench.views.show(View.PLANES)
-    with_planes = _median_step(viewer)
-    bench.views.show(View.PLANE)
-    for layer in over:
-        layer.visible = False
-    return {"ct": _median_step(viewer), "all": with_all, "planes": with_planes}
+    planes = _median_step(viewer)
+    ratio = median(b / a for a, b in zip(alone, both, strict=True))
+    return {"ct": median(alone), "all": median(both), "ratio": ratio, "planes": planes}
 
 
 def _median_step(viewer: Viewer) -> float:
-    first = viewer.dims.nsteps[0] // 2
+    """Return the median seconds from a step of the slider to the picture's last pixel."""
+    canvas, first = viewer.window._qt_viewer.canvas, viewer.dims.nsteps[0] // 2
+    draws: list[int] = []
+
+    def count(event: object) -> None:
+        draws.append(viewer.dims.current_step[0])
+
+    canvas._scene_canvas.events.draw.connect(count, position="last")
     taken = []
     for number in range(_STEPS + _WARM_UP):
         started = time.perf_counter()
         viewer.dims.set_current_step(0, first + number)
-        QApplication.processEvents()
-        viewer.window._qt_viewer.canvas.native.grabFramebuffer()  # drawn, not only asked for
+        while first + number not in draws:
+            QApplication.processEvents()
+        canvas.native.makeCurrent()
+        gl.glFinish()  # drawn, not only asked for
         taken.append(time.perf_counter() - started)
+    canvas._scene_canvas.events.draw.disconnect(count)
     return median(taken[_WARM_UP:])
 
 
