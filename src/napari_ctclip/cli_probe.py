@@ -162,7 +162,7 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
         terminal.out.print(told, markup=False)
     if local.findings:
         terminal.out.print(_table(reading, most))
-    terminal.out.print(null_words(local), markup=False)
+    terminal.out.print(null_words(local, reading.templates), markup=False)
     if local.findings:
         terminal.out.print(finding_words(local.findings[0], local), markup=False)
     for rank, place in enumerate(local.similar, start=1):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.exporting.place_tables import PLACE_COLUMNS, write_place
 from napari_ctclip.interpretation.place_reading import PlaceReading, read_place
 from napari_ctclip.interpretation.place_words import (
@@ -87,6 +88,7 @@ def test_words_say_what_each_number_is_held_against(reading: PlaceReading) -> No
         f"Against: {local.places} places of this shape in the left lung; mirrored side: right "
         f"lung; {local.prompts} other findings at this place."
     )
+    assert null_words(local, TemplateSet("ct", ("CT shows {}.",))).endswith("place. Wording: ct.")
 
 
 def test_a_whole_organ_is_said_to_have_nothing_of_its_shape_to_compare_with(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.regions.region_statistics import PERCENTS, RegionStatistics
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def organ_words(statistics: RegionStatistics) -> str:
     return ", ".join(f"{anatomy_label(name)} {share:.0%}" for name, share in shares[:_MOST_ORGANS])
 
 
-def null_words(local: LocalFindings) -> str:
-    """Return what the numbers of a place are held against."""
+def null_words(local: LocalFindings, templates: TemplateSet = AS_TYPED) -> str:
+    """Return what the numbers of a place are held against, and how the findings were worded."""
     if not local.findings:
         return "Outside the body: no finding can be ranked here."
     organ = anatomy_label(local.organ)
@@ -57,7 +58,9 @@ def null_words(local: LocalFindings) -> str:
         if local.places
         else f"too few places of this shape fit in the {organ} to compare with"
     )
-    return f"Against: {moved}; {local.mirror}; {local.prompts} other findings at this place."
+    wording = "" if templates == AS_TYPED else f" Wording: {templates.name}."
+    against = f"{moved}; {local.mirror}; {local.prompts} other findings at this place"
+    return f"Against: {against}.{wording}"
 
 
 def no_similar_words(local: LocalFindings) -> str:

@@ -199,8 +199,8 @@ class PlaceTab(QWidget):
         self.plot.show_histogram(None if reading is None else reading.histogram)
         local = None if reading is None else reading.local
         self._list_findings()
-        if local is not None:
-            self.nulls.setText(f"{null_words(local)} {CAUTION}")
+        if reading is not None and local is not None:
+            self.nulls.setText(f"{null_words(local, reading.templates)} {CAUTION}")
         else:
             self.nulls.setText(CAUTION if reading is None else f"{_NOT_ENCODED} {CAUTION}")
         self._list_similar()
