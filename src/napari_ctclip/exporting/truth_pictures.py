@@ -79,9 +79,11 @@ def draw_effects(ax: Axes, erased: ErasedPlace, *, ink: str) -> None:
 
 def draw_curves(axes: Any, tested: MapTest, *, ink: str) -> None:
     """Draw the two curves on two axes, tokens on a logarithmic scale."""
+    from matplotlib.ticker import EngFormatter
+
     rows = tested.rows
     tokens = [max(row.tokens, 0) for row in rows]
-    titles = ("highest tokens blurred", "all but the highest tokens blurred")
+    titles = ("highest tokens blurred", "all others blurred")
     drawn = (
         ([row.deletion for row in rows], [row.null_deletion for row in rows]),
         ([row.insertion for row in rows], [row.null_insertion for row in rows]),
@@ -93,11 +95,22 @@ def draw_curves(axes: Any, tested: MapTest, *, ink: str) -> None:
             label="drawn at random",
         )  # fmt: skip
         ax.set_xscale("symlog", linthresh=max(1, tokens[1]))
+        ax.set_xticks([0, *_decades(tokens[1], tokens[-1])], minor=False)
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.minorticks_off()
         ax.set_title(title, fontsize=_FONT, color=ink)
         ax.set_xlabel("tokens", fontsize=_FONT, color=ink)
         ax.tick_params(labelsize=_FONT, colors=ink)
     axes[0].set_ylabel(f"similarity, {anatomy_label(tested.anatomy)}", fontsize=_FONT, color=ink)
-    axes[1].legend(fontsize=_FONT, frameon=False, labelcolor=ink)
+    axes[0].get_figure(root=False).legend(
+        *axes[0].get_legend_handles_labels(),
+        fontsize=_FONT, frameon=False, labelcolor=ink, ncols=2, loc="outside lower center",
+    )  # fmt: skip
+
+
+def _decades(first: int, last: int) -> list[int]:
+    """Return the powers of ten from ``first`` to ``last``."""
+    return [10**power for power in range(len(str(last))) if first <= 10**power <= last]
 
 
 def _figure(width: float, height: float) -> Figure:
