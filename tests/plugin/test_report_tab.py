@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QTextCharFormat
 
 from napari_ctclip.plugin import report_flow
 from napari_ctclip.plugin.report_table import ReportTable
@@ -51,6 +52,39 @@ def test_a_click_turns_every_plane_to_the_peak(tab: Any, desk: Any) -> None:
     desk.wait()
     found = desk.bench.scene.index_at(desk.viewer.dims.point)
     assert np.linalg.norm(np.subtract(found, BALL_CENTRE) * (2.0, 1.5, 1.5)) < 8.0
+
+
+def underlined(tab: Any) -> dict[str, Any]:
+    return {
+        mark.cursor.selectedText(): mark.format.underlineStyle()
+        for mark in tab.text.extraSelections()
+    }
+
+
+def test_sentences_that_disagree_and_the_chosen_one_are_underlined(tab: Any, desk: Any) -> None:
+    read(desk, "\N{GRINNING FACE} " + REPORT)  # Qt counts the face double
+    styles = QTextCharFormat.UnderlineStyle
+    wave, line = styles.WaveUnderline, styles.SingleUnderline
+    assert underlined(tab) == {"Nodule in the right lung.": wave}
+    tab.table.selectRow(0)
+    assert underlined(tab) == {
+        "\N{GRINNING FACE} Nodule in the left lung.": line,
+        "Nodule in the right lung.": wave,
+    }
+    tab.table.selectRow(1)
+    assert underlined(tab) == {"Nodule in the right lung.": line}
+    tab.text.appendPlainText("Another sentence.")
+    assert underlined(tab) == {}
+
+
+def test_the_cursor_in_a_sentence_chooses_its_row(tab: Any, desk: Any) -> None:
+    read(desk, REPORT)
+    before = desk.viewer.dims.point
+    cursor = tab.text.textCursor()
+    cursor.setPosition(REPORT.index("right"))
+    tab.text.setTextCursor(cursor)
+    assert tab.table.currentIndex().row() == 1
+    assert desk.viewer.dims.point == before, "only a click in the table goes there"
 
 
 def test_a_click_on_a_sentence_without_a_place_says_why(tab: Any, desk: Any) -> None:

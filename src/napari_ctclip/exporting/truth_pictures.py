@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_curves", "draw_effects", "erase_figure", "map_test_figure"]
 
-_OWN, _NULL = "#cf6a25", "#4d84b5"  # on paper and on the panel, light or dark
+_OWN, _NULL = "#c9641f", "#4d84b5"  # on paper and on the panel, light or dark
 _MARGIN_MM = 40.0
 _FONT = 8
 _LEAST_RANGE = 1e-3

@@ -207,7 +207,7 @@ class FindingsTab(QWidget):
         findings = self._bench.findings.kept.findings
         lines = [cells_of(number, finding) for number, finding in enumerate(findings, start=1)]
         copy_text("\n".join("\t".join(line) for line in (COLUMNS, *lines)))
-        self._bench.messages.info(f"{len(findings)} findings are copied as text.")
+        self._bench.messages.info(f"Copied as text; findings: {len(findings)}.")
 
     def _ask_scan(self, opened: OpenedSession) -> None:
         lay = opened.saved.scan.path

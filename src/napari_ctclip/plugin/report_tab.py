@@ -16,13 +16,18 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.interpretation.word_reading import selected_phrase
 from napari_ctclip.plugin.colour_legend import WordLegend
 from napari_ctclip.plugin.panel_parts import push_button, tab_layout
+from napari_ctclip.plugin.report_marks import (
+    line_at_cursor,
+    mark_sentences,
+    selected_characters,
+)
 from napari_ctclip.plugin.report_table import ReportTable
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ReportTab"]
 
-_WIDTHS = (148, 108, 66, 50, 400)
+_WIDTHS = (128, 104, 60, 42, 400)
 _HINT = (
     "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
     "what it was not trained on is not judged. The text is stored only where you keep it."
@@ -83,6 +88,8 @@ class ReportTab(QWidget):
             selection.currentRowChanged.connect(self._on_current_changed)
         self.flow.changed.connect(self._on_changed)
         self.text.textChanged.connect(lambda: self.flow.set_text(self.text.toPlainText()))
+        self.text.textChanged.connect(self._mark)
+        self.text.cursorPositionChanged.connect(self._on_cursor_moved)
         self.keep.toggled.connect(self.flow.set_kept)
         self.flow.text_changed.connect(self._on_text_changed)
         self._on_text_changed()
@@ -110,12 +117,7 @@ class ReportTab(QWidget):
         CtClipError
             If the scan is not encoded, or the selection is not words of one sentence.
         """
-        cursor = self.text.textCursor()
-        text = self.text.toPlainText()
-        start, stop = (
-            _characters(text, units) for units in (cursor.selectionStart(), cursor.selectionEnd())
-        )
-        phrase = selected_phrase(text, start, stop)
+        phrase = selected_phrase(self.text.toPlainText(), *selected_characters(self.text))
         self._bench.words.show(Prompt(phrase.text), phrase.chosen, go_there=True)
 
     def _on_read(self) -> None:
@@ -140,6 +142,18 @@ class ReportTab(QWidget):
     def _on_current_changed(self, current: QModelIndex) -> None:
         row = current.row()
         self.ask.setEnabled(0 <= row < len(self.model.rows) and bool(self.model.rows[row].finding))
+        self._mark()
+
+    def _on_cursor_moved(self) -> None:
+        row, current = line_at_cursor(self.text, self.flow.read), self.table.currentIndex().row()
+        if row is None or self.text.textCursor().hasSelection():
+            return
+        spans = [line.span for line in self.model.rows]
+        if not 0 <= current < len(spans) or spans[row] != spans[current]:
+            self.table.selectRow(row)
+
+    def _mark(self) -> None:
+        mark_sentences(self.text, self.flow.read, chosen=self.table.currentIndex().row())
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
@@ -153,17 +167,13 @@ class ReportTab(QWidget):
         read = self.flow.read
         self.model.set_rows(() if read is None else read.lines)
         self.ask.setEnabled(False)
+        self._mark()
         if read is None:
             self.summary.setText(_HINT)
             return
         judged = sum(line.finding != "" for line in read.lines)
         told = "".join(f" {notice.message}." for notice in read.notices)
         self.summary.setText(
-            f"{judged} findings in {len(read.lines)} lines; ⚠ {len(read.conflicts)} disagree with "
+            f"Findings: {judged}, lines: {len(read.lines)}; ⚠ {len(read.conflicts)} disagree with "
             f"the scan.{told} {_HINT}"
         )
-
-
-def _characters(text: str, units: int) -> int:
-    """Return how many characters of a text Qt's first ``units`` are; it counts rare ones double."""
-    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))

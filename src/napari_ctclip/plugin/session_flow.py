@@ -245,7 +245,7 @@ class SessionFlow:
             self._report.read_text(saved.report.text)
         count = len(saved.findings)
         undo = f" Undo brings back the {had} that were there." if had else ""
-        self._messages.info(f"{opened.path.name} is open: {count} findings.{undo}")
+        self._messages.info(f"{opened.path.name} is open; findings: {count}.{undo}")
         self.changed.emit()
 
     # --- inside ---------------------------------------------------------------------------------
