@@ -27,7 +27,7 @@ from napari_ctclip.plugin.workbench import Workbench
 
 __all__ = ["ReportTab"]
 
-_WIDTHS = (128, 104, 60, 42, 400)
+_WIDTHS = (134, 104, 56, 42, 60)
 _HINT = (
     "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
     "what it was not trained on is not judged. The text is stored only where you keep it."
@@ -72,7 +72,8 @@ class ReportTab(QWidget):
         self.summary = QLabel(_HINT)
         self.summary.setWordWrap(True)
         self.model = ReportTable(self)
-        self.table = row_view(self.model, "Sentences of the report", widths=_WIDTHS, one=True)
+        spoken = "Sentences of the report"
+        self.table = row_view(self.model, spoken, widths=_WIDTHS, wide="last", one=True)
         self.table.setMinimumHeight(98)
         self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self._lay_out()
