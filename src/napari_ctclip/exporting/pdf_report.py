@@ -61,7 +61,7 @@ def write_pdf_report(
         for page in _text_pages(_closing(facts, recipe)):
             pdf.savefig(page)
     with replacing(path) as partial:
-        partial.write_bytes(made.getbuffer())
+        partial.write_bytes(made.getvalue())  # not its buffer: Python 3.12.1 may crash on it
     return path
 
 
