@@ -40,6 +40,7 @@ from napari_ctclip.cli_scan import (
     open_session,
     quick_masks,
 )
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.io.template_files import read_templates
@@ -242,11 +243,12 @@ def _total(volume: Volume, *, fast: bool) -> OrganMasks:
 
 
 def _print_answers(session: Session) -> None:
+    terminal.print_notices(dict.fromkeys(n for a in session.answers for n in a.notices))
     for answer in session.answers:
         best = answer.focus
         x, y, z = best.peak.world_mm
         terminal.out.print(
-            f"{answer.prompt.positive:28s} {best.anatomy.replace('_', ' '):14s} "
+            f"{answer.prompt.positive:28s} {anatomy_label(best.anatomy):14s} "
             f"probability {best.probability:.2f}  similarity {best.similarity:+.3f}  "
             f"peak x {x:.0f} y {y:.0f} z {z:.0f} mm",
             markup=False,

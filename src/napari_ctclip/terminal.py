@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -43,7 +43,7 @@ def data_errors() -> Iterator[None]:
         raise typer.Exit(EXIT_BAD_DATA) from None
 
 
-def print_notices(notices: Sequence[Notice]) -> None:
+def print_notices(notices: Iterable[Notice]) -> None:
     """Print every notice on standard error."""
     for notice in notices:
         err.print(str(notice), markup=False)

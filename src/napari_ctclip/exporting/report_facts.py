@@ -68,6 +68,9 @@ def report_facts(content: ExportContent) -> ReportFacts:
         "Organ masks": str(told["organ_masks"] or "none"),
         "SHA-256 of voxels and grid": str(told["input"]["content_sha256"]),
     }
+    remarks = dict.fromkeys(notice.message for a in content.answers for notice in a.notices)
+    if remarks:
+        scan["Remarks"] = "; ".join(remarks)
     model = {} if told["model"] is None else _told_model(told["model"], told["versions"])
     preprocessing = told["preprocessing"] or {}
     return ReportFacts(

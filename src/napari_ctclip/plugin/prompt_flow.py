@@ -216,7 +216,12 @@ class PromptFlow:
             session.set_answer(answer)
             focus, whole = answer.focus, answer.whole.anatomy
             where = "" if focus.anatomy == whole else f" in the {anatomy_label(focus.anatomy)}"
-            self._messages.info(f"“{prompt.positive}”{where}: similarity {focus.similarity:+.2f}.")
+            told = f"“{prompt.positive}”{where}: similarity {focus.similarity:+.2f}"
+            if answer.notices:
+                remarks = "; ".join(notice.message for notice in answer.notices)
+                self._messages.warning(f"{told}; {remarks}.")
+            else:
+                self._messages.info(f"{told}.")
 
         return Job(
             f"Asking “{prompt.positive}”",

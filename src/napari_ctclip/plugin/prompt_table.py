@@ -193,10 +193,12 @@ def _tooltip(row: PromptRow) -> str:
         return f"{row.prompt.positive}: {'waiting for the scan' if row.waiting else 'not answered'}"
     focus, whole = row.answer.focus, row.answer.whole
     peak = "" if row.peak is None else "highest at slice {}, row {}, column {}\n".format(*row.peak)
+    remarks = "".join(f"⚠ {notice.message}\n" for notice in row.answer.notices)
     return (
         f"{row.prompt.positive}, held against “{row.prompt.negative}”\n"
         f"scored in: {anatomy_label(focus.anatomy)}; similarity {focus.similarity:+.3f}\n"
         f"whole scan: similarity {whole.similarity:+.3f}\n{peak}{_worded(row.answer.prompt)}"
+        f"{remarks}"
         "Similarity is relative to this scan, not a probability of disease."
     )
 

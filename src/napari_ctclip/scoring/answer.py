@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.scoring.region_scores import RegionScore
@@ -24,11 +25,14 @@ class Answer:
         Where.
     scores : tuple of RegionScore
         The whole scan first, then every organ.
+    notices : tuple of Notice
+        What the user should know of it.
     """
 
     prompt: Prompt
     similarity_map: SimilarityMap
     scores: tuple[RegionScore, ...]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def whole(self) -> RegionScore:

@@ -15,6 +15,7 @@ from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.body_tokens import body_tokens
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.scoring.cut_organs import cut_notices
 from napari_ctclip.scoring.encoding import (
     EncodedScan,
     Progress,
@@ -178,4 +179,7 @@ def answer_prompt(model: VisionLanguageModel, encoded: EncodedStudy, prompt: Pro
         )
     similarity_map = encoded.index.similarity_map(prompt)
     organs = None if encoded.mask_readout is None else encoded.mask_readout.organs
-    return Answer(prompt, similarity_map, scores_of(model, similarity_map, encoded.regions, organs))
+    scores = scores_of(model, similarity_map, encoded.regions, organs)
+    answer = Answer(prompt, similarity_map, scores)
+    notices = cut_notices(answer.focus.anatomy, encoded.regions, encoded.scan.inside)
+    return replace(answer, notices=notices) if notices else answer

@@ -13,9 +13,11 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.body import find_body
+from napari_ctclip.regions.token_grid import token_regions
 from napari_ctclip.regions.working_grid import WorkingGrid
 from napari_ctclip.scoring.audit_notices import audit_notices
-from napari_ctclip.scoring.encoding import window_shapes
+from napari_ctclip.scoring.cut_organs import cut_organs
+from napari_ctclip.scoring.encoding import tokens_inside, window_shapes
 from napari_ctclip.scoring.organ_crops import (
     Box,
     anatomy_labels,
@@ -216,8 +218,12 @@ def _organs(
 ) -> tuple[tuple[AuditedCrop, ...], tuple[str, ...]]:
     """Return the crops about organs, and the organs that the scan itself cuts."""
     anatomy_model = anatomy_model_of(model)
-    if anatomy_model is None or study.organ_masks is None:
+    if study.organ_masks is None:
         return (), ()
+    if anatomy_model is None:
+        regions = token_regions(study.organ_masks, prepared.geometry, model.patch_size)
+        inside = tokens_inside(prepared.inside, model.patch_size)
+        return (), cut_organs(regions, inside)
     protocol, anatomies = anatomy_model.crop_protocol, anatomy_model.anatomies
     labels = anatomy_labels(study.organ_masks, prepared.geometry, anatomies)
     crops = tuple(
