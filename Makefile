@@ -27,7 +27,7 @@ demo: setup  ## type findings on a simulated chest CT, or on yours: make demo CT
 	$(BIN)/napari-ctclip demo $(if $(CT),"$(CT)") --out demo_output
 
 test: setup  ## all tests; those of the window share one of JOBS=2 processes
-	$(RUN_GUI) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --max-worker-restart 2
+	$(RUN_GUI) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --max-worker-restart 0
 
 check: setup  ## format, lint, types, layers, manifest
 	$(BIN)/ruff format --check src tests benchmarks scripts
