@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.models.kept_heap import kept_heap
 from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from napari_ctclip.pretraining.data_order import DataOrder, batches_of, reseed
@@ -101,7 +102,8 @@ def train_method(
         log = RunLog(folder.path, first_step=run.step, report=report)
     batches = _batches(run, source)
     status = noted_status(folder.path, stopped=Stopped, write=fabric.is_global_zero)
-    with status, stop_requests(fabric) as asked_to_stop, log or nullcontext():
+    stopping, logging_to = stop_requests(fabric), log or nullcontext()
+    with kept_heap(), status, stopping as asked_to_stop, logging_to:
         while run.step < recipe.optimizer.steps:
             numbers = _take_step(run, batches)
             if log is not None:

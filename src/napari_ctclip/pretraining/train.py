@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.models.kept_heap import kept_heap
 from napari_ctclip.pretraining.batch import TokenBatch
 from napari_ctclip.pretraining.dataset import StudyFolder
 from napari_ctclip.pretraining.loader import CropPlan, batches
@@ -73,7 +74,7 @@ def train(
     model.to(device)
     # the objective makes many small tensors: they are made where the model is
     place = nullcontext() if device == "cpu" else torch.device(device)
-    with place, noted_status(out):
+    with place, noted_status(out), kept_heap():
         _loop(model, recipe, studies=studies, out=out, architecture=architecture, resume=resume)
     return out / "model"
 

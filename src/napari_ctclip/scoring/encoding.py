@@ -15,6 +15,7 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
+from napari_ctclip.models.kept_heap import kept_heap
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 
@@ -116,7 +117,8 @@ def encode_input(
             progress(len(cuts), len(cuts))
         return levels
 
-    levels, notices = in_memory(model, attempts_at(model, device, depth=shape[0]), work)
+    with kept_heap():
+        levels, notices = in_memory(model, attempts_at(model, device, depth=shape[0]), work)
     scan = restored_scan(model, model_input, FeatureMap(tuple(levels)), device=device)
     return replace(scan, notices=notices)
 
