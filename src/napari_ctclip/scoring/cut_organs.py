@@ -35,22 +35,14 @@ def cut_organs(regions: TokenRegions, inside: npt.NDArray[np.bool_]) -> tuple[st
     inside : ndarray of bool, shape (d, h, w)
         Tokens in the body and the field of view.
     """
-    if not inside.any():
-        return ()
-    ends = [(int(used.min()), int(used.max())) for used in np.nonzero(inside)]
-    cut = {
-        name
-        for name, tokens in regions.tokens.items()
-        if name.startswith(_WHOLE) and _share_at(ends, tokens, inside.shape) >= _CUT
-    }
-    return tuple(name for name in regions.tokens if name in cut or _SEEN_WITH.get(name) in cut)
+    return tuple(name for name in regions.tokens if _is_cut(name, regions, inside))
 
 
 def cut_notices(
     anatomy: str, regions: TokenRegions | None, inside: npt.NDArray[np.bool_]
 ) -> tuple[Notice, ...]:
     """Return what the user should know of an answer about an anatomy, if the scan cuts it."""
-    if regions is None or anatomy not in cut_organs(regions, inside):
+    if regions is None or not _is_cut(anatomy, regions, inside):
         return ()
     message = (
         f"the scan ends where the {anatomy_label(anatomy)} is widest: only a part of it is seen, "
@@ -59,14 +51,14 @@ def cut_notices(
     return (Notice(Severity.WARNING, "organ-cut-by-scan", message),)
 
 
-def _share_at(
-    ends: list[tuple[int, int]], tokens: npt.NDArray[np.intp], shape: tuple[int, ...]
-) -> float:
-    """Return an organ's section at the scan's ends, of its widest along the same axis."""
-    shares = [0.0]
-    for places, (first, last), size in zip(
-        np.unravel_index(tokens, shape), ends, shape, strict=True
-    ):
-        sections = np.bincount(places, minlength=size)
-        shares += [sections[first] / sections.max(), sections[last] / sections.max()]
-    return float(max(shares))
+def _is_cut(name: str, regions: TokenRegions, inside: npt.NDArray[np.bool_]) -> bool:
+    name = _SEEN_WITH.get(name, name)
+    tokens = regions.tokens.get(name, ())
+    if not name.startswith(_WHOLE) or not len(tokens) or not inside.any():
+        return False
+    for axis, places in enumerate(np.unravel_index(tokens, inside.shape)):
+        used = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        sections = np.bincount(places, minlength=inside.shape[axis])
+        if max(sections[used[0]], sections[used[-1]]) >= _CUT * sections.max():
+            return True
+    return False
