@@ -181,5 +181,7 @@ def answer_prompt(model: VisionLanguageModel, encoded: EncodedStudy, prompt: Pro
     organs = None if encoded.mask_readout is None else encoded.mask_readout.organs
     scores = scores_of(model, similarity_map, encoded.regions, organs)
     answer = Answer(prompt, similarity_map, scores)
+    if not scores:  # the model gave no number
+        return answer
     notices = cut_notices(answer.focus.anatomy, encoded.regions, encoded.scan.inside)
-    return replace(answer, notices=notices) if notices else answer
+    return replace(answer, notices=notices)
