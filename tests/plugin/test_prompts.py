@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.plugin.prompt_table import COLUMNS
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk
@@ -161,6 +163,23 @@ def test_new_organ_masks_score_the_answers_again(open_desk: Desk, tmp_path: Path
     row = open_desk.bench.prompts.table.find("bright spot")
     assert row.answer.organs[0].anatomy in ("lung", "lung_left")
     assert open_desk.viewer.layers["Organs"].contour == 1
+
+
+def test_an_organ_that_the_scan_cuts_is_warned_of_once(desk: Desk) -> None:
+    study = ball_study()
+    labels = np.zeros_like(study.organ_masks.labels)
+    labels[:12, 10:40, 10:50] = 1
+    masks = OrganMasks(labels, {"lung_left": 1}, study.volume.geometry)
+    desk.open(replace(study, organ_masks=masks))
+    desk.ask("nodule in the lung")
+    assert "the scan ends where the lung is widest" in desk.status
+    desk.ask("cyst in the lung")
+    assert "similarity" in desk.status
+    assert "the scan ends" not in desk.status
+    table = desk.widget.explore.table.model()
+    tooltip = Qt.ItemDataRole.ToolTipRole
+    tooltips = [str(table.data(table.index(row, 0), tooltip)) for row in range(2)]
+    assert all("⚠ the scan ends where the lung is widest" in text for text in tooltips)
 
 
 def test_remove_forgets_prompt_and_heat(open_desk: Desk) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.layers import default_heat_range
@@ -50,6 +51,7 @@ class PromptFlow:
         self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
         self._stepping = False
         self._wanted = False
+        self._warned_of: set[Notice] = set()  # in this scan
         session.answered.connect(self._on_answered)
         session.answer_removed.connect(self._on_answer_removed)
         self.table.shown_changed.connect(self._on_shown_changed)
@@ -185,6 +187,7 @@ class PromptFlow:
 
         def done(encoding: EncodedStudy) -> None:
             session.set_encoding(encoding)
+            self._warned_of.clear()
             self._fit_heat_range()
             for notice in encoding.notices:
                 self._messages.warning(notice.message)
@@ -217,8 +220,10 @@ class PromptFlow:
             focus, whole = answer.focus, answer.whole.anatomy
             where = "" if focus.anatomy == whole else f" in the {anatomy_label(focus.anatomy)}"
             told = f"“{prompt.positive}”{where}: similarity {focus.similarity:+.2f}"
-            if answer.notices:
-                remarks = "; ".join(notice.message for notice in answer.notices)
+            new = [notice for notice in answer.notices if notice not in self._warned_of]
+            if new:  # once a scan; later answers have it in their tooltip
+                self._warned_of.update(new)
+                remarks = "; ".join(notice.message for notice in new)
                 self._messages.warning(f"{told}; {remarks}.")
             else:
                 self._messages.info(f"{told}.")
