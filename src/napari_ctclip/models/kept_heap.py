@@ -32,31 +32,27 @@ def kept_heap() -> Iterator[None]:
     threads other than the main one, whose heaps hold no such blocks.
     """
     global _users
+    library = _libc()
+    if library is None:
+        yield
+        return
     with _lock:
         _users += 1
         if _users == 1:
-            _set(_KEPT)
+            _set(library, _KEPT)
     try:
         yield
     finally:
         with _lock:
             _users -= 1
             if _users == 0:
-                _set(_USUAL)
-                _give_back()
+                _set(library, _USUAL)
+                library.malloc_trim(0)
 
 
-def _set(options: dict[int, int]) -> None:
-    library = _libc()
-    if library is not None:
-        for option, value in options.items():
-            library.mallopt(option, value)
-
-
-def _give_back() -> None:
-    library = _libc()
-    if library is not None:
-        library.malloc_trim(0)
+def _set(library: Any, options: dict[int, int]) -> None:
+    for option, value in options.items():
+        library.mallopt(option, value)
 
 
 @cache
