@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.paths import SHARED
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # the other worker has the other core; read by torch when it is imported
@@ -19,7 +20,7 @@ WINDOW_TESTS = Path(__file__).parent / "plugin"
 # before anything imports napari: its settings are neither read from nor written to the user's files
 os.environ["NAPARI_CONFIG"] = ""
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED_DATA = SHARED / "data"
 _DISK_KIB = 512
 
 

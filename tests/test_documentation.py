@@ -15,8 +15,8 @@ import typer
 import typer.main
 
 from napari_ctclip import cli, cli_train
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "napari-ctclip": typer.main.get_command(cli.app),
     "napari-ctclip-train": typer.main.get_command(cli_train.app),

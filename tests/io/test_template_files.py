@@ -11,6 +11,7 @@ from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.io import template_files
 from napari_ctclip.io.template_files import (
     known_templates,
+from tests.paths import DOCS
     make_own_file,
     read_templates,
     shipped_templates,
@@ -103,7 +104,7 @@ def write_own(file: Path, text: str) -> None:
 
 
 def test_the_reference_page_lists_every_shipped_sentence():
-    page = (Path(__file__).parents[2] / "docs/reference/prompt-templates.md").read_text("utf-8")
+    page = (DOCS / "reference/prompt-templates.md").read_text("utf-8")
     rows = {line.split("|")[1].strip(): line for line in page.splitlines() if "|" in line}
     for templates in shipped_templates():
         row = rows[f"`{templates.name}`"]

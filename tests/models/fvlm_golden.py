@@ -16,8 +16,8 @@ from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.vit3d import VisionTransformer3d
 from napari_ctclip.pretraining.captions import read_caption
 from napari_ctclip.pretraining.samples import StudyBatch
+from tests.paths import DATA
 
-DATA = Path(__file__).parents[1] / "data"
 PATCH = (16, 16, 32)
 
 

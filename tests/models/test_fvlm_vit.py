@@ -9,8 +9,9 @@ from torch import nn
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.vit3d import VisionTransformer3d
+from tests.paths import SHARED
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "fvlm_vit_small.npz"
+GOLDEN = SHARED / "golden" / "fvlm_vit_small.npz"
 PATCH = (16, 16, 32)
 
 

@@ -15,10 +15,11 @@ from napari_ctclip.models.interface import assert_implements
 from tests.models.random_weights import fill_with_named_weights
 from tests.models.small_fvlm import write_text_folder
 from tests.models.small_hlip import WIDTH, released_hlip, small_hlip
+from tests.paths import DATA
 
 pytest.importorskip("transformers", reason="HLIP's text encoder needs transformers")
 
-CASE = Path(__file__).parents[1] / "data" / "hlip_case.npz"
+CASE = DATA / "hlip_case.npz"
 
 
 @pytest.fixture

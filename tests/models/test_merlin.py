@@ -19,10 +19,11 @@ from napari_ctclip.models.merlin_checkpoint import import_merlin, load_merlin
 from napari_ctclip.models.merlin_network import MerlinNetwork
 from tests.models.random_weights import fill_with_named_weights
 from tests.models.small_merlin import released_merlin, small_merlin, write_longformer_folder
+from tests.paths import DATA
 
 pytest.importorskip("transformers", reason="Merlin's text encoder needs transformers")
 
-CASE = Path(__file__).parents[1] / "data" / "merlin_case.npz"
+CASE = DATA / "merlin_case.npz"
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ from napari_ctclip.models.registry import (
     known_model,
 )
 from napari_ctclip.preprocessing.specification import Preprocessing
+from tests.paths import DOCS
 
 runner = CliRunner()
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "models.md"
+REFERENCE = DOCS / "reference" / "models.md"
 
 by_name = pytest.mark.parametrize("model", KNOWN_MODELS, ids=lambda model: model.name)
 

@@ -12,6 +12,7 @@ import pytest
 import napari_ctclip
 from napari_ctclip import plugin
 from napari_ctclip.plugin.keys import KEYS
+from tests.paths import ROOT
 
 MODULES = sorted(m.name for m in pkgutil.iter_modules(plugin.__path__))
 MANIFEST = Path(napari_ctclip.__file__).parent / "napari.yaml"
@@ -40,7 +41,7 @@ def test_neither_plugin_nor_panel_nor_scan_loads_a_model_library() -> None:
         "viewer.close()\n"
         "assert not heavy & set(sys.modules), 'panel'\n"
     )
-    root = Path(__file__).parents[2]
+    root = ROOT
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
     )

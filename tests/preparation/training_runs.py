@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from napari_ctclip import cli_train
 from napari_ctclip.pretraining.method_recipe import MethodRecipe, load_method_recipe
+from tests.paths import TRAINING
 
-TRAINING = Path(__file__).resolve().parents[2] / "training"
 
 
 _QUICK = ("optimizer.steps=2", "optimizer.batch=2", "optimizer.warm_up=0", "loop.save_every=1")

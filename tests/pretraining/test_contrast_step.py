@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from tests.pretraining.tiny_run import text_folder, tiny_assembly, tiny_batch, tiny_recipe
 from tests.pretraining.two_processes import METHODS
+from tests.paths import ROOT
 
 CASES = [
     ("clip", {}),
@@ -94,7 +95,7 @@ def test_dropout_meets_the_same_chance_in_both_passes_of_a_chunk(texts):
 @pytest.mark.xdist_group("ports")
 def test_two_processes_give_the_gradient_of_one_on_the_joined_batch(texts):
     folder = texts.parent
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     paths = [str(root / "src"), str(root)]
     done = subprocess.run(

@@ -21,8 +21,8 @@ from napari_ctclip.pretraining.ild_cohort import write_ild_cohort
 from napari_ctclip.pretraining.method_recipe import load_method_recipe
 from napari_ctclip.simulation.ild_patterns import ILD_SPACING_MM
 from napari_ctclip.simulation.ild_reports import PATTERNS
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 
 
 def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from napari_ctclip.pretraining.objectives.objective import Setting
 from napari_ctclip.pretraining.run_folder import RunFolder
 from tests.pretraining.tiny_run import RandomStudies, text_folder, tiny_assembly, tiny_recipe
 from tests.pretraining.tiny_training import STEPS
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

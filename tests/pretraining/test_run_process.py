@@ -19,9 +19,9 @@ from napari_ctclip.pretraining.run_process import (
 from napari_ctclip.pretraining.run_record import RunReader
 from napari_ctclip.pretraining.run_status import RunState, status_of
 from napari_ctclip.pretraining.shipped_recipes import recipe_file
+from tests.paths import ROOT
 
 SMOKE = recipe_file("clip", smoke=True)
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from napari_ctclip.pretraining.shipped_recipes import METHOD_SUMMARIES
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.session import Session
 from napari_ctclip.simulation import simulate_study
+from tests.paths import TRAINING
 
-TRAINING = Path(__file__).resolve().parents[2] / "training"
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,9 @@ from napari_ctclip.pretraining.sentences import canonical, load_vocabulary
 from napari_ctclip.pretraining.starter_2d import pretrain_starter_2d
 from napari_ctclip.pretraining.starter_2d_recipe import Starter2dRecipe
 from napari_ctclip.pretraining.token_targets import TISSUES
+from tests.paths import TRAINING
 
-RECIPES = Path(__file__).resolve().parents[2] / "training" / "starter_2d"
+RECIPES = TRAINING / "starter_2d"
 WINDOWS = ((-1024.0, -824.0), (-1350.0, 150.0), (-160.0, 240.0))
 
 

@@ -15,8 +15,9 @@ from napari_ctclip.pretraining.recipe import load_recipe
 from napari_ctclip.pretraining.train import learning_rate
 from tests.models.small_model import small_tokenizer
 from tests.pretraining.test_crops import write_block
+from tests.paths import TRAINING
 
-RECIPES = Path(__file__).resolve().parents[2] / "training" / "starter"
+RECIPES = TRAINING / "starter"
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.pretraining.findings import decompose, findings_of_labels, load_lexicon
 from napari_ctclip.pretraining.findings.folding import Folding
+from tests.paths import DATA
 
-_FILE = Path(__file__).parents[2] / "data" / "organ_findings.toml"
+_FILE = DATA / "organ_findings.toml"
 _EXPECTED = tomllib.loads(_FILE.read_text("utf-8"))
 
 

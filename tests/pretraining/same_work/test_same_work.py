@@ -25,8 +25,9 @@ from napari_ctclip.pretraining.same_work.cohort import (
 from napari_ctclip.pretraining.same_work.examination import score_studies
 from napari_ctclip.pretraining.same_work.plan import load_work_plan
 from napari_ctclip.pretraining.same_work.results import insert_part
+from tests.paths import TRAINING
 
-SHIPPED = Path(__file__).resolve().parents[3] / "training" / "study" / "study.toml"
+SHIPPED = TRAINING / "study" / "study.toml"
 SMALL = {
     "preprocessing": {"spacing_mm": [14.0, 14.0, 14.0]},
     "data": {"anatomies": ["lung", "heart"], "crop": [32, 32, 32], "simulated_studies": 6},
