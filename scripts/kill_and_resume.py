@@ -57,7 +57,7 @@ def main() -> int:
 def _command(method: str, out: Path, steps: int) -> subprocess.Popen[bytes]:
     recipe = ROOT / "training" / method / "smoke.toml"
     overrides = ["--set", f"optimizer.steps={steps}", "--set", "loop.save_every=3"]
-    command = [sys.executable, "-m", "napari_ctclip.cli_train", method, "--recipe", str(recipe)]
+    command = [sys.executable, "-m", "napari_ctclip.cli.train", method, "--recipe", str(recipe)]
     return subprocess.Popen([*command, "--out", str(out), "--resume", *overrides])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.paths import SHARED
 
 if "PYTEST_XDIST_WORKER" in os.environ:

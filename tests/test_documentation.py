@@ -14,7 +14,8 @@ import pytest
 import typer
 import typer.main
 
-from napari_ctclip import cli, cli_train
+from napari_ctclip.cli import main as cli
+from napari_ctclip.cli import train as cli_train
 from tests.paths import ROOT
 
 COMMANDS = {
@@ -32,7 +33,7 @@ def _commands(page: Path) -> Iterator[list[str]]:
         for line in block.replace("\\\n", " ").splitlines():
             found = _COMMAND.match(line.split("  #")[0])
             if found and not line.lstrip().startswith(("#", "pip")):
-                name = found[1].replace("-m napari_ctclip.cli_train", "napari-ctclip-train")
+                name = found[1].replace("-m napari_ctclip.cli.train", "napari-ctclip-train")
                 yield [name, *shlex.split(_without_choices(found[2]))]
 
 

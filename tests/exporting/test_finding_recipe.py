@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from napari_ctclip.cli import app
+from napari_ctclip.cli.main import app
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from napari_ctclip import cli
+from napari_ctclip.cli import main as cli
 from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.factory import load_model

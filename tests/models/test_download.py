@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from napari_ctclip import cli
+from napari_ctclip.cli import main as cli
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.download import download_model, recorded_files
 from napari_ctclip.models.registry import KnownModel, ModelFile, ModelState, known_model

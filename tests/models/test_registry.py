@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from napari_ctclip import cli
+from napari_ctclip.cli import main as cli
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.fvlm import FVLM_PREPROCESSING
 from napari_ctclip.models.fvlm_import import FVLM_LICENCE
@@ -115,7 +115,7 @@ def test_list_shows_every_model_and_says_which_importers_are_not_done(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NAPARI_CTCLIP_MODELS", str(tmp_path))
-    monkeypatch.setattr("napari_ctclip.terminal.out._width", 250)
+    monkeypatch.setattr("napari_ctclip.cli.terminal.out._width", 250)
     shown = runner.invoke(cli.app, ["models", "list"]).output
     for model in KNOWN_MODELS:
         assert re.search(rf"│ {model.name} +│ {model.state} +│", shown), model.name

@@ -55,7 +55,7 @@ def main(kills: int = 10, workers: int = 2, seed: int = 0) -> int:
 
 
 def _run(table: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "napari_ctclip.cli_train", "prepare"]
+    command = [sys.executable, "-m", "napari_ctclip.cli.train", "prepare"]
     command += [
         str(table.parent / "scans"),
         "--reports",

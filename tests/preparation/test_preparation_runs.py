@@ -65,7 +65,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(prepared: Prepared
 
 
 def _command(prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "napari_ctclip.cli_train", "prepare"]
+    command = [sys.executable, "-m", "napari_ctclip.cli.train", "prepare"]
     command += [str(prepared.folder / "scans"), "--reports", str(prepared.table)]
     command += ["--out", str(out), "--workers", "1", "--spacing", "8", "8", "8"]
     for name in ANATOMIES:

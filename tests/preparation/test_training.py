@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
-from napari_ctclip import cli_train
+from napari_ctclip.cli import train as cli_train
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from napari_ctclip import cli_train
+from napari_ctclip.cli import train as cli_train
 from napari_ctclip.pretraining.method_recipe import MethodRecipe, load_method_recipe
 from tests.paths import TRAINING
-
-
 
 _QUICK = ("optimizer.steps=2", "optimizer.batch=2", "optimizer.warm_up=0", "loop.save_every=1")
 

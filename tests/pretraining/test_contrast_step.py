@@ -12,9 +12,9 @@ import torch
 from lightning_fabric import Fabric
 
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
+from tests.paths import ROOT
 from tests.pretraining.tiny_run import text_folder, tiny_assembly, tiny_batch, tiny_recipe
 from tests.pretraining.two_processes import METHODS
-from tests.paths import ROOT
 
 CASES = [
     ("clip", {}),

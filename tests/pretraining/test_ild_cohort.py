@@ -24,7 +24,6 @@ from napari_ctclip.simulation.ild_reports import PATTERNS
 from tests.paths import ROOT
 
 
-
 def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_path: Path) -> None:
     coarse = (16.0, 5.0, 5.0)
     write_ild_cohort(tmp_path, train=1, test=1, seed=4, spacing_mm=coarse)
@@ -52,7 +51,7 @@ def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are found in /proc")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_a_command_that_is_ended(tmp_path: Path, how: signal.Signals) -> None:
-    command = "from napari_ctclip.cli_train import main; main()"
+    command = "from napari_ctclip.cli.train import main; main()"
     arguments = ["simulate-ild", str(tmp_path), "--train", "9", "--workers", "2"]
     running = subprocess.Popen([sys.executable, "-c", command, *arguments])
     try:

@@ -25,10 +25,9 @@ from napari_ctclip.pretraining.loop import TrainingFailed, rate_at, train_method
 from napari_ctclip.pretraining.objectives.clip import Clip
 from napari_ctclip.pretraining.objectives.objective import Setting
 from napari_ctclip.pretraining.run_folder import RunFolder
+from tests.paths import ROOT
 from tests.pretraining.tiny_run import RandomStudies, text_folder, tiny_assembly, tiny_recipe
 from tests.pretraining.tiny_training import STEPS
-from tests.paths import ROOT
-
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from napari_ctclip import cli_train
+from napari_ctclip.cli import train as cli_train
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.method_recipe import load_method_recipe
@@ -21,7 +21,6 @@ from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.session import Session
 from napari_ctclip.simulation import simulate_study
 from tests.paths import TRAINING
-
 
 
 @pytest.fixture(scope="module")

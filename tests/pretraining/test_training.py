@@ -14,8 +14,8 @@ from napari_ctclip.pretraining import starter
 from napari_ctclip.pretraining.recipe import load_recipe
 from napari_ctclip.pretraining.train import learning_rate
 from tests.models.small_model import small_tokenizer
-from tests.pretraining.test_crops import write_block
 from tests.paths import TRAINING
+from tests.pretraining.test_crops import write_block
 
 RECIPES = TRAINING / "starter"
 

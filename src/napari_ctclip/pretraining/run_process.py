@@ -80,7 +80,7 @@ def start_training(command: TrainingCommand) -> subprocess.Popen[bytes]:
         out.mkdir(parents=True, exist_ok=True)
         with (out / OUTPUT_FILE).open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "napari_ctclip.cli_train", *command.arguments],
+                [sys.executable, "-m", "napari_ctclip.cli.train", *command.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

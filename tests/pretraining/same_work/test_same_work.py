@@ -12,7 +12,7 @@ import tomli_w
 import torch
 from typer.testing import CliRunner
 
-from napari_ctclip import cli_train
+from napari_ctclip.cli import train as cli_train
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.interface import RegionEmbeddings
 from napari_ctclip.pretraining.building import assemble

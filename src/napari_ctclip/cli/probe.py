@@ -1,0 +1,195 @@
+"""``napari-ctclip probe``: what one place of a CT is, and which findings fit it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from napari_ctclip.cli import terminal
+from napari_ctclip.cli.scan import (
+    QUICK_MASKS,
+    CtArgument,
+    DeviceOption,
+    LegendOption,
+    MasksOption,
+    ModelOption,
+    SeriesOption,
+    SuspiciousOption,
+    TemplatesOption,
+    index_at,
+    load_and_encode,
+    millimetres,
+    open_session,
+)
+from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.io.template_files import read_templates
+
+if TYPE_CHECKING:
+    from napari_ctclip.core.region import Region
+    from napari_ctclip.core.study import Study
+    from napari_ctclip.interpretation.place_reading import PlaceReading
+    from napari_ctclip.session import Session
+
+__all__ = ["probe"]
+
+_RADIUS_MM = 10.0
+
+
+def probe(
+    ct: CtArgument,
+    at: Annotated[
+        str, typer.Option(help="Middle of the place: x,y,z in mm (RAS world of the file).")
+    ] = "",
+    radius: Annotated[
+        float | None, typer.Option(help="Of a ball about it, in mm; 10 if left out.")
+    ] = None,
+    size: Annotated[
+        str, typer.Option(help="Of a box about it instead: x,y,z sides in mm (R-L, A-P, S-I).")
+    ] = "",
+    organ: Annotated[str, typer.Option(help="A whole organ instead, e.g. lung_left.")] = "",
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Ask this too, beside the dictionary; repeatable.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Findings printed; --out has all.")] = 12,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for findings.csv, similar.csv and place.json.")
+    ] = None,
+    series: SeriesOption = None,
+    masks: MasksOption = QUICK_MASKS,
+    legend: LegendOption = None,
+    accept_suspicious: SuspiciousOption = False,
+    templates: TemplatesOption = AS_TYPED.name,
+    model: ModelOption = "starter",
+    device: DeviceOption = "auto",
+) -> None:
+    """Rank the findings that fit one place of a CT, each held against its nulls."""
+    place = _drawn(at, radius, size=size, organ=organ)
+    with terminal.data_errors():
+        from napari_ctclip.core.prompt import Prompt
+        from napari_ctclip.exporting.place_tables import write_place
+        from napari_ctclip.interpretation.place_reading import read_place
+
+        wording = read_templates(templates)
+        asked = [Prompt(text) for text in prompt or ()]
+        session = open_session(
+            ct,
+            series=series,
+            accept_suspicious=accept_suspicious,
+            masks=masks,
+            legend=legend,
+            device=device,
+        )
+        study = session.study
+        assert study is not None, "a session on a scan has it"
+        region = _region(study, place)
+        scan = load_and_encode(session, model, [wording])
+        reading = read_place(
+            study,
+            region,
+            encoded=(scan.model, scan.encoding),
+            asked=asked,
+            templates=wording,
+        )
+        files: tuple[Path, ...] = ()
+        if out is not None:
+            files = write_place(reading, out, drawn=place, provenance=session.provenance())
+    _print(reading, session, most=most)
+    for path in files:
+        terminal.out.print(f"  {path}", markup=False)
+
+
+def _drawn(at: str, radius: float | None, *, size: str, organ: str) -> dict[str, Any]:
+    """Return the place that the options mean."""
+    if bool(at) == bool(organ):
+        raise typer.BadParameter("give either --at x,y,z or --organ NAME")
+    if (radius is not None and size) or (organ and (radius is not None or size)):
+        raise typer.BadParameter("give one of --radius, --size and --organ")
+    if organ:
+        return {"organ": organ}
+    middle = millimetres(at, "--at")
+    if size:
+        sides = millimetres(size, "--size")
+        if min(sides) <= 0:
+            raise typer.BadParameter(f"--size {size!r} needs three sides above 0 mm")
+        return {"at_ras_mm": middle, "size_rl_ap_si_mm": sides}
+    if radius is not None and not 0 <= radius < math.inf:
+        raise typer.BadParameter(f"--radius {radius:g} is no number of mm from 0 up")
+    return {"at_ras_mm": middle, "radius_mm": _RADIUS_MM if radius is None else radius}
+
+
+def _region(study: Study, place: dict[str, Any]) -> Region:
+    """Return the voxels of a place.
+
+    Raises
+    ------
+    DataError
+        If it lies outside the scan, or the masks lack the organ.
+    """
+    from napari_ctclip.regions.drawn_region import ball_region, box_about, organ_region
+
+    if "organ" in place:
+        return organ_region(study.organ_masks, place["organ"])
+    geometry = study.volume.geometry
+    z, y, x = index_at(place["at_ras_mm"], geometry)
+    if "radius_mm" in place:
+        return ball_region(geometry, (z, y, x), radius_mm=place["radius_mm"])
+    right_left, front_back, up_down = place["size_rl_ap_si_mm"]
+    return box_about(geometry, (z, y, x), (up_down, front_back, right_left))
+
+
+def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
+    from napari_ctclip.core.anatomy import anatomy_label
+    from napari_ctclip.interpretation.organ_readout import naming_words
+    from napari_ctclip.interpretation.place_words import (
+        CAUTION,
+        finding_words,
+        no_similar_words,
+        null_words,
+        organ_words,
+        statistics_words,
+    )
+
+    local = reading.local
+    assert local is not None, "the scan was encoded"
+    terminal.out.print(organ_words(reading.statistics), markup=False)
+    terminal.out.print(statistics_words(reading.statistics), markup=False)
+    if reading.naming is not None:
+        told = f"the model calls it {naming_words(reading.naming)}"
+        terminal.out.print(told, markup=False)
+    if local.findings:
+        terminal.out.print(_table(reading, most))
+    terminal.out.print(null_words(local, reading.templates), markup=False)
+    if local.findings:
+        terminal.out.print(finding_words(local.findings[0], local), markup=False)
+    for rank, place in enumerate(local.similar, start=1):
+        x, y, z = place.world_mm
+        where = anatomy_label(place.organ) if place.organ else "no organ mask"
+        terminal.out.print(
+            f"similar {rank}: {where}, cosine {place.cosine:.3f}, x {x:.0f} y {y:.0f} z {z:.0f} mm",
+            markup=False,
+        )
+    if no_similar_words(local):
+        terminal.out.print(f"similar: {no_similar_words(local)}", markup=False)
+    terminal.out.print(CAUTION)
+
+
+def _table(reading: PlaceReading, most: int) -> Table:
+    local = reading.local
+    assert local is not None, "the scan was encoded"
+    table = Table(box=None, pad_edge=False)
+    for title in ("finding", "known", "similarity", "% of organ", "mirrored", "p"):
+        table.add_column(title, justify="left" if title in ("finding", "known") else "right")
+    for finding in local.findings[:most]:
+        table.add_row(
+            finding.text,
+            "yes" if finding.known else "no",
+            f"{finding.similarity:+.3f}",
+            "-" if finding.organ_percentile is None else f"{finding.organ_percentile:.1f}",
+            "-" if finding.mirrored is None else f"{finding.mirrored:+.3f}",
+            "-" if finding.prompt_p is None else f"{finding.prompt_p:.3f}",
+        )
+    return table

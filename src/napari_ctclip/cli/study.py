@@ -1,0 +1,109 @@
+"""``napari-ctclip-train study``: several methods on one simulated cohort at the same work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_ctclip.cli import terminal
+from napari_ctclip.pretraining.shipped_recipes import installed_recipe
+
+if TYPE_CHECKING:
+    from napari_ctclip.pretraining.run_log import StepReport
+    from napari_ctclip.pretraining.same_work.arm_run import ArmResult
+    from napari_ctclip.pretraining.same_work.plan import WorkPlan
+
+__all__ = ["study"]
+
+_STOPPED = 130  # what shells give for an interrupt
+_FIGURE = "study.png"
+
+
+def study(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs; a stopped one goes on.")],
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="TOML file; the shipped one by default.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Override, e.g. optimizer.steps=100.")
+    ] = None,
+    simulated: Annotated[
+        Path | None, typer.Option(help="Folder of simulated studies; OUT/simulated by default.")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Page whose results are replaced, the figure in ../images beside it."),
+    ] = None,
+) -> None:
+    """Train every arm of a plan on the same cohort with the same compute, examine, compare."""
+    # imported here: torch and fabric take seconds, and --help needs neither
+    from napari_ctclip.pretraining.loop import Stopped
+    from napari_ctclip.pretraining.same_work.arm_run import run_arm
+    from napari_ctclip.pretraining.same_work.cohort import (
+        arm_folder,
+        cohort_of,
+        exam_of,
+        locked_tower_of,
+        tasks_of,
+    )
+    from napari_ctclip.pretraining.same_work.plan import load_work_plan
+
+    work = load_work_plan(
+        plan or installed_recipe("study", "study.toml"), overrides=overrides or ()
+    )
+    kept = simulated or out / "simulated"
+    tower = locked_tower_of(work)
+    cohort, tasks = cohort_of(work, kept, tower), tasks_of(work)
+    studies = exam_of(work, kept, tower)
+    results = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.err, transient=True) as bar:
+        for arm in work.arms:
+            try:
+                report = _reporter(bar, arm.name)
+                folder = arm_folder(out, arm)
+                results.append(
+                    run_arm(work, arm, cohort, studies, tasks, folder=folder, report=report)
+                )
+            except Stopped:
+                terminal.err.print("stopped; the same command goes on")
+                raise typer.Exit(_STOPPED) from None
+    terminal.out.print(_written(work, results, out, page), markup=False)
+
+
+def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path | None) -> str:
+    """Write table and figure into the folder, and into the page where there is one; return it."""
+    from napari_ctclip.evaluation.label_metrics import Resampling
+    from napari_ctclip.pretraining.same_work.figure import write_figure
+    from napari_ctclip.pretraining.same_work.results import (
+        arm_row,
+        insert_part,
+        paired_rows,
+        results_part,
+    )
+
+    how = Resampling(work.examination.replicates)
+    rows = [arm_row(result, how) for result in results]
+    pairs = paired_rows(results, work.pairs, how)
+    figure = out / _FIGURE if page is None else page.parent.parent / "images" / _FIGURE
+    write_figure(results, rows, figure)
+    shown = _FIGURE if page is None else f"../images/{_FIGURE}"
+    part = results_part(rows, pairs, shown)
+    (out / "results.md").write_text(part + "\n", "utf-8")
+    if page is not None:
+        insert_part(page, part)
+    return part
+
+
+def _reporter(bar: Progress, name: str) -> StepReport:
+    task = bar.add_task(name, total=None)
+
+    def report(done: int, total: int, numbers: Mapping[str, float]) -> None:
+        told = f"{name}  step {done}/{total}  loss {numbers['loss']:.3f}"
+        bar.update(task, completed=done, total=total, description=told)
+
+    return report

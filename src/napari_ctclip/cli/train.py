@@ -1,0 +1,176 @@
+"""napari-ctclip-train: pretraining recipes from the command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_ctclip.cli import methods as cli_methods
+from napari_ctclip.cli import prepare as cli_prepare
+from napari_ctclip.cli import reports as cli_reports
+from napari_ctclip.cli import simulate as cli_simulate
+from napari_ctclip.cli import study as cli_study
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.pretraining.shipped_recipes import (
+    METHOD_SUMMARIES,
+    STARTER_SUMMARIES,
+    recipe_file,
+)
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="napari-ctclip-train",
+    help="Train CT vision-language models; every method is a recipe.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+cli_reports.register(app)
+app.command()(cli_prepare.prepare)
+app.command()(cli_simulate.simulate_ild)
+app.command()(cli_study.study)
+
+cli_methods.register(app)
+
+_METHODS = {**STARTER_SUMMARIES, **METHOD_SUMMARIES}
+
+_STARTER_TOKEN_ML = 0.064  # a cube of 4 mm
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of simulated studies.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override, e.g. training.steps=200.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recipe file.")]
+
+
+@app.callback(invoke_without_command=True)
+def _list(
+    listed: Annotated[bool, typer.Option("--list", help="List the methods and stop.")] = False,
+) -> None:
+    if listed:
+        for name, what in _METHODS.items():
+            typer.echo(f"{name:17s} {what}")
+        raise typer.Exit
+
+
+@app.command()
+def starter(
+    out: Out,
+    data: Data = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    recipe: RecipeFile = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+) -> None:
+    """Train the bundled model from nothing: text student, simulated studies, image encoder."""
+    from napari_ctclip.models.device import resolved_device
+    from napari_ctclip.pretraining.recipe import load_recipe
+    from napari_ctclip.pretraining.starter import pretrain_starter
+
+    file = recipe_file("starter") if recipe is None else recipe
+    folder = pretrain_starter(
+        load_recipe(file, overrides=overrides or ()),
+        out,
+        data=data,
+        resume=resume,
+        device=resolved_device(device),
+    )
+    typer.echo(f"model written to {folder}")
+
+
+@app.command("starter_2d")
+def starter_2d(
+    out: Out,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    recipe: RecipeFile = None,
+) -> None:
+    """Train the bundled 2D model from nothing: simulated slices, patches, montages."""
+    from napari_ctclip.pretraining.recipe import read_recipe
+    from napari_ctclip.pretraining.starter_2d import pretrain_starter_2d
+    from napari_ctclip.pretraining.starter_2d_recipe import Starter2dRecipe
+
+    file = recipe_file("starter_2d") if recipe is None else recipe
+    chosen = read_recipe(file, Starter2dRecipe, overrides=overrides or ())
+    typer.echo(f"model written to {pretrain_starter_2d(chosen, out, resume=resume)}")
+
+
+@app.command()
+def evaluate_starter(
+    out: Out,
+    model: Annotated[str, typer.Option(help="Name or folder.")] = "starter",
+    studies: Annotated[int, typer.Option(help="How many simulated studies.")] = 200,
+    seed: Annotated[
+        int, typer.Option(help="Of the first study; from 100000: never seen.")
+    ] = 100_000,
+) -> None:
+    """Examine a model on simulated studies: AUROC and pointing, seen and unseen wordings."""
+    from napari_ctclip.evaluation.simulated import examine
+    from napari_ctclip.evaluation.simulated_report import finding_rows, markdown_table
+    from napari_ctclip.models.factory import load_model
+    from napari_ctclip.pretraining.sentences import load_vocabulary
+
+    unseen = {finding.name: finding.unseen for finding in load_vocabulary().findings}
+    prompts = {name: (name, *wordings) for name, wordings in unseen.items()}
+    results = examine(load_model(model), range(seed, seed + studies), prompts=prompts, cache=out)
+    table = markdown_table(finding_rows(results, unseen, tokens=_readout_tokens()))
+    (out / "table.md").write_text(table + "\n", "utf-8")
+    typer.echo(table)
+
+
+@app.command("evaluate-starter-2d")
+def evaluate_starter_2d(
+    model: Annotated[str, typer.Option(help="Name or folder.")] = "starter-2d",
+    patches: Annotated[int, typer.Option(help="How many simulated patches.")] = 1200,
+) -> None:
+    """Examine a 2D model on simulated patches: AUROC, seen and unseen wordings."""
+    from napari_ctclip.models.factory import load_model
+    from napari_ctclip.models.slice_model import SliceModel
+    from napari_ctclip.pretraining.examine_patches import examine_patches, markdown_rows
+
+    loaded = load_model(model)
+    if not isinstance(loaded, SliceModel):
+        raise CtClipError(f"{model!r} embeds no patches; choose starter-2d or an open_clip model")
+    typer.echo(markdown_rows(examine_patches(loaded, patches=patches)))
+
+
+@app.command()
+def calibrate_starter(
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder; its model.toml is changed.")],
+    out: Out,
+    studies: Annotated[int, typer.Option(help="How many validation studies.")] = 60,
+) -> None:
+    """Fit the probability of a region score on simulated validation studies."""
+    from napari_ctclip.evaluation.simulated import VALIDATION_SEED
+    from napari_ctclip.pretraining.calibrate import calibrate_checkpoint
+
+    seeds = range(VALIDATION_SEED, VALIDATION_SEED + studies)
+    calibration = calibrate_checkpoint(folder, seeds, cache=out, tokens=_readout_tokens())
+    typer.echo(f"slope {calibration.slope:.3f}, intercept {calibration.intercept:.3f}")
+
+
+def _readout_tokens() -> int:
+    """Return how many of the starter's tokens the viewer reads a region's score from."""
+    from napari_ctclip.scoring.region_scores import READOUT_ML
+
+    return max(1, round(READOUT_ML / _STARTER_TOKEN_ML))
+
+
+def main() -> None:
+    """Run the command line; a refusal is one line on stderr and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        app()
+    except CtClipError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
