@@ -13,8 +13,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 from napari_ctclip.core.anatomy_table import read_anatomy_table
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.exports import write_organ_masks
-from napari_ctclip.io.study_record import StoreSpecification
+from napari_ctclip.io.export.exports import write_organ_masks
+from napari_ctclip.io.store.study_record import StoreSpecification
 from napari_ctclip.preparation.preparation import Options, plan_preparation, prepare
 from napari_ctclip.preparation.sources.archive import Source, draft_of
 from napari_ctclip.simulation.study_simulation import simulate_study

@@ -9,9 +9,9 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.volume import WINDOWS, Window
 from napari_ctclip.evaluation.montage_task import MontageClass
+from napari_ctclip.figures.figures import write_gray_picture
 from napari_ctclip.io.csv_tables import write_csv_table
-from napari_ctclip.io.figures import write_gray_picture
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.montage_session import MontageSession
 
 __all__ = ["CLASS_COLUMNS", "PATCH_COLUMNS", "write_patches"]

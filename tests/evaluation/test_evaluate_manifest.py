@@ -13,7 +13,7 @@ from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.lesion_files import LesionFile
 from napari_ctclip.evaluation.score_studies import StudyScorer
 from napari_ctclip.evaluation.sharding import Share
-from napari_ctclip.io.manifest import read_manifest
+from napari_ctclip.io.store.manifest import read_manifest
 from tests.evaluation.runs import QUICKLY, evaluated, metrics_of, scorer_in
 
 WINDOWS = 3  # encodings of one scan

@@ -18,7 +18,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.exporting.content import ExportContent, ExportKind
 from napari_ctclip.exporting.write_exports import write_exports
-from napari_ctclip.io.legends import read_legend
+from napari_ctclip.io.masks.legends import read_legend
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.region_scores import region_scores
 

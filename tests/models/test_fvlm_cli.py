@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.io.exports import write_organ_masks
+from napari_ctclip.io.export.exports import write_organ_masks
 from tests.models.small_fvlm import released_weights, write_text_folder
 from tests.phantom import ball_study
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.io.read import read_volume
+from napari_ctclip.io.ct.read import read_volume
 from napari_ctclip.models.interface import FeatureMap, assert_implements
 from napari_ctclip.models.merlin import MERLIN_PREPROCESSING, Merlin
 from napari_ctclip.models.merlin_checkpoint import import_merlin, load_merlin

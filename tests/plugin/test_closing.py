@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.read import ReadVolume
+from napari_ctclip.io.ct.read import ReadVolume
 from napari_ctclip.plugin import autosave_flow, closing
 from napari_ctclip.plugin._compat import quits_program
 from napari_ctclip.plugin.findings_table import NOTE

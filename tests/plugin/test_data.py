@@ -86,7 +86,7 @@ def test_label_map_opened_as_ct_adds_no_layer(desk: Desk, tmp_path: Path) -> Non
 
 def test_several_series_are_offered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_ctclip.core.errors import SeriesChoiceNeeded
-    from napari_ctclip.io.read import ReadVolume
+    from napari_ctclip.io.ct.read import ReadVolume
 
     asked: list[Any] = []
 
@@ -96,7 +96,7 @@ def test_several_series_are_offered(desk: Desk, monkeypatch: pytest.MonkeyPatch)
             raise SeriesChoiceNeeded("choose", ("thin", "thick"))
         return ReadVolume(ball_study().volume)
 
-    monkeypatch.setattr("napari_ctclip.io.read.read_volume", fake_read)
+    monkeypatch.setattr("napari_ctclip.io.ct.read.read_volume", fake_read)
     monkeypatch.setattr(reader, "read_volume", fake_read)
     monkeypatch.setattr(series_dialog, "ask_series", lambda *a, **k: 2)
     monkeypatch.setattr("napari_ctclip.plugin.data_tab.ask_series", lambda *a, **k: 2)

@@ -11,7 +11,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.exports import write_organ_masks
+from napari_ctclip.io.export.exports import write_organ_masks
 from napari_ctclip.plugin._compat import camera_of
 from napari_ctclip.plugin.follow_up_dock import FollowUpDock
 from napari_ctclip.plugin.linked_views import LinkedViews

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_ctclip.core.anatomy_table import read_anatomy_table
-from napari_ctclip.io.study_record import StoreSpecification
+from napari_ctclip.io.store.study_record import StoreSpecification
 from napari_ctclip.preparation.preparation import Options, Plan, Summary, plan_preparation, prepare
 from napari_ctclip.preparation.sources.archive import Source, draft_of
 from tests.preparation.made_up_archive import COLUMNS, write_archive

@@ -11,7 +11,7 @@ from napari_ctclip.core.anatomy_table import read_anatomy_table
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.preparation.masks import join_masks
 from napari_ctclip.preparation.organ_texts import described
 from napari_ctclip.preparation.report_checks import check_report
@@ -136,7 +136,7 @@ def test_some_of_a_table_keep_its_order() -> None:
 
 def test_neither_the_command_line_nor_the_viewers_session_loads_the_store_or_the_cluster() -> None:
     code = (
-        "import sys, napari_ctclip.cli.train, napari_ctclip.session, napari_ctclip.io.study_store;"
+        "import sys, napari_ctclip.cli.train, napari_ctclip.session, napari_ctclip.io.store.study_store;"
         "sys.exit(bool({'zarr', 'distributed'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.manifest import read_manifest
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.store.manifest import read_manifest
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preparation.preparation import (
     Options,
     plan_preparation,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preparation import study_preparation
 from napari_ctclip.preparation.batch import run_batch
 from napari_ctclip.preparation.preparation import (
@@ -78,7 +78,7 @@ def _command(prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
 def test_a_run_that_dies_while_writing_leaves_no_half_study(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from napari_ctclip.io import study_store_writing
+    from napari_ctclip.io.store import study_store_writing
 
     class Killed(BaseException):
         pass
@@ -100,7 +100,7 @@ def test_a_run_that_dies_while_writing_leaves_no_half_study(
 
 
 def test_workers_give_the_same_bytes_as_one_process(prepared: Prepared, tmp_path: Path) -> None:
-    from napari_ctclip.io.study_store_writing import create_store
+    from napari_ctclip.io.store.study_store_writing import create_store
 
     store = create_store(tmp_path / "store", specification())
     chosen = prepared.plan.entries[:8]
@@ -118,7 +118,7 @@ def test_workers_give_the_same_bytes_as_one_process(prepared: Prepared, tmp_path
 def test_a_schedulers_address_is_enough(prepared: Prepared, tmp_path: Path) -> None:
     from distributed import LocalCluster
 
-    from napari_ctclip.io.study_store_writing import create_store
+    from napari_ctclip.io.store.study_store_writing import create_store
 
     store = create_store(tmp_path / "store", specification())
     chosen = prepared.plan.entries[:3]

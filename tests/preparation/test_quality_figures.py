@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.io.study_store import StoredCrop
+from napari_ctclip.io.store.study_store import StoredCrop
 from napari_ctclip.preparation.quality_figures import contact_sheet
 
 

@@ -11,9 +11,9 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from napari_ctclip.core.errors import DataError, UnreadableFile
-from napari_ctclip.io.radiograph import GREY_MAX, read_radiograph
-from napari_ctclip.io.study_record import StoreSpecification
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.ct.radiograph import GREY_MAX, read_radiograph
+from napari_ctclip.io.store.study_record import StoreSpecification
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preparation.preparation import Options, plan_preparation, prepare
 from napari_ctclip.preparation.sources.archive import Source, draft_of
 from tests.preparation.test_sources import write_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.pretraining.abnormality_dictionary import (
     AbnormalityDictionary,
     default_dictionary,

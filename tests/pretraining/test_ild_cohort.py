@@ -14,7 +14,7 @@ import pytest
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.manifest_study import read_manifest_study
 from napari_ctclip.evaluation.task_files import read_tasks
-from napari_ctclip.io.manifest import read_manifest
+from napari_ctclip.io.store.manifest import read_manifest
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.ild_cohort import write_ild_cohort

@@ -13,9 +13,9 @@ from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.study_record import OrganRecord, StoreSpecification, StudyRecord
-from napari_ctclip.io.study_store_writing import create_store, write_study
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.study_record import OrganRecord, StoreSpecification, StudyRecord
+from napari_ctclip.io.store.study_store_writing import create_store, write_study
 from napari_ctclip.models.crop_protocol import CropProtocol
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.fvlm import FVLM

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_ctclip.evaluation.montage_readout import MontageReadout
     from napari_ctclip.evaluation.operating_point import Rule
     from napari_ctclip.evaluation.score_studies import StudyScorer, Told
-    from napari_ctclip.io.manifest_entry import ManifestEntry
+    from napari_ctclip.io.store.manifest_entry import ManifestEntry
 
 __all__ = ["compare", "evaluate"]
 
@@ -85,7 +85,7 @@ def evaluate(
     with terminal.data_errors():
         from napari_ctclip.evaluation.evaluation_result import Plan
         from napari_ctclip.evaluation.label_metrics import Resampling
-        from napari_ctclip.io.manifest import read_manifest
+        from napari_ctclip.io.store.manifest import read_manifest
 
         rule: Rule = "youden" if threshold_rule == "youden" else "closest-to-corner"
         plan = Plan(split, threshold_on, rule, Resampling(replicates, seed))

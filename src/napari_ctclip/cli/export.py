@@ -149,7 +149,7 @@ def write(
     """Write exports, print what could not be written, and return the files."""
     from napari_ctclip.exporting.content import ExportContent, ExportKind
     from napari_ctclip.exporting.write_exports import write_exports
-    from napari_ctclip.io.figures import DEFAULT_SIZE
+    from napari_ctclip.figures.figures import DEFAULT_SIZE
 
     content = ExportContent.of(session, findings, model_source=model_source)
     chosen: list[ExportKind] = [ExportKind(kind) for kind in kinds]

@@ -169,7 +169,7 @@ def segment(
         raise typer.BadParameter(f"{method!r} is neither 'quick' nor 'totalsegmentator'")
     with terminal.data_errors():
         from napari_ctclip.io import read_volume
-        from napari_ctclip.io.exports import write_organ_masks
+        from napari_ctclip.io.export.exports import write_organ_masks
 
         read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
         terminal.print_notices(read.notices)

@@ -14,7 +14,7 @@ from napari_ctclip.cli import terminal
 from napari_ctclip.core.errors import CtClipError
 
 if TYPE_CHECKING:
-    from napari_ctclip.io.study_record import StoreSpecification
+    from napari_ctclip.io.store.study_record import StoreSpecification
     from napari_ctclip.preparation.estimate import Estimate
     from napari_ctclip.preparation.preparation import Options, Plan, Summary
 
@@ -141,7 +141,7 @@ def _scans(
 ) -> StoreSpecification:
     from napari_ctclip.core.anatomy_table import SHIPPED_TABLE, read_anatomy_table
     from napari_ctclip.core.geometry import Geometry
-    from napari_ctclip.io.study_record import StoreSpecification
+    from napari_ctclip.io.store.study_record import StoreSpecification
     from napari_ctclip.preparation.masks import require_choice
 
     require_choice(masks)
@@ -164,7 +164,7 @@ def _scans(
 
 
 def _radiographs(pixels: int) -> StoreSpecification:
-    from napari_ctclip.io.study_record import StoreSpecification
+    from napari_ctclip.io.store.study_record import StoreSpecification
 
     return StoreSpecification(
         kind="radiograph", spacing_mm=(1.0, 1.0, 1.0), masks="none", shorter_side=pixels

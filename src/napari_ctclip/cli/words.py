@@ -50,7 +50,7 @@ def words(
         raise typer.BadParameter(f"--out {str(out)!r} needs a name that ends in .nii.gz or .nii")
     with terminal.data_errors():
         from napari_ctclip.interpretation.word_reading import read_words
-        from napari_ctclip.io.exports import write_heatmap
+        from napari_ctclip.io.export.exports import write_heatmap
 
         prompt = Prompt(text)
         chosen = _places_of(word, prompt.positive)

@@ -11,7 +11,7 @@ from napari_ctclip.evaluation.comparison import Comparison, ComparisonRow, compa
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.result_files import SCORES_FILE, plain, write_rows
 from napari_ctclip.evaluation.score_table import read_score_table
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 
 __all__ = ["compare_folders", "write_comparison"]
 

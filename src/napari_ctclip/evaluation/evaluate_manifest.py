@@ -30,7 +30,7 @@ from napari_ctclip.evaluation.score_studies import (
 from napari_ctclip.evaluation.score_table import ScoreTable
 from napari_ctclip.evaluation.scored_study import ScoredStudy
 from napari_ctclip.evaluation.sharding import Share
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 
 __all__ = ["Extras", "StudiesPending", "evaluate_manifest", "studies_of_plan"]
 

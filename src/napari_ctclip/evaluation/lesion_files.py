@@ -89,8 +89,8 @@ def _lesion_file(row: Mapping[str, str], table: Path, number: int) -> LesionFile
 
 
 def _mask(lesion: LesionFile, volume: Volume) -> npt.NDArray[np.bool_]:
-    from napari_ctclip.io.label_map import read_label_map
-    from napari_ctclip.io.label_resampling import Placement, labels_on_grid
+    from napari_ctclip.io.masks.label_map import read_label_map
+    from napari_ctclip.io.masks.label_resampling import Placement, labels_on_grid
 
     label_map = read_label_map(lesion.path)
     labels = labels_on_grid(
@@ -113,7 +113,7 @@ def _boxes(path: Path, volume: Volume) -> npt.NDArray[np.bool_]:
         stored[box] = 1
     if stored.shape == volume.geometry.shape and volume.stored_geometry == volume.geometry:
         return stored.astype(bool)
-    from napari_ctclip.io.label_resampling import Placement, labels_on_grid
+    from napari_ctclip.io.masks.label_resampling import Placement, labels_on_grid
 
     placement = Placement(volume.stored_geometry, volume.geometry)
     return labels_on_grid(stored, placement, np.uint8).astype(bool)

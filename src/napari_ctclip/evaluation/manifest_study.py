@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.study import Study
 from napari_ctclip.io import read_organ_masks, read_volume
-from napari_ctclip.io.archive_metadata import ArchiveMetadata
+from napari_ctclip.io.ct.archive_metadata import ArchiveMetadata
 
 if TYPE_CHECKING:
-    from napari_ctclip.io.manifest_entry import ManifestEntry
+    from napari_ctclip.io.store.manifest_entry import ManifestEntry
 
 __all__ = ["read_manifest_study"]
 

@@ -15,7 +15,7 @@ from napari_ctclip.evaluation.decisions import DECISION_METRICS
 from napari_ctclip.evaluation.evaluation_result import Evaluation
 from napari_ctclip.evaluation.label_metrics import RANKING_METRICS, LabelMetrics
 from napari_ctclip.evaluation.score_table import write_score_table
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 
 __all__ = ["METRICS_FILE", "SCORES_FILE", "plain", "write_evaluation", "write_rows"]
 

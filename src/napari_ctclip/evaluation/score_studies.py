@@ -25,7 +25,7 @@ from napari_ctclip.evaluation.scored_study import (
 )
 from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.evaluation.zero_shot import TaskAnswer, ask_task
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.prompt_ensemble import with_ensembles

@@ -13,7 +13,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.core.study import Study
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.models.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.provenance import provenance, told_prompt

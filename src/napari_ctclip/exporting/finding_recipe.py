@@ -25,7 +25,7 @@ from napari_ctclip.exporting.recipe import (
     template_options,
     write_recipe,
 )
-from napari_ctclip.io.exports import write_organ_masks
+from napari_ctclip.io.export.exports import write_organ_masks
 from napari_ctclip.io.template_files import write_templates
 
 __all__ = ["FindingRecipe", "finding_recipe", "recipe_name", "write_finding_recipe"]

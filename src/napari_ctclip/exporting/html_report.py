@@ -18,7 +18,7 @@ from napari_ctclip.exporting.report_facts import (
     MEANING,
     ReportFacts,
 )
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 
 __all__ = ["write_html_report"]
 

@@ -16,7 +16,7 @@ from napari_ctclip.exporting.report_facts import (
     MEANING,
     ReportFacts,
 )
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

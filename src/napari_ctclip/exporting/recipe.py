@@ -11,7 +11,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.exporting.content import ExportContent, file_names
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.io.template_files import shipped_templates
 
 __all__ = [

@@ -9,9 +9,9 @@ from typing import Any
 
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.exporting.truth_pictures import erase_figure, map_test_figure
+from napari_ctclip.figures.figures import write_figure
 from napari_ctclip.io.csv_tables import write_csv_table
-from napari_ctclip.io.figures import write_figure
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.scoring.erase import ErasedPlace
 from napari_ctclip.scoring.map_test import MapTest
 from napari_ctclip.scoring.provenance import told_prompt, told_templates

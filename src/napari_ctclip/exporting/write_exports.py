@@ -32,8 +32,8 @@ from napari_ctclip.exporting.recipe import (
 )
 from napari_ctclip.exporting.report_facts import report_facts
 from napari_ctclip.exporting.score_table import write_findings, write_scores
-from napari_ctclip.io.exports import write_heatmap, write_organ_masks
-from napari_ctclip.io.figures import DEFAULT_SIZE, write_figure
+from napari_ctclip.figures.figures import DEFAULT_SIZE, write_figure
+from napari_ctclip.io.export.exports import write_heatmap, write_organ_masks
 from napari_ctclip.io.template_files import write_templates
 
 __all__ = ["Exported", "write_exports"]
@@ -168,8 +168,8 @@ def _write_pictures(
 
 
 def _write_seg(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    from napari_ctclip.io.dicom_objects import write_findings_seg, write_organs_seg
-    from napari_ctclip.io.dicom_source import dicom_source
+    from napari_ctclip.io.ct.dicom_source import dicom_source
+    from napari_ctclip.io.export.dicom_objects import write_findings_seg, write_organs_seg
 
     volume, masks = content.study.volume, content.study.organ_masks
     files: list[Path] = []
@@ -189,8 +189,8 @@ def _write_seg(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[
 
 
 def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    from napari_ctclip.io.dicom_objects import write_parametric_map
-    from napari_ctclip.io.dicom_source import dicom_source
+    from napari_ctclip.io.ct.dicom_source import dicom_source
+    from napari_ctclip.io.export.dicom_objects import write_parametric_map
     from napari_ctclip.scoring.found_regions import origin_of
 
     if content.model is None or not content.answers:

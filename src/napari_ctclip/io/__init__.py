@@ -6,10 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_ctclip.io.dicom_series import SeriesInfo, list_series
-    from napari_ctclip.io.exports import write_heatmap, write_organ_masks
-    from napari_ctclip.io.organ_mask_files import ReadMasks, cut_by_field_of_view, read_organ_masks
-    from napari_ctclip.io.read import ReadVolume, can_read, read_volume
+    from napari_ctclip.io.ct.dicom_series import SeriesInfo, list_series
+    from napari_ctclip.io.ct.read import ReadVolume, can_read, read_volume
+    from napari_ctclip.io.export.exports import write_heatmap, write_organ_masks
+    from napari_ctclip.io.masks.organ_mask_files import (
+        ReadMasks,
+        cut_by_field_of_view,
+        read_organ_masks,
+    )
 
 __all__ = [
     "ReadMasks",
@@ -25,16 +29,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "ReadMasks": "organ_mask_files",
-    "ReadVolume": "read",
-    "SeriesInfo": "dicom_series",
-    "can_read": "read",
-    "cut_by_field_of_view": "organ_mask_files",
-    "list_series": "dicom_series",
-    "read_organ_masks": "organ_mask_files",
-    "read_volume": "read",
-    "write_heatmap": "exports",
-    "write_organ_masks": "exports",
+    "ReadMasks": "masks.organ_mask_files",
+    "ReadVolume": "ct.read",
+    "SeriesInfo": "ct.dicom_series",
+    "can_read": "ct.read",
+    "cut_by_field_of_view": "masks.organ_mask_files",
+    "list_series": "ct.dicom_series",
+    "read_organ_masks": "masks.organ_mask_files",
+    "read_volume": "ct.read",
+    "write_heatmap": "export.exports",
+    "write_organ_masks": "export.exports",
 }
 
 

@@ -14,7 +14,7 @@ from platformdirs import user_config_path
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 
 __all__ = [
     "known_templates",

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
-from napari_ctclip.io.figures import DEFAULT_SIZE
+from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin._compat_settings import keep_setting, setting
 from napari_ctclip.plugin.exporting import why_not
 from napari_ctclip.plugin.workbench import Workbench

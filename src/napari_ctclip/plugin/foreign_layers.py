@@ -42,7 +42,7 @@ def volume_of_layer(layer: Any) -> tuple[Volume, tuple[Notice, ...]]:
         return own["volume"], tuple(own.get("notices", ()))
     if not is_volume_layer(layer):
         raise DataError(f"layer “{layer.name}” is not one 3D image; choose a CT")
-    from napari_ctclip.io.hounsfield import check_hounsfield
+    from napari_ctclip.io.ct.hounsfield import check_hounsfield
 
     voxels = np.asarray(layer.data)
     if not np.issubdtype(voxels.dtype, np.number):

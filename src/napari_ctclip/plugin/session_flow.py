@@ -191,7 +191,7 @@ class SessionFlow:
         volumes = self._studies.open_volumes()
 
         def work(progress: Any, should_stop: Any) -> OpenedSession:
-            from napari_ctclip.io.read import ReadVolume
+            from napari_ctclip.io.ct.read import ReadVolume
             from napari_ctclip.session_files.archive import read_session
             from napari_ctclip.session_files.saved_session import read_scan
 

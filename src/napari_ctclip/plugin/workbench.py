@@ -10,7 +10,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
-from napari_ctclip.io.figures import DEFAULT_SIZE
+from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin._compat import main_window, plain_viewer
 from napari_ctclip.plugin.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.background import Job, JobQueue

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.preparation.rejection import Rejection
 from napari_ctclip.preparation.study_preparation import prepare_study
 

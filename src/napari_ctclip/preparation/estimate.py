@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preparation.study_preparation import prepare_study
 
 __all__ = ["Estimate", "estimate_preparation", "sample_of", "stored_bytes"]

@@ -11,8 +11,8 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.organ_mask_files import read_organ_masks
+from napari_ctclip.io.masks.organ_mask_files import read_organ_masks
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.regions.quick_masks import quick_organ_masks
 from napari_ctclip.regions.totalsegmentator import is_installed, segment_with_totalsegmentator
 

@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from napari_ctclip.core.anatomy import colour_of
 from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
 from napari_ctclip.core.volume import WINDOWS
-from napari_ctclip.io.key_slices import draw_line
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.radiograph import GREY_MAX
-from napari_ctclip.io.study_record import HISTOGRAM_EDGES_HU, StudyRecord
-from napari_ctclip.io.study_store import StoredCrop, StudyStore
+from napari_ctclip.figures.key_slices import draw_line
+from napari_ctclip.io.ct.radiograph import GREY_MAX
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.study_record import HISTOGRAM_EDGES_HU, StudyRecord
+from napari_ctclip.io.store.study_store import StoredCrop, StudyStore
 
 __all__ = ["contact_sheet", "distributions"]
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.io.manifest_entry import SPLITS, ManifestEntry
-from napari_ctclip.io.nifti_writing import replacing
-from napari_ctclip.io.study_record import StudyRecord
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.store.manifest_entry import SPLITS, ManifestEntry
+from napari_ctclip.io.store.study_record import StudyRecord
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preparation.organ_texts import DescribedStudy
 from napari_ctclip.preparation.quality_figures import contact_sheet, distributions
 from napari_ctclip.preparation.rejection import Rejection

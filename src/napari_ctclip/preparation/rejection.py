@@ -17,7 +17,7 @@ from napari_ctclip.core.errors import (
     UnreadableFile,
 )
 from napari_ctclip.io.csv_tables import write_csv_table
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 
 __all__ = ["Rejection", "rejection_of", "write_rejections"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.preparation.rejection import Rejection
 from napari_ctclip.pretraining.findings import decompose
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.manifest_entry import ManifestEntry, Split
+from napari_ctclip.io.store.manifest_entry import ManifestEntry, Split
 
 __all__ = ["draw_split", "with_splits"]
 

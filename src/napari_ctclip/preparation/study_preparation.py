@@ -17,19 +17,19 @@ from napari_ctclip.core.anatomy_table import AnatomyTable
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.io.archive_metadata import ArchiveMetadata
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.organ_mask_files import cut_by_field_of_view
-from napari_ctclip.io.radiograph import read_radiograph
-from napari_ctclip.io.read import read_volume
-from napari_ctclip.io.study_record import (
+from napari_ctclip.io.ct.archive_metadata import ArchiveMetadata
+from napari_ctclip.io.ct.radiograph import read_radiograph
+from napari_ctclip.io.ct.read import read_volume
+from napari_ctclip.io.masks.organ_mask_files import cut_by_field_of_view
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.study_record import (
     HISTOGRAM_EDGES_HU,
     OrganRecord,
     StoredNotice,
     StudyRecord,
 )
-from napari_ctclip.io.study_store import StudyStore
-from napari_ctclip.io.study_store_writing import write_study
+from napari_ctclip.io.store.study_store import StudyStore
+from napari_ctclip.io.store.study_store_writing import write_study
 from napari_ctclip.preparation.masks import find_masks, join_masks
 from napari_ctclip.preparation.rejection import Rejection, rejection_of
 from napari_ctclip.preprocessing.spatial import on_model_grid, resample_labels, resample_volume

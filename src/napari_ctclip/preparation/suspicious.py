@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_ctclip.io.csv_tables import write_csv_table
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.study_record import StudyRecord
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.study_record import StudyRecord
 
 __all__ = ["Suspicion", "suspicions_of", "write_suspicions"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
 from napari_ctclip.core.anatomy import members
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.pretraining.abnormality_dictionary import (
     AbnormalityDictionary,
     default_dictionary,

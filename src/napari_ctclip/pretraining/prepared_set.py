@@ -9,10 +9,10 @@ import numpy as np
 
 from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.manifest import read_manifest
-from napari_ctclip.io.manifest_entry import ManifestEntry, Split
-from napari_ctclip.io.radiograph import GREY_MAX
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.ct.radiograph import GREY_MAX
+from napari_ctclip.io.store.manifest import read_manifest
+from napari_ctclip.io.store.manifest_entry import ManifestEntry, Split
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["PreparedSet", "open_prepared_set"]

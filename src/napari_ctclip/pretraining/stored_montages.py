@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.pretraining.montage_views import MontageOptions, montage_views
 from napari_ctclip.pretraining.samples import TrainingSample
 from napari_ctclip.pretraining.study_choice import ChosenStudy, organ_text

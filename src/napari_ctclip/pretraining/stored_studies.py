@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.anatomy import members
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.caption_findings import CaptionReader

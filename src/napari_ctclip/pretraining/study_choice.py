@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice, Severity
-from napari_ctclip.io.manifest_entry import ManifestEntry
-from napari_ctclip.io.study_record import StudyRecord
-from napari_ctclip.io.study_store import StudyStore
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.study_record import StudyRecord
+from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.pretraining.prepared_set import PreparedSet
 from napari_ctclip.pretraining.random_crops import Box
 from napari_ctclip.pretraining.samples import Need

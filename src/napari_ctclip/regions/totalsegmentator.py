@@ -21,7 +21,7 @@ import nibabel as nib
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.organ_mask_files import read_organ_masks
+from napari_ctclip.io.masks.organ_mask_files import read_organ_masks
 
 __all__ = ["Device", "is_installed", "segment_with_totalsegmentator"]
 

@@ -23,7 +23,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.session_files.document import (
     SCHEMA,
     CameraEntry,

@@ -12,7 +12,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.volume import Volume, Window
-from napari_ctclip.io.read import ReadVolume, read_volume
+from napari_ctclip.io.ct.read import ReadVolume, read_volume
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.nifti_writing import replacing
+from napari_ctclip.io.export.nifti_writing import replacing
 
 __all__ = ["copy_session", "told_if_not_written"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_ctclip.core.errors import CtClipError, DataError
-from napari_ctclip.io.manifest import check_manifest
+from napari_ctclip.io.store.manifest import check_manifest
 from napari_ctclip.preparation.rejection import Rejection
 from napari_ctclip.preparation.sources.ct_rate import draft_from_ct_rate, is_ct_rate
 from napari_ctclip.preparation.sources.draft import Draft

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.io.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.preparation.rejection import Rejection
 
 __all__ = ["Draft"]

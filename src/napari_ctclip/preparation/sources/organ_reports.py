@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_ctclip.core.anatomy import MAJOR_ANATOMIES
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.label_map import anatomy_name
+from napari_ctclip.io.masks.label_map import anatomy_name
 from napari_ctclip.preparation.sources.ct_rate import volume_names
 from napari_ctclip.preparation.sources.draft import Draft
 from napari_ctclip.preparation.sources.scan_files import ScanFiles

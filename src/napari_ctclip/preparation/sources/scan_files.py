@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.legends import volume_stem
+from napari_ctclip.io.masks.legends import volume_stem
 
 __all__ = ["SCAN_SUFFIXES", "ScanFiles"]
 

@@ -1,0 +1,1 @@
+"""Pictures of slices: what stands in exports, reports and documentation."""

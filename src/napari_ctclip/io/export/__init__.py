@@ -1,0 +1,1 @@
+"""Volumes, masks and heatmaps to files: NIfTI and DICOM objects."""

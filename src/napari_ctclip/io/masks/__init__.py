@@ -1,0 +1,1 @@
+"""Organ mask files to label maps and back: legends, label schemes, DICOM SEG."""

@@ -1,0 +1,1 @@
+"""Manifests and prepared stores of studies."""
