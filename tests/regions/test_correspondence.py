@@ -14,7 +14,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io import read_volume
 from napari_ctclip.regions.correspondence import correspond, organ_boxes
-from napari_ctclip.regions.quick_masks import quick_organ_masks
+from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from napari_ctclip.simulation.study_simulation import simulate_study
 
 SEED = 9

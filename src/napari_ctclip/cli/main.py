@@ -234,7 +234,7 @@ def _one_each(texts: Sequence[str], prompts: Sequence[object], *, option: str) -
 
 
 def _total(volume: Volume, *, fast: bool) -> OrganMasks:
-    from napari_ctclip.regions.totalsegmentator import segment_with_totalsegmentator
+    from napari_ctclip.segmentation.totalsegmentator import segment_with_totalsegmentator
 
     with terminal.err.status("TotalSegmentator ..."):
         return segment_with_totalsegmentator(volume, fast=fast)

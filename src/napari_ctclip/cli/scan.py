@@ -117,7 +117,7 @@ def _read_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks
 
 def quick_masks(volume: Volume) -> OrganMasks:
     """Return organ masks made from HU alone."""
-    from napari_ctclip.regions.quick_masks import quick_organ_masks
+    from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 
     return quick_organ_masks(volume)
 

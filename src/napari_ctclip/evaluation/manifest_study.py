@@ -32,7 +32,7 @@ def read_manifest_study(
         read_masks = read_organ_masks(entry.masks, read.volume, legend=entry.legend)
         masks, notices = read_masks.masks, notices + read_masks.notices
     elif quick_masks:
-        from napari_ctclip.regions.quick_masks import quick_organ_masks
+        from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 
         masks = quick_organ_masks(read.volume)
     return Study(read.volume, masks, study_id=entry.study_id), notices

@@ -48,7 +48,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.io import read_organ_masks, read_volume
-from napari_ctclip.regions.quick_masks import quick_organ_masks
+from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from napari_ctclip.scoring.found_regions import reshaped
 from napari_ctclip.session import Session
 

@@ -27,7 +27,7 @@ from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.series_dialog import ask_series
 from napari_ctclip.plugin.workbench import Workbench
-from napari_ctclip.regions.totalsegmentator import is_installed
+from napari_ctclip.segmentation.totalsegmentator import is_installed
 
 __all__ = ["DataTab"]
 

@@ -170,7 +170,7 @@ class StudyFlow:
         """Make organ masks from CT numbers alone."""
 
         def make(progress: Progress, should_stop: StopRequested) -> Any:
-            from napari_ctclip.regions.quick_masks import quick_organ_masks
+            from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 
             return quick_organ_masks(volume, progress=progress, should_stop=should_stop), ()
 
@@ -181,7 +181,7 @@ class StudyFlow:
         """Make organ masks with TotalSegmentator, where it is installed."""
 
         def make(progress: Progress, should_stop: StopRequested) -> Any:
-            from napari_ctclip.regions.totalsegmentator import segment_with_totalsegmentator
+            from napari_ctclip.segmentation.totalsegmentator import segment_with_totalsegmentator
 
             masks = segment_with_totalsegmentator(
                 volume, progress=self._jobs.wrote.emit, should_stop=should_stop

@@ -13,8 +13,8 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.masks.organ_mask_files import read_organ_masks
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
-from napari_ctclip.regions.quick_masks import quick_organ_masks
-from napari_ctclip.regions.totalsegmentator import is_installed, segment_with_totalsegmentator
+from napari_ctclip.segmentation.quick_masks import quick_organ_masks
+from napari_ctclip.segmentation.totalsegmentator import is_installed, segment_with_totalsegmentator
 
 __all__ = ["MASK_CHOICES", "find_masks", "join_masks", "require_choice"]
 

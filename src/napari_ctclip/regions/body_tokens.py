@@ -9,9 +9,9 @@ from scipy import ndimage
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.regions.body import find_body
 from napari_ctclip.regions.token_grid import token_regions
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.body import find_body
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["body_tokens"]
 

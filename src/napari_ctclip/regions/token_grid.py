@@ -13,7 +13,7 @@ from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.preprocessing.spatial import resample_labels
-from napari_ctclip.regions.thoracic_cavity import thoracic_cavity_tokens
+from napari_ctclip.segmentation.thoracic_cavity import thoracic_cavity_tokens
 
 __all__ = ["THORACIC_CAVITY", "TokenRegions", "labels_on", "token_regions"]
 

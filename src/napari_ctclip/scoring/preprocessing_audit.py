@@ -12,9 +12,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.regions.body import find_body
 from napari_ctclip.regions.token_grid import token_regions
-from napari_ctclip.regions.working_grid import WorkingGrid
 from napari_ctclip.scoring.audit_notices import audit_notices
 from napari_ctclip.scoring.cut_organs import cut_organs
 from napari_ctclip.scoring.encoding import tokens_inside, window_shapes
@@ -26,6 +24,8 @@ from napari_ctclip.scoring.organ_crops import (
     plan_crops,
 )
 from napari_ctclip.scoring.readout import anatomy_model_of
+from napari_ctclip.segmentation.body import find_body
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["AuditedCrop", "PreprocessingAudit", "WindowClipping", "audit"]
 

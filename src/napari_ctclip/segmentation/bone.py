@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_ctclip.regions.morphology import Mask, closed, components, dilated
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.morphology import Mask, closed, components, dilated
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["find_bone", "spine_column", "without_lung_vessels"]
 

@@ -13,8 +13,8 @@ import pytest
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.regions import totalsegmentator
-from napari_ctclip.regions.totalsegmentator import is_installed, segment_with_totalsegmentator
+from napari_ctclip.segmentation import totalsegmentator
+from napari_ctclip.segmentation.totalsegmentator import is_installed, segment_with_totalsegmentator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a Unix script")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from napari_ctclip.regions.morphology import Mask, components, dilated, opened
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.morphology import Mask, components, dilated, opened
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["find_body"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_ctclip.regions.morphology import Mask, components, dilated, touching
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.morphology import Mask, components, dilated, touching
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["find_airways"]
 

@@ -11,15 +11,15 @@ import numpy.typing as npt
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.regions.airways import find_airways
-from napari_ctclip.regions.body import find_body
-from napari_ctclip.regions.bone import find_bone, spine_column, without_lung_vessels
-from napari_ctclip.regions.dense_lung import find_dense_lung
-from napari_ctclip.regions.label_map import drawn_labels
-from napari_ctclip.regions.lungs import AIR_BELOW_HU, find_lungs
-from napari_ctclip.regions.mediastinum import find_mediastinum
-from napari_ctclip.regions.morphology import Mask
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.airways import find_airways
+from napari_ctclip.segmentation.body import find_body
+from napari_ctclip.segmentation.bone import find_bone, spine_column, without_lung_vessels
+from napari_ctclip.segmentation.dense_lung import find_dense_lung
+from napari_ctclip.segmentation.label_map import drawn_labels
+from napari_ctclip.segmentation.lungs import AIR_BELOW_HU, find_lungs
+from napari_ctclip.segmentation.mediastinum import find_mediastinum
+from napari_ctclip.segmentation.morphology import Mask
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["QUICK_LABELS", "quick_organ_masks"]
 

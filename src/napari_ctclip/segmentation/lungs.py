@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from napari_ctclip.regions.body import filled_in_slices
-from napari_ctclip.regions.morphology import (
+from napari_ctclip.segmentation.body import filled_in_slices
+from napari_ctclip.segmentation.morphology import (
     Mask,
     bounding_box,
     closed,
@@ -14,7 +14,7 @@ from napari_ctclip.regions.morphology import (
     eroded,
     touching,
 )
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["AIR_BELOW_HU", "find_lungs"]
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.regions.morphology import Mask
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.morphology import Mask
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["drawn_labels"]
 

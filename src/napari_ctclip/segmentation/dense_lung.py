@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_ctclip.regions.morphology import Mask, dilated, opened
-from napari_ctclip.regions.working_grid import WorkingGrid
+from napari_ctclip.segmentation.morphology import Mask, dilated, opened
+from napari_ctclip.segmentation.working_grid import WorkingGrid
 
 __all__ = ["find_dense_lung"]
 

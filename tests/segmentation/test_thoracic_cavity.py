@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.regions.thoracic_cavity import thoracic_cavity_tokens
+from napari_ctclip.segmentation.thoracic_cavity import thoracic_cavity_tokens
 
 GRID = Geometry.from_spacing((30, 40, 60), (4.0, 4.0, 4.0))
 

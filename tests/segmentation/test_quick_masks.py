@@ -14,7 +14,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io import read_volume
-from napari_ctclip.regions.quick_masks import QUICK_LABELS, quick_organ_masks
+from napari_ctclip.segmentation.quick_masks import QUICK_LABELS, quick_organ_masks
 from napari_ctclip.simulation import simulate_study
 
 SPACING_MM = (3.0, 2.0, 2.0)

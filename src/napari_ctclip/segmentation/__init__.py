@@ -1,0 +1,1 @@
+"""Organ masks: from CT numbers, or from TotalSegmentator where it is installed."""
