@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ctclip.pretraining.findings.corpus import decompose_all, read_report_table
-from napari_ctclip.pretraining.findings.lexicon import load_lexicon
+from napari_ctclip.reports.corpus import decompose_all, read_report_table
+from napari_ctclip.reports.lexicon import load_lexicon
 
 _COUNT = 10_000
 _REAL = Path("../shared/data/text/ct_rate_800_reports.csv")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.vit3d import VisionTransformer3d
-from napari_ctclip.pretraining.captions import read_caption
 from napari_ctclip.pretraining.samples import StudyBatch
+from napari_ctclip.reports.captions import read_caption
 from tests.paths import DATA
 
 PATCH = (16, 16, 32)

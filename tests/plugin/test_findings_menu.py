@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QMenu
 
 from napari_ctclip.plugin.findings_menu import by_region
 from napari_ctclip.plugin.prompt_line import FALLBACK_PRESETS, PromptLine
-from napari_ctclip.pretraining.abnormality_dictionary import findings_by_anatomy
+from napari_ctclip.reports.abnormality_dictionary import findings_by_anatomy
 from tests.plugin.conftest import Desk
 
 pytestmark = pytest.mark.gui

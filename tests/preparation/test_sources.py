@@ -18,7 +18,7 @@ from napari_ctclip.io.store.study_store_writing import create_store
 from napari_ctclip.preparation.sources.archive import Source, draft_of
 from napari_ctclip.preparation.sources.draft import Draft
 from napari_ctclip.preparation.study_preparation import prepare_study
-from napari_ctclip.pretraining.captions import organ_caption
+from napari_ctclip.reports.captions import organ_caption
 from tests.io.scan_files import torso, write_dicom_series
 from tests.preparation.made_up_archive import write_nifti
 

@@ -5,7 +5,6 @@ import torch
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.organ_query import intact_organs
-from napari_ctclip.pretraining.captions import OrganCaption, organ_caption, read_caption
 from napari_ctclip.pretraining.objectives.anatomy_contrast import (
     AnatomyContrast,
     AnatomyContrastOptions,
@@ -16,6 +15,7 @@ from napari_ctclip.pretraining.targets import (
     momentum_targets,
     partner_targets,
 )
+from napari_ctclip.reports.captions import OrganCaption, organ_caption, read_caption
 from tests.models.fvlm_golden import golden_case
 
 RELATIVE = 1e-4

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
-from napari_ctclip.pretraining.abnormality_dictionary import (
+from napari_ctclip.pretraining.caption_findings import CaptionReader, dictionary_texts
+from napari_ctclip.reports.abnormality_dictionary import (
     AbnormalityDictionary,
     default_dictionary,
 )
-from napari_ctclip.pretraining.caption_findings import CaptionReader, dictionary_texts
 
 DICTIONARY = default_dictionary()
 

@@ -12,7 +12,6 @@ from torch.nn import functional
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.organ_head import load_organ_head
-from napari_ctclip.pretraining.captions import OrganCaption
 from napari_ctclip.pretraining.companions import MomentumText, TwinModels
 from napari_ctclip.pretraining.objectives.clip_ild_dapt import (
     ClipIldDapt,
@@ -20,6 +19,7 @@ from napari_ctclip.pretraining.objectives.clip_ild_dapt import (
     report_view,
 )
 from napari_ctclip.pretraining.objectives.objective import Setting
+from napari_ctclip.reports.captions import OrganCaption
 from tests.models.small_open_clip import small_open_clip
 from tests.pretraining.tiny_run import text_folder, tiny_assembly, tiny_batch, tiny_recipe
 

@@ -14,8 +14,8 @@ from napari_ctclip.core.errors import DataError
 
 if TYPE_CHECKING:
     from napari_ctclip.core.report import Report
-    from napari_ctclip.pretraining.findings.agreement import Counts
-    from napari_ctclip.pretraining.findings.structure import DecomposedReport
+    from napari_ctclip.reports.agreement import Counts
+    from napari_ctclip.reports.structure import DecomposedReport
 
 __all__ = ["register"]
 
@@ -59,13 +59,13 @@ def decompose(
     ] = "",
 ) -> None:
     """Take reports apart: decomposed.jsonl, audit.csv and audit.html."""
-    from napari_ctclip.pretraining.findings.audit import (
+    from napari_ctclip.reports.audit import (
         audit_rows,
         write_audit_csv,
         write_audit_html,
     )
-    from napari_ctclip.pretraining.findings.corpus import decompose_all, read_report_table
-    from napari_ctclip.pretraining.findings.records import json_line
+    from napari_ctclip.reports.corpus import decompose_all, read_report_table
+    from napari_ctclip.reports.records import json_line
 
     with terminal.data_errors():
         rows = read_report_table(
@@ -111,10 +111,10 @@ def dictionary(
 ) -> None:
     """Build an abnormality dictionary from reports: dictionary.toml and unnamed.csv."""
     from napari_ctclip.io.csv_tables import write_csv_table
-    from napari_ctclip.pretraining.abnormality_dictionary import build_dictionary
-    from napari_ctclip.pretraining.findings.corpus import decompose_all, read_report_table
-    from napari_ctclip.pretraining.findings.lexicon import load_lexicon
-    from napari_ctclip.pretraining.findings.unnamed import unnamed_phrases
+    from napari_ctclip.reports.abnormality_dictionary import build_dictionary
+    from napari_ctclip.reports.corpus import decompose_all, read_report_table
+    from napari_ctclip.reports.lexicon import load_lexicon
+    from napari_ctclip.reports.unnamed import unnamed_phrases
 
     with terminal.data_errors():
         rows = read_report_table(
@@ -150,7 +150,7 @@ def measure_findings(
     workers: Workers = 2,
 ) -> None:
     """Measure the rules against labels set by people, and against fVLM's sentences by organ."""
-    from napari_ctclip.pretraining.findings import agreement
+    from napari_ctclip.reports import agreement
 
     with terminal.data_errors():
         halves = agreement.agreement_with_labels(
@@ -179,8 +179,8 @@ def _with_llm(
     lexicon: Path | None,
 ) -> Iterator[DecomposedReport]:
     """Yield what a language model reads; the user is told where the reports go."""
-    from napari_ctclip.pretraining.findings.lexicon import load_lexicon
-    from napari_ctclip.pretraining.findings.llm import LlmReader
+    from napari_ctclip.reports.lexicon import load_lexicon
+    from napari_ctclip.reports.llm import LlmReader
 
     url, model, key_env = service
     if not model:
@@ -194,7 +194,7 @@ def _with_llm(
 
 
 def _print_counts(title: str, counts: Mapping[str, Counts]) -> None:
-    from napari_ctclip.pretraining.findings.agreement import macro_f1, micro_f1
+    from napari_ctclip.reports.agreement import macro_f1, micro_f1
 
     terminal.out.print(f"{title:36s}   n   hit extra missed  precision recall    F1")
     for label, c in counts.items():

@@ -13,7 +13,7 @@ from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.interpretation.vocabulary import shipped_dictionary
-from napari_ctclip.pretraining.findings import (
+from napari_ctclip.reports import (
     Certainty,
     FindingMention,
     Section,

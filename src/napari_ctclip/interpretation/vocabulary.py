@@ -8,7 +8,7 @@ from functools import lru_cache
 from napari_ctclip.core.anatomy import MAJOR_ANATOMIES, major_anatomy, members
 from napari_ctclip.core.anatomy_terms import anatomy_in_text
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.pretraining.abnormality_dictionary import (
+from napari_ctclip.reports.abnormality_dictionary import (
     AbnormalityDictionary,
     default_dictionary,
     findings_by_anatomy,

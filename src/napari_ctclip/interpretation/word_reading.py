@@ -118,7 +118,7 @@ def selected_phrase(text: str, start: int, stop: int) -> Phrase:
     DataError
         If they are none, or belong to several sentences.
     """
-    from napari_ctclip.pretraining.findings.sentences import sentence_spans
+    from napari_ctclip.reports.sentences import sentence_spans
 
     touched = [
         (a, b) for a, b in sentence_spans(text, 0, len(text)) if text[max(a, start) : min(b, stop)]

@@ -33,7 +33,7 @@ from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.view_buttons import ViewButtons
 from napari_ctclip.plugin.window_buttons import WindowButtons
 from napari_ctclip.plugin.workbench import Workbench
-from napari_ctclip.pretraining.abnormality_dictionary import findings_by_anatomy
+from napari_ctclip.reports.abnormality_dictionary import findings_by_anatomy
 
 __all__ = ["ExploreTab"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
-from napari_ctclip.pretraining.findings import DecomposedReport, decompose
+from napari_ctclip.reports import DecomposedReport, decompose
 
 __all__ = ["DescribedStudy", "described"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.preparation.rejection import Rejection
-from napari_ctclip.pretraining.findings import decompose
+from napari_ctclip.reports import decompose
 
 __all__ = ["check_report"]
 

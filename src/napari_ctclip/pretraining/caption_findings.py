@@ -7,18 +7,18 @@ from functools import cached_property, lru_cache
 
 from napari_ctclip.core.anatomy import members
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
-from napari_ctclip.pretraining.abnormality_dictionary import (
-    AbnormalityDictionary,
-    default_dictionary,
-)
-from napari_ctclip.pretraining.captions import OrganCaption
-from napari_ctclip.pretraining.findings import (
+from napari_ctclip.pretraining.study_choice import organ_text
+from napari_ctclip.reports import (
     Certainty,
     DecomposedReport,
     FindingMention,
     decompose,
 )
-from napari_ctclip.pretraining.study_choice import organ_text
+from napari_ctclip.reports.abnormality_dictionary import (
+    AbnormalityDictionary,
+    default_dictionary,
+)
+from napari_ctclip.reports.captions import OrganCaption
 
 __all__ = ["CaptionReader", "decomposed_entry", "dictionary_texts"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.pretraining.captions import OrganCaption
+from napari_ctclip.reports.captions import OrganCaption
 
 __all__ = ["Need", "SampleSource", "StudyBatch", "TrainingSample", "collate_samples"]
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from napari_ctclip.core.anatomy import anatomy_label, members
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.captions import OrganCaption
 from napari_ctclip.pretraining.random_crops import draw_flips, draw_start, flipped
 from napari_ctclip.pretraining.samples import TrainingSample
 from napari_ctclip.pretraining.sentences import Vocabulary, load_vocabulary
+from napari_ctclip.reports.captions import OrganCaption
 from napari_ctclip.simulation import SimulatedStudy, simulate_study
 
 __all__ = ["SimulatedCohort"]

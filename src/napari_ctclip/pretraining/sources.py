@@ -13,11 +13,6 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.abnormality_dictionary import (
-    AbnormalityDictionary,
-    build_dictionary,
-    default_dictionary,
-)
 from napari_ctclip.pretraining.building import objective_options
 from napari_ctclip.pretraining.caption_findings import (
     CaptionReader,
@@ -35,6 +30,11 @@ from napari_ctclip.pretraining.simulated_montages import SimulatedMontages
 from napari_ctclip.pretraining.stored_montages import StoredMontages
 from napari_ctclip.pretraining.stored_studies import StoredStudies
 from napari_ctclip.pretraining.study_choice import LUNG, ChosenStudy, choose_studies
+from napari_ctclip.reports.abnormality_dictionary import (
+    AbnormalityDictionary,
+    build_dictionary,
+    default_dictionary,
+)
 
 __all__ = ["TrainingData", "prepared_data", "simulated_data"]
 

@@ -12,11 +12,11 @@ from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.caption_findings import CaptionReader
-from napari_ctclip.pretraining.captions import OrganCaption
 from napari_ctclip.pretraining.method_recipe import DataTable
 from napari_ctclip.pretraining.random_crops import Box, draw_flips, draw_start
 from napari_ctclip.pretraining.samples import TrainingSample
 from napari_ctclip.pretraining.study_choice import ChosenStudy
+from napari_ctclip.reports.captions import OrganCaption
 
 __all__ = ["StoredStudies"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from napari_ctclip.models.locked_tower import LockedTower3d
-from napari_ctclip.pretraining.captions import OrganCaption
 from napari_ctclip.pretraining.samples import SampleSource, TrainingSample
+from napari_ctclip.reports.captions import OrganCaption
 
 __all__ = ["TokensAhead"]
 

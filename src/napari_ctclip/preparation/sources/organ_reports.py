@@ -14,7 +14,7 @@ from napari_ctclip.io.masks.label_map import anatomy_name
 from napari_ctclip.preparation.sources.ct_rate import volume_names
 from napari_ctclip.preparation.sources.draft import Draft
 from napari_ctclip.preparation.sources.scan_files import ScanFiles
-from napari_ctclip.pretraining.captions import organ_caption, read_caption
+from napari_ctclip.reports.captions import organ_caption, read_caption
 
 __all__ = ["FVLM_FILES", "anatomy_of_organ", "draft_from_fvlm", "draft_from_merlin"]
 
