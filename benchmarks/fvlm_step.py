@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.bert_text_encoder import BertTextEncoder
-from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
-from napari_ctclip.models.organ_query import intact_organs
-from napari_ctclip.models.vit3d import VisionTransformer3d
+from napari_ctclip.models.published.fvlm import FVLM, FVLM_ANATOMIES
+from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.towers.organ_query import intact_organs
+from napari_ctclip.models.towers.vit3d import VisionTransformer3d
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyContrast
 from napari_ctclip.pretraining.samples import StudyBatch

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from napari_ctclip.core.study import Study
-from napari_ctclip.models.open_clip_adapter import untrained_open_clip
+from napari_ctclip.models.published.open_clip_adapter import untrained_open_clip
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.patch_encoding import (

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.fvlm_step import plain_loss, samples_of
-from napari_ctclip.models.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyContrast
 from tests.models.small_fvlm import small_fvlm, write_text_folder
 

@@ -16,7 +16,7 @@ from psygnal import Signal
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.study import Study
-from napari_ctclip.models.device import resolved_device
+from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.regions.montage_layout import MontageLayout
 from napari_ctclip.regions.ranking import best_patches, build_montage
 from napari_ctclip.scoring.provenance import provenance

@@ -14,8 +14,8 @@ from urllib.request import getproxies
 from platformdirs import user_data_path
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.download import require_network
-from napari_ctclip.models.fetch import Progress, Remote, fetch, sha256_of
+from napari_ctclip.models.hub.download import require_network
+from napari_ctclip.models.hub.fetch import Progress, Remote, fetch, sha256_of
 
 __all__ = ["SampleScan", "download_sample", "known_samples", "samples_folder"]
 

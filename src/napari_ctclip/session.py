@@ -17,7 +17,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.models.device import resolved_device
+from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.probe import Probe, probe_at

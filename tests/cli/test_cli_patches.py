@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli.main import app
 from napari_ctclip.io.export.exports import write_organ_masks
-from napari_ctclip.models.open_clip_adapter import save_open_clip
+from napari_ctclip.models.published.open_clip_adapter import save_open_clip
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import SHAPE, ball_study
 

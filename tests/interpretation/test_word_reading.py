@@ -17,7 +17,7 @@ from napari_ctclip.interpretation.word_reading import (
 )
 from napari_ctclip.session import Session
 from tests.exporting.asked import asked_session
-from tests.models.test_local_regions import model
+from tests.models.towers.test_local_regions import model
 from tests.phantom import BALL_CENTRE
 
 REPORT = "Lungs: No  effusion.\nSmall nodule in the\nleft lung. Bones are normal."

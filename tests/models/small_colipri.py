@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.colipri import Colipri
-from napari_ctclip.models.colipri_checkpoint import save_colipri, untrained_colipri
+from napari_ctclip.models.published.colipri import Colipri
+from napari_ctclip.models.published.colipri_checkpoint import save_colipri, untrained_colipri
 from tests.models.small_fvlm import TEXT_WIDTH, write_text_folder
 
 SIZES = {

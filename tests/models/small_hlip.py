@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from napari_ctclip.models.bert_text_encoder import BertTextEncoder
-from napari_ctclip.models.hlip import HLIP_PREPROCESSING, Hlip
-from napari_ctclip.models.hlip_checkpoint import save_hlip
-from napari_ctclip.models.hlip_network import HlipNetwork
+from napari_ctclip.models.published.hlip import HLIP_PREPROCESSING, Hlip
+from napari_ctclip.models.published.hlip_checkpoint import save_hlip
+from napari_ctclip.models.published.hlip_network import HlipNetwork
+from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from tests.models.random_weights import ready_with_named_weights, released_names
 from tests.models.small_fvlm import write_text_folder
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from napari_ctclip.models.longformer_text_encoder import LongformerTextEncoder
-from napari_ctclip.models.merlin import MERLIN_PREPROCESSING, Merlin
-from napari_ctclip.models.merlin_checkpoint import save_merlin
-from napari_ctclip.models.merlin_network import MerlinNetwork
+from napari_ctclip.models.published.merlin import MERLIN_PREPROCESSING, Merlin
+from napari_ctclip.models.published.merlin_checkpoint import save_merlin
+from napari_ctclip.models.published.merlin_network import MerlinNetwork
+from napari_ctclip.models.text.longformer_text_encoder import LongformerTextEncoder
 from tests.models.random_weights import ready_with_named_weights, released_names
 
 TEXT_WIDTH = 32

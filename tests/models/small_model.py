@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from napari_ctclip.models.checkpoint import SCHEMA_VERSION, build_model
+from napari_ctclip.models.folder.checkpoint import SCHEMA_VERSION, build_model
 
 ARCHITECTURE = {
     "embedding_width": 64,

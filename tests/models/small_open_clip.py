@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from napari_ctclip.models.open_clip_adapter import untrained_open_clip
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.open_clip_adapter import untrained_open_clip
+from napari_ctclip.models.published.slice_model import SliceModel
 from tests.models.small_fvlm import write_text_folder
 
 WIDTH = 24

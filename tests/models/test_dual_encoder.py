@@ -9,7 +9,7 @@ import torch
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.models.interface import assert_implements
-from napari_ctclip.models.pooling import masks_to_tokens
+from napari_ctclip.models.towers.pooling import masks_to_tokens
 from tests.models.small_model import small_model
 
 

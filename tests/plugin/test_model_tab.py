@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_ctclip.models.registry import KNOWN_MODELS, ModelState
+from napari_ctclip.models.hub.registry import KNOWN_MODELS, ModelState
 from tests.phantom import ball_study
 from tests.plugin.conftest import Desk
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.session import Session
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import BALL_CENTRE, ball_study

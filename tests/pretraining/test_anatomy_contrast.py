@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.organ_query import intact_organs
+from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.pretraining.objectives.anatomy_contrast import (
     AnatomyContrast,
     AnatomyContrastOptions,

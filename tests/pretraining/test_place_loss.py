@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ctclip.models.open_clip_adapter import untrained_open_clip
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.open_clip_adapter import untrained_open_clip
+from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.patch_batches import PatchSampler
 from napari_ctclip.pretraining.patch_objective import PatchObjective
 from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, make_pool

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ctclip.models.organ_query import OrganQuery
+from napari_ctclip.models.towers.organ_query import OrganQuery
 from napari_ctclip.pretraining.building import Assembly, assemble
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.samples import StudyBatch, TrainingSample, collate_samples

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.models.vit3d import VisionTransformer3d
+from napari_ctclip.models.published.fvlm import FVLM
+from napari_ctclip.models.towers.vit3d import VisionTransformer3d
 from napari_ctclip.scoring import cost
 from napari_ctclip.scoring.cost import estimate_cost
 from napari_ctclip.scoring.counted_pass import count_pass

@@ -11,10 +11,10 @@ import torch
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.folder.checkpoint import save_checkpoint
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
-from napari_ctclip.models.open_clip_adapter import save_open_clip
+from napari_ctclip.models.published.open_clip_adapter import save_open_clip
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.feature_cache import FeatureCache
@@ -38,7 +38,7 @@ def _starter(folder: Path) -> Path:
 
 def _fvlm(folder: Path) -> Path:
     pytest.importorskip("transformers", reason="fVLM's text encoder needs transformers")
-    from napari_ctclip.models.fvlm_checkpoint import save_fvlm
+    from napari_ctclip.models.published.fvlm_checkpoint import save_fvlm
 
     text_folder = write_text_folder(folder / "bert")
     model, _ = released_weights(text_folder)

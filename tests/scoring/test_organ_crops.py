@@ -14,9 +14,9 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.models.crop_protocol import CropProtocol
-from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.interface import FeatureMap
+from napari_ctclip.models.published.crop_protocol import CropProtocol
+from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.feature_cache import FeatureCache

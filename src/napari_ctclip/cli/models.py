@@ -21,7 +21,7 @@ from napari_ctclip.cli import terminal
 from napari_ctclip.core.errors import CtClipError
 
 if TYPE_CHECKING:
-    from napari_ctclip.models.registry import KnownModel
+    from napari_ctclip.models.hub.registry import KnownModel
 
 __all__ = ["app"]
 
@@ -33,7 +33,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a model, as `models l
 @app.command("list")
 def list_models() -> None:
     """List every known model: whether it can be loaded, its licence and size."""
-    from napari_ctclip.models.registry import KNOWN_MODELS, Access
+    from napari_ctclip.models.hub.registry import KNOWN_MODELS, Access
 
     table = Table("name", "state", "licence", "size", "what it is")
     for model in KNOWN_MODELS:
@@ -62,8 +62,8 @@ def download(
 ) -> None:
     """Download a model after showing its licence; an interrupted download goes on."""
     with terminal.data_errors():
-        from napari_ctclip.models.download import download_model
-        from napari_ctclip.models.registry import Access
+        from napari_ctclip.models.hub.download import download_model
+        from napari_ctclip.models.hub.registry import Access
 
         model = _known(name)
         if model.access != Access.DOWNLOAD:
@@ -99,7 +99,7 @@ def import_model(
 ) -> None:
     """Turn weights you were given into a model folder; nothing is downloaded."""
     with terminal.data_errors():
-        from napari_ctclip.models.importers import IMPORTERS
+        from napari_ctclip.models.published.importers import IMPORTERS
 
         if kind not in IMPORTERS:
             known = ", ".join(IMPORTERS)
@@ -113,7 +113,7 @@ def import_model(
 
 
 def _known(name: str) -> KnownModel:
-    from napari_ctclip.models.registry import KNOWN_MODELS, known_model
+    from napari_ctclip.models.hub.registry import KNOWN_MODELS, known_model
 
     model = known_model(name)
     if model is None:
@@ -123,8 +123,8 @@ def _known(name: str) -> KnownModel:
 
 
 def _print_facts(model: KnownModel) -> None:
-    from napari_ctclip.models.download import recorded_files
-    from napari_ctclip.models.registry import Access
+    from napari_ctclip.models.hub.download import recorded_files
+    from napari_ctclip.models.hub.registry import Access
 
     facts = {
         "name": model.name,

@@ -69,7 +69,7 @@ def starter(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
 ) -> None:
     """Train the bundled model from nothing: text student, simulated studies, image encoder."""
-    from napari_ctclip.models.device import resolved_device
+    from napari_ctclip.models.runtime.device import resolved_device
     from napari_ctclip.pretraining.recipe import load_recipe
     from napari_ctclip.pretraining.starter import pretrain_starter
 
@@ -131,7 +131,7 @@ def evaluate_starter_2d(
 ) -> None:
     """Examine a 2D model on simulated patches: AUROC, seen and unseen wordings."""
     from napari_ctclip.models.factory import load_model
-    from napari_ctclip.models.slice_model import SliceModel
+    from napari_ctclip.models.published.slice_model import SliceModel
     from napari_ctclip.pretraining.examine_patches import examine_patches, markdown_rows
 
     loaded = load_model(model)

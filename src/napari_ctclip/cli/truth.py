@@ -61,7 +61,7 @@ def erase(
     words = _asked(prompt, negative)
     with terminal.data_errors():
         from napari_ctclip.exporting.truth_files import write_erase
-        from napari_ctclip.models.device import resolved_device
+        from napari_ctclip.models.runtime.device import resolved_device
         from napari_ctclip.regions.drawn_region import ball_region
         from napari_ctclip.scoring.erase import erase_region
 
@@ -119,7 +119,7 @@ def deletion_curve(
     words = _asked(prompt, negative)
     with terminal.data_errors():
         from napari_ctclip.exporting.truth_files import write_map_test
-        from napari_ctclip.models.device import resolved_device
+        from napari_ctclip.models.runtime.device import resolved_device
         from napari_ctclip.scoring.map_test import map_test
 
         asked = replace(words, templates=read_templates(templates))

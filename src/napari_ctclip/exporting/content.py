@@ -14,7 +14,7 @@ from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.core.study import Study
 from napari_ctclip.io.export.nifti_writing import replacing
-from napari_ctclip.models.device import resolved_device
+from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.provenance import provenance, told_prompt
 from napari_ctclip.session import Session

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.folder_weights import FolderWeights
+from napari_ctclip.models.folder.folder_weights import FolderWeights
 from napari_ctclip.models.interface import (
     Calibration,
     EncodingWindows,
     FeatureMap,
     RegionEmbeddings,
 )
-from napari_ctclip.models.locked_tower import LockedTower3d
-from napari_ctclip.models.pooling import masked_mean, masks_to_tokens
-from napari_ctclip.models.precision import in_fast_precision
-from napari_ctclip.models.text_cache import CachesTexts
+from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.text.text_cache import CachesTexts
+from napari_ctclip.models.towers.locked_tower import LockedTower3d
+from napari_ctclip.models.towers.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["DualEncoder"]

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.core.errors import CheckpointMismatch
-from napari_ctclip.models.open_clip_source import is_open_clip, split_plane
-from napari_ctclip.models.registry import KNOWN_MODELS, ModelState, how_to_get, known_model
+from napari_ctclip.models.hub.registry import KNOWN_MODELS, ModelState, how_to_get, known_model
+from napari_ctclip.models.published.open_clip_source import is_open_clip, split_plane
 
 if TYPE_CHECKING:
     import torch
 
     from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.models.slice_model import SliceModel
+    from napari_ctclip.models.published.slice_model import SliceModel
 
 __all__ = ["load_model"]
 
@@ -65,11 +65,11 @@ def load_model(
 
 def _of_folder(folder: Path) -> Any:
     # imported here: they bring torch, a second
-    from napari_ctclip.models.checkpoint import load_checkpoint
-    from napari_ctclip.models.colipri_checkpoint import is_colipri_folder, load_colipri
-    from napari_ctclip.models.folder_files import described_kind
-    from napari_ctclip.models.importers import LOADERS
-    from napari_ctclip.models.trained_folder import is_trained_folder, load_trained
+    from napari_ctclip.models.folder.checkpoint import load_checkpoint
+    from napari_ctclip.models.folder.folder_files import described_kind
+    from napari_ctclip.models.folder.trained_folder import is_trained_folder, load_trained
+    from napari_ctclip.models.published.colipri_checkpoint import is_colipri_folder, load_colipri
+    from napari_ctclip.models.published.importers import LOADERS
 
     if is_trained_folder(folder):
         return load_trained(folder)
@@ -82,6 +82,6 @@ def _of_folder(folder: Path) -> Any:
 
 
 def _open_clip(name: str, plane: str) -> SliceModel:
-    from napari_ctclip.models.open_clip_adapter import load_open_clip
+    from napari_ctclip.models.published.open_clip_adapter import load_open_clip
 
     return load_open_clip(f"{name}@{plane}" if plane else name)

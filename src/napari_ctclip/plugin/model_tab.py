@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctclip.models.registry import (
+from napari_ctclip.models.hub.registry import (
     KNOWN_MODELS,
     KnownModel,
     ModelState,

@@ -8,7 +8,7 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
-from napari_ctclip.models.device import resolved_device
+from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.session import Session
 

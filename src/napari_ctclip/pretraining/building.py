@@ -14,22 +14,22 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.architecture import (
+from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.folder.architecture import (
     build_architecture,
     resolved_text_folder,
     start_locked_tower,
     start_text_encoder,
     text_table_of,
 )
-from napari_ctclip.models.bert_text_encoder import BertTextEncoder
-from napari_ctclip.models.crop_protocol import CropProtocol
-from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.open_clip_adapter import save_open_clip, untrained_open_clip
-from napari_ctclip.models.slice_model import SliceModel
-from napari_ctclip.models.strict_state import require_same_tensors
-from napari_ctclip.models.trained_folder import save_trained
-from napari_ctclip.models.vit3d import TransformerBlock
+from napari_ctclip.models.folder.strict_state import require_same_tensors
+from napari_ctclip.models.folder.trained_folder import save_trained
+from napari_ctclip.models.published.crop_protocol import CropProtocol
+from napari_ctclip.models.published.open_clip_adapter import save_open_clip, untrained_open_clip
+from napari_ctclip.models.published.slice_model import SliceModel
+from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
+from napari_ctclip.models.towers.vit3d import TransformerBlock
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.methods import METHODS

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.text_encoders import WordPieceTransformer, load_tokenizer
+from napari_ctclip.models.text.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.pretraining.sentences import Vocabulary, canonical
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from napari_ctclip.evaluation.auroc import auroc
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.patch_batches import PatchSampler
 from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS, make_pool
 from napari_ctclip.pretraining.sentences import load_vocabulary

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.kept_heap import kept_heap
+from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from napari_ctclip.pretraining.data_order import DataOrder, batches_of, reseed

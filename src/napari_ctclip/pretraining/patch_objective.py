@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.patch_batches import PatchBatch
 from napari_ctclip.pretraining.patch_pool import PATCH_FINDINGS

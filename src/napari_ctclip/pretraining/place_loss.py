@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.place_targets import seen_at_places
 
 __all__ = ["EarlierPlaces", "place_loss"]

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.checkpoint import SCHEMA_VERSION, build_model
 from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.text_encoders import load_tokenizer
+from napari_ctclip.models.folder.checkpoint import SCHEMA_VERSION, build_model
+from napari_ctclip.models.text.text_encoders import load_tokenizer
 from napari_ctclip.pretraining.dataset import StudyFolder, write_studies
 from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.sentences import load_vocabulary

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.open_clip_adapter import save_open_clip, untrained_open_clip
-from napari_ctclip.models.slice_model import SliceModel, slice_preprocessing
+from napari_ctclip.models.published.open_clip_adapter import save_open_clip, untrained_open_clip
+from napari_ctclip.models.published.slice_model import SliceModel, slice_preprocessing
 from napari_ctclip.pretraining.patch_batches import PatchSampler
 from napari_ctclip.pretraining.patch_objective import PatchObjective
 from napari_ctclip.pretraining.patch_pool import PatchPool, make_pool

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_ctclip.models.checkpoint import load_checkpoint, replace_weights
 from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.models.folder.checkpoint import load_checkpoint, replace_weights
 from napari_ctclip.pretraining.sentences import TextClass, Vocabulary
 
 __all__ = ["refit_checkpoint", "refit_text_projection"]

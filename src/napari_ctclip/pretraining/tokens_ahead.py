@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 import torch
 
-from napari_ctclip.models.locked_tower import LockedTower3d
+from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.pretraining.samples import SampleSource, TrainingSample
 from napari_ctclip.reports.captions import OrganCaption
 

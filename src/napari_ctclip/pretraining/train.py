@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_ctclip.models.checkpoint import save_checkpoint
 from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.kept_heap import kept_heap
+from napari_ctclip.models.folder.checkpoint import save_checkpoint
+from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.pretraining.batch import TokenBatch
 from napari_ctclip.pretraining.dataset import StudyFolder
 from napari_ctclip.pretraining.loader import CropPlan, batches

@@ -15,7 +15,7 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
-from napari_ctclip.models.kept_heap import kept_heap
+from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 

@@ -15,9 +15,9 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.models.crop_protocol import AnatomyModel, CropProtocol
 from napari_ctclip.models.interface import RegionEmbeddings
-from napari_ctclip.models.organ_query import intact_organs
+from napari_ctclip.models.published.crop_protocol import AnatomyModel, CropProtocol
+from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import labels_on
 from napari_ctclip.scoring.encoding import Progress, StopRequested

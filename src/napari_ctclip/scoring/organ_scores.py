@@ -12,8 +12,8 @@ import torch
 from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.models.crop_protocol import AnatomyModel
 from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.organ_crops import OrganEmbeddings

@@ -13,8 +13,8 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.models.crop_protocol import AnatomyModel
 from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.anatomy_index import AnatomyTokenIndex

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.organ_query import intact_organs
+from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.pretraining.companions import MomentumText, TwinModels
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.slice_model import SliceModel
+from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from napari_ctclip.models.interaction import local_similarity
+from napari_ctclip.models.towers.interaction import local_similarity
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.organ_head import OrganHead, save_organ_head
+from napari_ctclip.models.folder.organ_head import OrganHead, save_organ_head
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Rows, Setting
 from napari_ctclip.pretraining.samples import Need, StudyBatch
 

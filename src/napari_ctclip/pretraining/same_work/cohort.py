@@ -15,7 +15,7 @@ from napari_ctclip.core.prompt import slug
 from napari_ctclip.evaluation.simulated import EVALUATION_SEED, VALIDATION_SEED
 from napari_ctclip.evaluation.study_cache import cached_study
 from napari_ctclip.evaluation.task_files import TaskSet, read_tasks
-from napari_ctclip.models.locked_tower import LockedTower3d
+from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.same_work.examination import ExaminedStudy, examined_studies

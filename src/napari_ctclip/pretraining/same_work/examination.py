@@ -15,7 +15,7 @@ from napari_ctclip.core.anatomy import members
 from napari_ctclip.evaluation.localisation import Localisation, localise
 from napari_ctclip.evaluation.score_table import ScoreTable
 from napari_ctclip.evaluation.task_files import TaskSet, ZeroShotTask
-from napari_ctclip.models.locked_tower import LockedTower3d
+from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.preprocessing.specification import ModelInput, Preprocessing
 from napari_ctclip.pretraining.same_work.plan import Reading
 from napari_ctclip.regions.body_tokens import body_tokens

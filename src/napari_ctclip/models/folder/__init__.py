@@ -1,0 +1,1 @@
+"""A model as a folder: weights, model.toml, strict loading."""

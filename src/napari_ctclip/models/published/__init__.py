@@ -1,0 +1,1 @@
+"""Importers of published models, a file each, and the networks they need."""

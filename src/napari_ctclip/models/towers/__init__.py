@@ -1,0 +1,1 @@
+"""Image towers and the heads on them; none knows a folder."""
