@@ -11,13 +11,13 @@ from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.io import template_files
 from napari_ctclip.io.template_files import (
     known_templates,
-from tests.paths import DOCS
     make_own_file,
     read_templates,
     shipped_templates,
     templates_of_file,
     write_templates,
 )
+from tests.paths import DOCS
 
 
 @pytest.fixture
