@@ -8,8 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.scoring.encoding import encode_input
 
 
 def run(study: Study) -> dict[str, str]:

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import torch
 
 from napari_ctclip.core.study import Study
-from napari_ctclip.models.published.open_clip_adapter import untrained_open_clip
-from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoding import encode_input
-from napari_ctclip.scoring.patch_encoding import (
+from napari_ctclip.encoding.encoding import encode_input
+from napari_ctclip.encoding.patch_encoding import (
     cut_patches,
     encode_patches,
     patch_pixels,
     sliding_centres,
 )
+from napari_ctclip.models.published.open_clip_adapter import untrained_open_clip
+from napari_ctclip.preprocessing.specification import ModelInput
 
 _ARCHITECTURE = "ViT-B-32"
 _SLICES = 4

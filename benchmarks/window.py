@@ -14,10 +14,10 @@ from qtpy.QtWidgets import QApplication
 from vispy.gloo import gl
 
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.plugin.launch import open_window
 from napari_ctclip.plugin.study_widget import StudyWidget
 from napari_ctclip.plugin.views import View
-from napari_ctclip.scoring.feature_cache import FeatureCache
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

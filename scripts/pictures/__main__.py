@@ -51,8 +51,8 @@ def _take_all(scratch: Path) -> int:
 def _tour(scan: Scan, out: Path, scratch: Path, steps: list[str], console: Console) -> list[str]:
     import napari
 
+    from napari_ctclip.encoding.feature_cache import FeatureCache
     from napari_ctclip.plugin.launch import dock
-    from napari_ctclip.scoring.feature_cache import FeatureCache
     from scripts.pictures.album import Album
     from scripts.pictures.hand import Hand
     from scripts.pictures.tour import STEPS

@@ -86,7 +86,7 @@ class FindingsSession:
         DataError
             If the heat there lies below the threshold.
         """
-        from napari_ctclip.scoring.found_regions import spot_finding
+        from napari_ctclip.explanation.found_regions import spot_finding
 
         study, answer, model = self._require_study(), self._require_answer(positive), self._model()
         spot = seed or voxel_of_peak(study, answer)
@@ -100,7 +100,7 @@ class FindingsSession:
         CtClipError
             If no study is open.
         """
-        from napari_ctclip.scoring.found_regions import point_finding
+        from napari_ctclip.explanation.found_regions import point_finding
 
         answer = self._session.answer_to(positive)
         model = None if answer is None else self._model()
@@ -114,7 +114,7 @@ class FindingsSession:
         CtClipError
             If no study is open.
         """
-        from napari_ctclip.scoring.found_regions import reshaped
+        from napari_ctclip.explanation.found_regions import reshaped
 
         answer = self._session.answer_to(positive)
         model = None if answer is None else self._model()
@@ -130,7 +130,7 @@ class FindingsSession:
         CtClipError
             If there is no such finding.
         """
-        from napari_ctclip.scoring.found_regions import reshaped
+        from napari_ctclip.explanation.found_regions import reshaped
 
         finding = self._require(key)
         answer = None

@@ -23,13 +23,13 @@ from napari_ctclip.scoring.provenance import provenance
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
+    from napari_ctclip.encoding.encoding import Progress, StopRequested
+    from napari_ctclip.encoding.patch_encoding import PatchModel
     from napari_ctclip.evaluation.montage_task import ClassifiedMontage
     from napari_ctclip.evaluation.task_files import TaskSet
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.regions.patches import PatchPlan
     from napari_ctclip.scoring.encoded_patches import EncodedPatches
-    from napari_ctclip.scoring.encoding import Progress, StopRequested
-    from napari_ctclip.scoring.patch_encoding import PatchModel
     from napari_ctclip.scoring.patch_scores import PatchPrompts
     from napari_ctclip.scoring.placed_patches import PlacedPatches
 

@@ -17,18 +17,18 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.explanation.probe import Probe, probe_at
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.scoring.probe import Probe, probe_at
 from napari_ctclip.scoring.provenance import provenance
 
 if TYPE_CHECKING:
     # torch comes in with these, 2 s; a session that only shows a scan never pays for it
+    from napari_ctclip.audit.study_check import StudyCheck
+    from napari_ctclip.encoding.encoding import Progress, StopRequested
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
-    from napari_ctclip.scoring.encoding import Progress, StopRequested
-    from napari_ctclip.scoring.study_check import StudyCheck
 
 __all__ = ["PreparedMasks", "Session"]
 
@@ -197,7 +197,7 @@ class Session:
         CtClipError
             If no study is open or no model loaded.
         """
-        from napari_ctclip.scoring.study_check import check_study
+        from napari_ctclip.audit.study_check import check_study
 
         study, model = self._require_study(), self._require_model()
         return check_study(model, study, device=resolved_device(self.device))

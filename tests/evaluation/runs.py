@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.evaluation.evaluate_manifest import evaluate_manifest
 from napari_ctclip.evaluation.evaluation_result import Plan
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.score_studies import StudyScorer
 from napari_ctclip.io.store.manifest import read_manifest
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from tests.evaluation.evaluation_studies import TASKS
 from tests.tiny_model import TinyModel
 

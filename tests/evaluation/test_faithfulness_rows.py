@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_ctclip.evaluation.faithfulness_rows import faithfulness_row
-from napari_ctclip.scoring.faithfulness import SHARES, FaithfulnessCurves
+from napari_ctclip.explanation.faithfulness import SHARES, FaithfulnessCurves
 
 
 def test_rows_hold_own_areas_against_the_null():

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.evaluation.montage_readout import MontageReadout, study_montage
 from napari_ctclip.evaluation.montage_task import classify_montage
 from napari_ctclip.evaluation.task_files import TaskSet, ZeroShotTask, read_tasks, shipped_tasks
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.regions.patches import PatchPlan
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import ball_study
 from tests.tiny_model import TinyModel

@@ -9,8 +9,8 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.explanation.map_test import MapTest, MapTestRow
 from napari_ctclip.exporting.truth_pictures import draw_curves, map_test_figure
-from napari_ctclip.scoring.map_test import MapTest, MapTestRow
 
 
 def _tested(tokens: int) -> MapTest:

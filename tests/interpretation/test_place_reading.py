@@ -8,6 +8,7 @@ import pytest
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.exporting.place_tables import PLACE_COLUMNS, write_place
 from napari_ctclip.interpretation.place_reading import PlaceReading, read_place
 from napari_ctclip.interpretation.place_words import (
@@ -19,7 +20,6 @@ from napari_ctclip.interpretation.place_words import (
 )
 from napari_ctclip.regions.drawn_region import ball_region, organ_region
 from napari_ctclip.scoring.encoded_study import encode_study
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

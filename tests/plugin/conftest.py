@@ -20,11 +20,11 @@ else:
 
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Window
+    from napari_ctclip.encoding.feature_cache import FeatureCache
     from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts, wording_flow
     from napari_ctclip.plugin.study_widget import StudyWidget
     from napari_ctclip.plugin.views import View
     from napari_ctclip.plugin.workbench import Workbench
-    from napari_ctclip.scoring.feature_cache import FeatureCache
     from napari_ctclip.session import Session
     from tests.phantom import ball_study
     from tests.tiny_model import TinyModel

@@ -11,9 +11,9 @@ import pytest
 import safetensors.torch
 
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin import _compat_settings, autosave_flow
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.session_files.archive import read_session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.conftest import SmallDisk

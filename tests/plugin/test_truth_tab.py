@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
+from napari_ctclip.explanation import erase as erasing
 from napari_ctclip.plugin.truth_tab import Place, TruthTab
-from napari_ctclip.scoring import erase as erasing
 from tests.phantom import BALL_CENTRE
 from tests.plugin.conftest import Desk
 

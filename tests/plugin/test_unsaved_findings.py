@@ -24,7 +24,7 @@ _DIES = """
 import time
 from dataclasses import replace
 from pathlib import Path
-from napari_ctclip.scoring.found_regions import point_finding
+from napari_ctclip.explanation.found_regions import point_finding
 from napari_ctclip.session_files.archive import SessionState, write_session
 from napari_ctclip.session_files.autosave import autosave_path
 from tests.phantom import ball_study

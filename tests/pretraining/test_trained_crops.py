@@ -13,6 +13,7 @@ from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.organ_crops import embed_organs
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import OrganRecord, StoreSpecification, StudyRecord
 from napari_ctclip.io.store.study_store_writing import create_store, write_study
@@ -24,7 +25,6 @@ from napari_ctclip.pretraining.caption_findings import CaptionReader
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.stored_studies import StoredStudies
 from napari_ctclip.pretraining.study_choice import ChosenStudy
-from napari_ctclip.scoring.organ_crops import embed_organs
 from tests.models.small_fvlm import small_fvlm
 from tests.pretraining.tiny_run import ANATOMIES, CROP, text_folder, tiny_recipe
 

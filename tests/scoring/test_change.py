@@ -12,9 +12,9 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.follow_up import CHANGE_COLUMNS, FollowUp, write_changes
 from napari_ctclip.scoring.change import score_changes
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session import Session
 from tests.phantom import BALL_CENTRE, ball_study

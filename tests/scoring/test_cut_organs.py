@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_ctclip.audit.preprocessing_audit import audit
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io import read_volume
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.cut_organs import cut_notices, cut_organs
 from napari_ctclip.scoring.encoded_study import answer_prompt, encode_study
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.scoring.preprocessing_audit import audit
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from tests.phantom import ball_study
 from tests.tiny_model import TinyModel

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 from napari_ctclip.core.errors import Cancelled, DataError
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.regions.patches import PatchPlan
 from napari_ctclip.scoring.encoded_patches import encode_study_patches
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import ball_study

@@ -11,13 +11,13 @@ import torch
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.encoding import encode_input
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.folder.checkpoint import save_checkpoint
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.models.published.open_clip_adapter import save_open_clip
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.scoring.encoding import encode_input
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.similarity import softmax_probability
 from napari_ctclip.session import Session
 from tests.models.small_colipri import saved_colipri

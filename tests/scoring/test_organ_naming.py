@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.interpretation.organ_readout import (
     agreement_words,
     naming_mark,
@@ -20,7 +21,6 @@ from napari_ctclip.interpretation.organ_readout import (
 )
 from napari_ctclip.scoring import organ_naming
 from napari_ctclip.scoring.encoded_study import encode_study
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.organ_naming import name_organs, name_tokens, organs_of_masks
 from napari_ctclip.session import Session
 from tests.phantom import ball_study

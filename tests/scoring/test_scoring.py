@@ -7,10 +7,10 @@ import torch
 from napari_ctclip.core.errors import Cancelled, GeometryMismatch
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.models.interface import Calibration, EncodingWindows
 from napari_ctclip.preprocessing.spatial import resample_labels
 from napari_ctclip.regions.token_grid import token_regions
-from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, region_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast, softmax_probability

@@ -22,7 +22,7 @@ from napari_ctclip.cli.scan import (
 )
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.study_check import StudyCheck
+    from napari_ctclip.audit.study_check import StudyCheck
 
 __all__ = ["audit_scan"]
 

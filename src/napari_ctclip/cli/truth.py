@@ -60,10 +60,10 @@ def erase(
     place = None if at == _PEAK else _millimetres(at)
     words = _asked(prompt, negative)
     with terminal.data_errors():
+        from napari_ctclip.explanation.erase import erase_region
         from napari_ctclip.exporting.truth_files import write_erase
         from napari_ctclip.models.runtime.device import resolved_device
         from napari_ctclip.regions.drawn_region import ball_region
-        from napari_ctclip.scoring.erase import erase_region
 
         asked = replace(words, templates=read_templates(templates))
         session = open_session(
@@ -118,9 +118,9 @@ def deletion_curve(
     """Blur the tokens a heatmap ranks highest, step by step, to see how few carry the score."""
     words = _asked(prompt, negative)
     with terminal.data_errors():
+        from napari_ctclip.explanation.map_test import map_test
         from napari_ctclip.exporting.truth_files import write_map_test
         from napari_ctclip.models.runtime.device import resolved_device
-        from napari_ctclip.scoring.map_test import map_test
 
         asked = replace(words, templates=read_templates(templates))
         session = open_session(

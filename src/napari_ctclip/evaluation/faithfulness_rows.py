@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.evaluation.bootstrap import Interval, draw_weights, interval_of
-from napari_ctclip.scoring.faithfulness import FaithfulnessCurves, area
+from napari_ctclip.explanation.faithfulness import FaithfulnessCurves, area
 
 __all__ = ["FaithfulnessRow", "faithfulness_row"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from napari_ctclip.core.study import Study
 from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.evaluation.zero_shot import ask_task
+from napari_ctclip.explanation.faithfulness import FaithfulnessCurves, faithfulness_curves
+from napari_ctclip.explanation.reencoding import encode_changed
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.scoring.encoded_study import EncodedStudy
-from napari_ctclip.scoring.faithfulness import FaithfulnessCurves, faithfulness_curves
-from napari_ctclip.scoring.reencoding import encode_changed
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel

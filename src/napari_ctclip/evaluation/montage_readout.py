@@ -12,11 +12,11 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.regions.patches import PatchGrid, PatchPlan, lay_patches
 from napari_ctclip.regions.ranking import best_patches, build_montage
 from napari_ctclip.scoring.encoded_patches import embeds_patches, encode_study_patches
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.patch_scores import PatchPrompts
 
 if TYPE_CHECKING:

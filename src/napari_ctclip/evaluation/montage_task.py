@@ -21,7 +21,7 @@ from napari_ctclip.scoring.similarity import (
 )
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.patch_encoding import PatchModel
+    from napari_ctclip.encoding.patch_encoding import PatchModel
 
 __all__ = ["ClassifiedMontage", "MontageClass", "classify_montage"]
 

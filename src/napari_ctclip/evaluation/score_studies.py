@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.evaluation.lesion_files import LesionFile, lesion_mask
 from napari_ctclip.evaluation.localisation import localise
 from napari_ctclip.evaluation.manifest_study import read_manifest_study
@@ -27,12 +28,11 @@ from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.evaluation.zero_shot import TaskAnswer, ask_task
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.prompt_ensemble import with_ensembles
 
 if TYPE_CHECKING:
+    from napari_ctclip.encoding.patch_encoding import PatchModel
     from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.scoring.patch_encoding import PatchModel
 
 __all__ = ["MaskSource", "StudyQuestions", "StudyScorer", "score_studies", "stored_scores"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.evaluation.localisation import Localisation
+from napari_ctclip.explanation.faithfulness import FaithfulnessCurves
 from napari_ctclip.io.export.nifti_writing import replacing
-from napari_ctclip.scoring.faithfulness import FaithfulnessCurves
 
 __all__ = ["ScoredStudy", "TaskScore", "read_scored_study", "scored_study_file",
            "write_scored_study"]  # fmt: skip

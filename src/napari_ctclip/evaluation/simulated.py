@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.evaluation.study_cache import cached_study
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.token_grid import token_regions
-from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.simulation import FINDINGS, SimulatedStudy
 

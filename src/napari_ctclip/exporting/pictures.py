@@ -10,11 +10,11 @@ from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Window
+from napari_ctclip.explanation.found_regions import DEFAULT_SHARE
 from napari_ctclip.exporting.content import ExportContent, file_names
 from napari_ctclip.figures.figures import DEFAULT_SIZE, key_slice_figure
 from napari_ctclip.figures.key_slices import KeySlices, voxel_at, window_about
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.found_regions import DEFAULT_SHARE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

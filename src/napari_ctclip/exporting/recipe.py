@@ -49,7 +49,7 @@ from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.io import read_organ_masks, read_volume
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
-from napari_ctclip.scoring.found_regions import reshaped
+from napari_ctclip.explanation.found_regions import reshaped
 from napari_ctclip.session import Session
 
 here = Path(__file__).parent

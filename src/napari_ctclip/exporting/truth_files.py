@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.explanation.erase import ErasedPlace
+from napari_ctclip.explanation.map_test import MapTest
 from napari_ctclip.exporting.truth_pictures import erase_figure, map_test_figure
 from napari_ctclip.figures.figures import write_figure
 from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.export.nifti_writing import replacing
-from napari_ctclip.scoring.erase import ErasedPlace
-from napari_ctclip.scoring.map_test import MapTest
 from napari_ctclip.scoring.provenance import told_prompt, told_templates
 
 __all__ = ["ERASE_COLUMNS", "MAP_TEST_COLUMNS", "write_erase", "write_map_test"]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     # torch comes in with these; a window draws before it asks
-    from napari_ctclip.scoring.erase import ErasedPlace
-    from napari_ctclip.scoring.map_test import MapTest
+    from napari_ctclip.explanation.erase import ErasedPlace
+    from napari_ctclip.explanation.map_test import MapTest
 
 __all__ = ["draw_curves", "draw_effects", "erase_figure", "map_test_figure"]
 

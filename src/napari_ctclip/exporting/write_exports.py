@@ -189,9 +189,9 @@ def _write_seg(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[
 
 
 def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    from napari_ctclip.explanation.found_regions import origin_of
     from napari_ctclip.io.ct.dicom_source import dicom_source
     from napari_ctclip.io.export.dicom_objects import write_parametric_map
-    from napari_ctclip.scoring.found_regions import origin_of
 
     if content.model is None or not content.answers:
         reason = "No DICOM Parametric Map: no prompt has been asked."

@@ -12,7 +12,7 @@ from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
     # torch comes in with these
-    from napari_ctclip.scoring.encoding import StopRequested
+    from napari_ctclip.encoding.encoding import StopRequested
 
 __all__ = ["agreement_words", "naming_mark", "naming_words", "read_organ_names"]
 

@@ -22,9 +22,9 @@ from napari_ctclip.regions.region_statistics import (
 
 if TYPE_CHECKING:
     # torch comes in with these; a place of a scan that is not encoded needs none
+    from napari_ctclip.explanation.local_findings import LocalFindings
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.scoring.encoded_study import EncodedStudy
-    from napari_ctclip.scoring.local_findings import LocalFindings
 
 __all__ = ["PlaceReading", "read_place"]
 
@@ -81,8 +81,8 @@ def read_place(
     histogram = hounsfield_histogram(study, region)
     if encoded is None:
         return PlaceReading(statistics, histogram, None)
+    from napari_ctclip.explanation.local_findings import local_findings
     from napari_ctclip.regions.region_tokens import region_tokens
-    from napari_ctclip.scoring.local_findings import local_findings
     from napari_ctclip.scoring.organ_naming import name_tokens, trained_names
 
     model, scan = encoded

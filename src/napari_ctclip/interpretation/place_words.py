@@ -10,7 +10,7 @@ from napari_ctclip.regions.region_statistics import PERCENTS, RegionStatistics
 
 if TYPE_CHECKING:
     # torch comes in with these
-    from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
+    from napari_ctclip.explanation.local_findings import LocalFinding, LocalFindings
 
 __all__ = [
     "CAUTION",

@@ -95,9 +95,9 @@ def read_words(session: Session, prompt: Prompt, chosen: Iterable[int]) -> WordM
     model, encoding = session.model, session.encoding
     if model is None or encoding is None:
         raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
+    from napari_ctclip.explanation.word_maps import attention_map, even_share, without_words
     from napari_ctclip.scoring.prompt_comparison import difference_map
     from napari_ctclip.scoring.significant_regions import selecting_model
-    from napari_ctclip.scoring.word_maps import attention_map, even_share, without_words
 
     phrase = Phrase(prompt.positive, tuple(chosen))
     selecting = selecting_model(model)

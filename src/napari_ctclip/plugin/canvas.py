@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
+from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.plugin._compat import place_text, remove_text, scale_bar
 from napari_ctclip.plugin.canvas_fit import CanvasFit
 from napari_ctclip.plugin.orientation_letters import OrientationLetters
-from napari_ctclip.scoring.probe import Probe
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -15,7 +15,7 @@ from napari_ctclip.plugin.panel_parts import sentence
 from napari_ctclip.plugin.workbench import Workbench
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.study_check import StudyCheck
+    from napari_ctclip.audit.study_check import StudyCheck
 
 __all__ = ["CheckBox"]
 

@@ -60,7 +60,7 @@ class FindingsFlow:
         CtClipError
             If the prompt has no answer, or its heat rises above nothing.
         """
-        from napari_ctclip.scoring.found_regions import DEFAULT_SHARE
+        from napari_ctclip.explanation.found_regions import DEFAULT_SHARE
 
         answer = self._session.answer_to(positive)
         if answer is None:

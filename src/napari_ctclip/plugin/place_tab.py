@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
+from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.interpretation.organ_readout import naming_words
 from napari_ctclip.interpretation.place_words import (
     CAUTION,
@@ -36,10 +37,9 @@ from napari_ctclip.plugin.place_table import PlaceTable
 from napari_ctclip.plugin.place_tools import PlaceTools
 from napari_ctclip.plugin.row_table import row_view, sorted_rows
 from napari_ctclip.plugin.workbench import Workbench
-from napari_ctclip.scoring.probe import Probe
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.local_findings import LocalFinding
+    from napari_ctclip.explanation.local_findings import LocalFinding
 
 __all__ = ["PlaceTab"]
 

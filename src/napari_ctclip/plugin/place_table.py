@@ -10,7 +10,7 @@ from napari_ctclip.interpretation.place_words import finding_words
 from napari_ctclip.plugin.row_table import SORT_ROLE, Role, RowTable
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.local_findings import LocalFinding, LocalFindings
+    from napari_ctclip.explanation.local_findings import LocalFinding, LocalFindings
 
 __all__ = ["PlaceTable"]
 

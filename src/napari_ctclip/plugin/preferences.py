@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_ctclip.encoding.feature_cache import FeatureCache, default_cache_folder
 from napari_ctclip.plugin._compat_settings import on_setting_changed, setting
-from napari_ctclip.scoring.feature_cache import FeatureCache, default_cache_folder
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from html import escape
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.interpretation.organ_readout import naming_words
 from napari_ctclip.plugin.panel_parts import sentence
 from napari_ctclip.plugin.workbench import Workbench
-from napari_ctclip.scoring.probe import Probe
 
 __all__ = ["ProbeBox"]
 

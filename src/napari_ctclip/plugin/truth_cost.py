@@ -68,8 +68,8 @@ class TruthCost:
         scan = tested_scan(self._session)
 
         def work(progress: Progress, should_stop: StopRequested) -> float:
-            from napari_ctclip.scoring.cost import estimate_cost
-            from napari_ctclip.scoring.preprocessing_audit import audit
+            from napari_ctclip.audit.cost import estimate_cost
+            from napari_ctclip.audit.preprocessing_audit import audit
 
             checked = audit(scan.study, scan.model)
             return estimate_cost(scan.model, checked, device=scan.device).seconds
@@ -93,7 +93,7 @@ class TruthCost:
         """Return about how many seconds erasing a region takes; None if not known."""
         if self._seconds is None or self._session.encoding is None:
             return None
-        from napari_ctclip.scoring.reencoding import affected_share
+        from napari_ctclip.explanation.reencoding import affected_share
 
         study, model, encoding, _ = tested_scan(self._session)
         share = affected_share(model, encoding.scan, region, study.volume.geometry)
@@ -103,6 +103,6 @@ class TruthCost:
         """Return about how many seconds the curves take; None if not known."""
         if self._seconds is None:
             return None
-        from napari_ctclip.scoring.map_test import ENCODINGS
+        from napari_ctclip.explanation.map_test import ENCODINGS
 
         return self._seconds * ENCODINGS

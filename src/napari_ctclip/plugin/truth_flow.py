@@ -20,8 +20,8 @@ from napari_ctclip.plugin.truth_layers import change_layer, filled_layer
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.erase import ErasedPlace
-    from napari_ctclip.scoring.map_test import MapTest
+    from napari_ctclip.explanation.erase import ErasedPlace
+    from napari_ctclip.explanation.map_test import MapTest
 
 __all__ = ["CHANGE", "FILLED", "TruthFlow"]
 
@@ -69,7 +69,7 @@ class TruthFlow:
         DataError
             If the heat there is lower.
         """
-        from napari_ctclip.scoring.found_regions import DEFAULT_SHARE, heat_region
+        from napari_ctclip.explanation.found_regions import DEFAULT_SHARE, heat_region
 
         answer, study = self._session.answer_to(positive), self._session.study
         if answer is None or study is None:
@@ -98,8 +98,8 @@ class TruthFlow:
         def work(
             scan: TestedScan, progress: Progress, should_stop: StopRequested
         ) -> tuple[ErasedPlace, float]:
-            from napari_ctclip.scoring.erase import erase_region
-            from napari_ctclip.scoring.reencoding import affected_share
+            from napari_ctclip.explanation.erase import erase_region
+            from napari_ctclip.explanation.reencoding import affected_share
 
             study, model, encoding, device = scan
             region, start = place(), perf_counter()
@@ -133,7 +133,7 @@ class TruthFlow:
         """
 
         def work(scan: TestedScan, progress: Progress, should_stop: StopRequested) -> MapTest:
-            from napari_ctclip.scoring.map_test import map_test
+            from napari_ctclip.explanation.map_test import map_test
 
             study, model, encoding, device = scan
             return map_test(

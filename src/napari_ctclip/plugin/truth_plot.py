@@ -10,8 +10,8 @@ from napari_ctclip.exporting.truth_pictures import draw_curves, draw_effects
 from napari_ctclip.plugin.themed_plot import PlotColours, ThemedPlot
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.erase import ErasedPlace
-    from napari_ctclip.scoring.map_test import MapTest
+    from napari_ctclip.explanation.erase import ErasedPlace
+    from napari_ctclip.explanation.map_test import MapTest
 
 __all__ = ["TruthPlot"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 from qtpy.QtCore import QObject
 
+from napari_ctclip.explanation.probe import Probe, probe_at
 from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
 from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin._compat import main_window, plain_viewer
@@ -37,7 +38,6 @@ from napari_ctclip.plugin.truth_flow import TruthFlow
 from napari_ctclip.plugin.views import Views
 from napari_ctclip.plugin.word_flow import WordFlow
 from napari_ctclip.plugin.wording_flow import WordingFlow
-from napari_ctclip.scoring.probe import Probe, probe_at
 from napari_ctclip.session import Session
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
-from napari_ctclip.scoring.encoding import EncodedScan
 from napari_ctclip.scoring.heatmap import TokenIndex
 
 __all__ = ["AnatomyTokenIndex"]

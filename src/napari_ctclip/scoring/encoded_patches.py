@@ -14,11 +14,11 @@ from torch.nn import functional
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.encoding.feature_cache import FeatureCache, cache_key
+from napari_ctclip.encoding.patch_encoding import PatchModel, encode_patches
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.regions.patches import PatchGrid, PatchPlan, lay_patches
-from napari_ctclip.scoring.encoding import Progress, StopRequested
-from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
-from napari_ctclip.scoring.patch_encoding import PatchModel, encode_patches
 from napari_ctclip.scoring.patch_scores import PatchPrompts, prompt_scores
 
 __all__ = ["EncodedPatches", "embeds_patches", "encode_study_patches"]

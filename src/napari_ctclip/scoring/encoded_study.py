@@ -10,23 +10,23 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.regions.body_tokens import body_tokens
-from napari_ctclip.regions.token_grid import TokenRegions, token_regions
-from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.cut_organs import cut_notices
-from napari_ctclip.scoring.encoding import (
+from napari_ctclip.encoding.encoding import (
     EncodedScan,
     Progress,
     StopRequested,
     encode_input,
     restored_scan,
 )
-from napari_ctclip.scoring.feature_cache import FeatureCache, as_kept, cache_key
+from napari_ctclip.encoding.feature_cache import FeatureCache, as_kept, cache_key
+from napari_ctclip.encoding.memory import SMALLER_WINDOWS
+from napari_ctclip.encoding.organ_crops import OrganEmbeddings
+from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.regions.body_tokens import body_tokens
+from napari_ctclip.regions.token_grid import TokenRegions, token_regions
+from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.scoring.cut_organs import cut_notices
 from napari_ctclip.scoring.heatmap import TokenIndex
-from napari_ctclip.scoring.memory import SMALLER_WINDOWS
-from napari_ctclip.scoring.organ_crops import OrganEmbeddings
 from napari_ctclip.scoring.readout import (
     calibration_notices,
     embedded_organs,

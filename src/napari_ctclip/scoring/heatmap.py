@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.scoring.encoding import EncodedScan
 from napari_ctclip.scoring.patch_scores import PatchPrompts, prompt_scores
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.similarity import background_similarity, contrast

@@ -13,9 +13,9 @@ from napari_ctclip.core.anatomy import major_anatomy
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.organ_naming import OrganNaming, organ_sentence
+from napari_ctclip.encoding.encoding import EncodedScan, StopRequested
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.token_grid import labels_on
-from napari_ctclip.scoring.encoding import EncodedScan, StopRequested
 
 __all__ = ["name_organs", "name_tokens", "organs_of_masks", "trained_names"]
 

@@ -12,11 +12,11 @@ import torch
 from napari_ctclip.core.anatomy import members
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.encoding.organ_crops import OrganEmbeddings
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
-from napari_ctclip.scoring.organ_crops import OrganEmbeddings
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.region_scores import RegionScore, probability, region_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast

@@ -13,16 +13,16 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.encoding import EncodedScan, Progress, StopRequested
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.organ_cache import load_organs, organ_key, store_organs
+from napari_ctclip.encoding.organ_crops import OrganEmbeddings, embed_organs
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.anatomy_index import AnatomyTokenIndex
-from napari_ctclip.scoring.encoding import EncodedScan, Progress, StopRequested
-from napari_ctclip.scoring.feature_cache import FeatureCache
 from napari_ctclip.scoring.heatmap import TokenIndex
-from napari_ctclip.scoring.organ_cache import load_organs, organ_key, store_organs
-from napari_ctclip.scoring.organ_crops import OrganEmbeddings, embed_organs
 from napari_ctclip.scoring.organ_scores import organ_scores
 from napari_ctclip.scoring.region_scores import RegionScore, region_scores
 

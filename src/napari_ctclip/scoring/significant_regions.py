@@ -10,9 +10,9 @@ from torch import Tensor
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.models.towers.selection import SelectedRegions
-from napari_ctclip.scoring.encoding import EncodedScan
 
 __all__ = ["SELECTED", "SelectingModel", "interaction_map", "selecting_model", "selection_map"]
 

@@ -11,13 +11,13 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.models.published.slice_model import (
     PLANES,
     Plane,
     SliceModel,
     slice_preprocessing,
 )
-from napari_ctclip.scoring.encoding import encode_input
 from napari_ctclip.scoring.heatmap import TokenIndex
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import BALL_CENTRE, ball_study

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.anatomy import members
+from napari_ctclip.encoding.encoding import EncodedScan, restored_scan
+from napari_ctclip.encoding.organ_crops import anatomy_labels
 from napari_ctclip.evaluation.localisation import Localisation, localise
 from napari_ctclip.evaluation.score_table import ScoreTable
 from napari_ctclip.evaluation.task_files import TaskSet, ZeroShotTask
@@ -20,8 +22,6 @@ from napari_ctclip.preprocessing.specification import ModelInput, Preprocessing
 from napari_ctclip.pretraining.same_work.plan import Reading
 from napari_ctclip.regions.body_tokens import body_tokens
 from napari_ctclip.regions.token_grid import THORACIC_CAVITY, TokenRegions, token_regions
-from napari_ctclip.scoring.encoding import EncodedScan, restored_scan
-from napari_ctclip.scoring.organ_crops import anatomy_labels
 from napari_ctclip.scoring.readout import token_index
 from napari_ctclip.scoring.region_scores import region_scores
 from napari_ctclip.scoring.similarity import contrast, softmax_probability

@@ -12,7 +12,7 @@ from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.scoring.readout import organ_notices
 
 if TYPE_CHECKING:
-    from napari_ctclip.scoring.preprocessing_audit import PreprocessingAudit
+    from napari_ctclip.audit.preprocessing_audit import PreprocessingAudit
 
 __all__ = ["audit_notices"]
 

@@ -8,8 +8,8 @@ import pytest
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
+from napari_ctclip.explanation.faithfulness import area, faithfulness_curves
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.faithfulness import area, faithfulness_curves
 
 GRID = Geometry.from_spacing((20, 40, 40), (2.0, 2.0, 2.0))
 PATCH = (2, 2, 2)

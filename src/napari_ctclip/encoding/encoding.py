@@ -14,10 +14,10 @@ from torch import Tensor
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
+from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
 from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 
 __all__ = [
     "EncodedScan",

@@ -12,17 +12,17 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor, nn
 
+from napari_ctclip.audit import cost
+from napari_ctclip.audit.cost import estimate_cost
+from napari_ctclip.audit.counted_pass import count_pass
+from napari_ctclip.audit.preprocessing_audit import audit
+from napari_ctclip.audit.study_check import check_study
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
-from napari_ctclip.scoring import cost
-from napari_ctclip.scoring.cost import estimate_cost
-from napari_ctclip.scoring.counted_pass import count_pass
-from napari_ctclip.scoring.preprocessing_audit import audit
-from napari_ctclip.scoring.study_check import check_study
 from tests.models.small_fvlm import LetterTextEncoder, small_fvlm
 from tests.phantom import ball_study
 from tests.tiny_model import TinyModel
@@ -145,7 +145,7 @@ def test_check_tells_both_and_draws_every_channel() -> None:
 def test_counting_never_loads_triton() -> None:
     # its LLVM and that of a software OpenGL in one process end it by a segmentation fault
     code = (
-        "import sys; import torch; from napari_ctclip.scoring.counted_pass import count_pass; "
+        "import sys; import torch; from napari_ctclip.audit.counted_pass import count_pass; "
         "from tests.tiny_model import TinyModel; "
         "count_pass(TinyModel(), torch.zeros(1, 1, 4, 4, 4)); "
         "assert not any(name.split('.')[0] == 'triton' for name in sys.modules)"

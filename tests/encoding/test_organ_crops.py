@@ -14,13 +14,13 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.encoding import encode_input
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.organ_crops import anatomy_labels, crop_around, embed_organs
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.crop_protocol import CropProtocol
 from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
-from napari_ctclip.scoring.encoding import encode_input
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.scoring.organ_crops import anatomy_labels, crop_around, embed_organs
 from napari_ctclip.scoring.organ_scores import organ_similarities
 from napari_ctclip.scoring.readout import token_index
 from napari_ctclip.session import Session

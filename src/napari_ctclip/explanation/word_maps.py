@@ -11,7 +11,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.phrase import Phrase
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.scoring.encoding import EncodedScan
+from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.scoring.significant_regions import SelectingModel
 
 __all__ = ["attention_map", "even_share", "without_words"]

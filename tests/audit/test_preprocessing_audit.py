@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_ctclip.audit.preprocessing_audit import PreprocessingAudit, audit
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.scoring.preprocessing_audit import PreprocessingAudit, audit
 from tests.models.small_fvlm import small_fvlm
 from tests.phantom import SHAPE, ball_study
 from tests.tiny_model import TinyModel

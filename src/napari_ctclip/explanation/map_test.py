@@ -12,12 +12,12 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.explanation.faithfulness import SHARES, FaithfulnessCurves, faithfulness_curves
+from napari_ctclip.explanation.reencoding import encode_changed
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
-from napari_ctclip.scoring.encoding import Progress, StopRequested
-from napari_ctclip.scoring.faithfulness import SHARES, FaithfulnessCurves, faithfulness_curves
-from napari_ctclip.scoring.reencoding import encode_changed
 
 __all__ = ["ENCODINGS", "MapTest", "MapTestRow", "map_test"]
 

@@ -12,10 +12,7 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
-from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
-from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
-from napari_ctclip.scoring.encoding import (
+from napari_ctclip.encoding.encoding import (
     EncodedScan,
     Progress,
     Span,
@@ -24,9 +21,12 @@ from napari_ctclip.scoring.encoding import (
     encode_input,
     place_window,
 )
-from napari_ctclip.scoring.feature_cache import as_kept
-from napari_ctclip.scoring.memory import SMALLER_WINDOWS, Attempt, attempts_at, in_memory
-from napari_ctclip.scoring.organ_crops import embed_organs
+from napari_ctclip.encoding.feature_cache import as_kept
+from napari_ctclip.encoding.memory import SMALLER_WINDOWS, Attempt, attempts_at, in_memory
+from napari_ctclip.encoding.organ_crops import embed_organs
+from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
 from napari_ctclip.scoring.readout import anatomy_model_of, token_index
 
 __all__ = ["affected_share", "encode_changed"]

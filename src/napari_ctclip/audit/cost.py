@@ -12,10 +12,10 @@ import psutil
 import torch
 from torch import Tensor
 
+from napari_ctclip.audit.counted_pass import count_pass, weights_bytes
+from napari_ctclip.audit.preprocessing_audit import PreprocessingAudit
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.scoring.counted_pass import count_pass, weights_bytes
-from napari_ctclip.scoring.preprocessing_audit import PreprocessingAudit
 
 __all__ = ["EncodingCost", "estimate_cost"]
 

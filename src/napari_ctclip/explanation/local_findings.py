@@ -13,6 +13,14 @@ from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
+from napari_ctclip.explanation.place_null import (
+    FEWEST_PLACES,
+    percentile_among,
+    place_readout,
+    placements,
+    share_as_high,
+)
+from napari_ctclip.explanation.similar_places import SimilarPlace, similar_places
 from napari_ctclip.regions.mirror import counterpart, midline_plane
 from napari_ctclip.regions.region_statistics import (
     RegionStatistics,
@@ -21,14 +29,6 @@ from napari_ctclip.regions.region_statistics import (
 )
 from napari_ctclip.regions.region_tokens import nearest_tokens, region_tokens
 from napari_ctclip.scoring.encoded_study import EncodedStudy
-from napari_ctclip.scoring.place_null import (
-    FEWEST_PLACES,
-    percentile_among,
-    place_readout,
-    placements,
-    share_as_high,
-)
-from napari_ctclip.scoring.similar_places import SimilarPlace, similar_places
 
 __all__ = ["LocalFinding", "LocalFindings", "local_findings"]
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.encoding import encode_input
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.memory import attempts_at
+from napari_ctclip.encoding.organ_crops import embed_organs
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap
 from napari_ctclip.scoring.encoded_study import encode_study
-from napari_ctclip.scoring.encoding import encode_input
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.scoring.memory import attempts_at
-from napari_ctclip.scoring.organ_crops import embed_organs
 from tests.models.small_fvlm import small_fvlm
 from tests.phantom import ball_study
 from tests.tiny_model import TinyModel

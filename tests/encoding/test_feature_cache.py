@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
+from napari_ctclip.encoding.feature_cache import FeatureCache, cache_key
 from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
 
 
 def _features(value: float = 0.5) -> FeatureMap:

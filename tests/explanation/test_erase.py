@@ -11,14 +11,14 @@ import torch
 
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.encoding.encoding import encode_input
+from napari_ctclip.encoding.feature_cache import FeatureCache, as_kept
+from napari_ctclip.explanation.erase import THE_PLACE, EraseEffect, erase_region
+from napari_ctclip.explanation.map_test import ENCODINGS, MapTest, MapTestRow, map_test
+from napari_ctclip.explanation.reencoding import affected_share, encode_changed
 from napari_ctclip.models.interface import EncodingWindows
 from napari_ctclip.regions.drawn_region import ball_region
 from napari_ctclip.scoring.encoded_study import encode_study
-from napari_ctclip.scoring.encoding import encode_input
-from napari_ctclip.scoring.erase import THE_PLACE, EraseEffect, erase_region
-from napari_ctclip.scoring.feature_cache import FeatureCache, as_kept
-from napari_ctclip.scoring.map_test import ENCODINGS, MapTest, MapTestRow, map_test
-from napari_ctclip.scoring.reencoding import affected_share, encode_changed
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel

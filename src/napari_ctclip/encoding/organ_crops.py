@@ -15,13 +15,13 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
 from napari_ctclip.models.interface import RegionEmbeddings
 from napari_ctclip.models.published.crop_protocol import AnatomyModel, CropProtocol
 from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import labels_on
-from napari_ctclip.scoring.encoding import Progress, StopRequested
-from napari_ctclip.scoring.memory import Attempt, attempts_at, in_memory
 
 __all__ = [
     "OrganCrop",

@@ -10,12 +10,12 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.explanation.local_findings import local_findings
+from napari_ctclip.explanation.place_null import percentile_among, place_readout, placements
+from napari_ctclip.explanation.similar_places import similar_places
 from napari_ctclip.regions.drawn_region import ball_region, box_region
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
-from napari_ctclip.scoring.feature_cache import FeatureCache
-from napari_ctclip.scoring.local_findings import local_findings
-from napari_ctclip.scoring.place_null import percentile_among, place_readout, placements
-from napari_ctclip.scoring.similar_places import similar_places
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.feature_cache import FeatureCache, cache_key
+from napari_ctclip.encoding.organ_crops import OrganEmbeddings
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
-from napari_ctclip.scoring.feature_cache import FeatureCache, cache_key
-from napari_ctclip.scoring.organ_crops import OrganEmbeddings
 
 __all__ = ["load_organs", "organ_key", "store_organs"]
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
+from napari_ctclip.audit.cost import EncodingCost, estimate_cost
+from napari_ctclip.audit.preprocessing_audit import PreprocessingAudit, audit
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.study import Study
 from napari_ctclip.figures.model_view import model_view_png
 from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.scoring.cost import EncodingCost, estimate_cost
-from napari_ctclip.scoring.preprocessing_audit import PreprocessingAudit, audit
 
 __all__ = ["CheckRow", "StudyCheck", "check_study"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_ctclip.core.errors import Cancelled, DataError
-from napari_ctclip.scoring.patch_encoding import (
+from napari_ctclip.encoding.patch_encoding import (
     cut_patches,
     encode_patches,
     patch_pixels,

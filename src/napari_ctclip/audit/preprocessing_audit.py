@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.audit.audit_notices import audit_notices
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.regions.token_grid import token_regions
-from napari_ctclip.scoring.audit_notices import audit_notices
-from napari_ctclip.scoring.cut_organs import cut_organs
-from napari_ctclip.scoring.encoding import tokens_inside, window_shapes
-from napari_ctclip.scoring.organ_crops import (
+from napari_ctclip.encoding.encoding import tokens_inside, window_shapes
+from napari_ctclip.encoding.organ_crops import (
     Box,
     anatomy_labels,
     organ_boxes,
     padded_shape,
     plan_crops,
 )
+from napari_ctclip.models.interface import VisionLanguageModel
+from napari_ctclip.preprocessing.specification import ModelInput
+from napari_ctclip.regions.token_grid import token_regions
+from napari_ctclip.scoring.cut_organs import cut_organs
 from napari_ctclip.scoring.readout import anatomy_model_of
 from napari_ctclip.segmentation.body import find_body
 from napari_ctclip.segmentation.working_grid import WorkingGrid

@@ -15,6 +15,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.explanation.reencoding import encode_changed
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.control_places import control_regions
 from napari_ctclip.regions.normal_tissue import NormalFill, fill_with_normal_tissue, organ_of
@@ -22,8 +24,6 @@ from napari_ctclip.regions.region_tokens import region_tokens
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
-from napari_ctclip.scoring.encoding import Progress, StopRequested
-from napari_ctclip.scoring.reencoding import encode_changed
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, region_scores
 
 __all__ = ["CONTROLS", "THE_PLACE", "EraseEffect", "ErasedPlace", "erase_region"]

@@ -12,8 +12,8 @@ from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
+from napari_ctclip.explanation.found_regions import heat_region
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.found_regions import heat_region
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 
 __all__ = ["CutRegion", "CutRule", "cut_region", "organ_of_focus"]

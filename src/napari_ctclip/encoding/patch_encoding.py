@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import Cancelled, DataError
+from napari_ctclip.encoding.encoding import Progress, StopRequested
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoding import Progress, StopRequested
 
 __all__ = ["PatchModel", "cut_patches", "encode_patches", "patch_pixels", "sliding_centres"]
 

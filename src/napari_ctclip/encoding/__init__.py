@@ -1,0 +1,1 @@
+"""A scan to features: windows, organ crops, caches, memory."""
