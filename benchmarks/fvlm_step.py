@@ -26,9 +26,9 @@ from napari_ctclip.models.published.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
+from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyContrast
-from napari_ctclip.pretraining.samples import StudyBatch
 from napari_ctclip.reports.captions import OrganCaption
 
 CROP = (112, 256, 352)

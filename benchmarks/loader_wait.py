@@ -16,11 +16,11 @@ from napari_ctclip.io.store.study_record import StoreSpecification, StudyRecord
 from napari_ctclip.io.store.study_store_writing import create_store, write_study
 from napari_ctclip.models.published.fvlm import FVLM_ANATOMIES, FVLM_PREPROCESSING
 from napari_ctclip.preprocessing.spatial import on_model_grid
-from napari_ctclip.pretraining.caption_findings import CaptionReader
-from napari_ctclip.pretraining.data_order import DataOrder, batches_of
+from napari_ctclip.pretraining.data.caption_findings import CaptionReader
+from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of
+from napari_ctclip.pretraining.data.stored_studies import StoredStudies
+from napari_ctclip.pretraining.data.study_choice import ChosenStudy
 from napari_ctclip.pretraining.method_recipe import DataTable
-from napari_ctclip.pretraining.stored_studies import StoredStudies
-from napari_ctclip.pretraining.study_choice import ChosenStudy
 
 _STEPS, _BATCH, _WORKERS = 4, 2, 2
 _CROPS = 8

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import train as cli_train
-from napari_ctclip.pretraining.shipped_recipes import recipe_file
+from napari_ctclip.pretraining.runs.shipped_recipes import recipe_file
 
 
 def test_methods_are_listed():
@@ -27,7 +27,7 @@ def test_a_wrong_override_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
 
 
 def test_the_shipped_recipe_is_found_and_reads():
-    from napari_ctclip.pretraining.recipe import load_recipe
+    from napari_ctclip.pretraining.starter.recipe import load_recipe
 
     assert load_recipe(recipe_file("starter")).training.steps > 100
 

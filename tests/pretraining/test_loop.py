@@ -19,12 +19,12 @@ import torch
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.pretraining.data_order import DataOrder, batches_of
-from napari_ctclip.pretraining.launching import launch_fabric
+from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of
 from napari_ctclip.pretraining.loop import TrainingFailed, rate_at, train_method
 from napari_ctclip.pretraining.objectives.clip import Clip
 from napari_ctclip.pretraining.objectives.objective import Setting
-from napari_ctclip.pretraining.run_folder import RunFolder
+from napari_ctclip.pretraining.runs.launching import launch_fabric
+from napari_ctclip.pretraining.runs.run_folder import RunFolder
 from tests.paths import ROOT
 from tests.pretraining.tiny_run import RandomStudies, text_folder, tiny_assembly, tiny_recipe
 from tests.pretraining.tiny_training import STEPS

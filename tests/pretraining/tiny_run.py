@@ -9,8 +9,8 @@ import torch
 
 from napari_ctclip.models.towers.organ_query import OrganQuery
 from napari_ctclip.pretraining.building import Assembly, assemble
+from napari_ctclip.pretraining.data.samples import StudyBatch, TrainingSample, collate_samples
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
-from napari_ctclip.pretraining.samples import StudyBatch, TrainingSample, collate_samples
 from napari_ctclip.reports.captions import OrganCaption
 from tests.models.small_model import ARCHITECTURE, small_tokenizer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from napari_ctclip.pretraining.launching import launch_fabric
 from napari_ctclip.pretraining.loop import Stopped, train_method
-from napari_ctclip.pretraining.run_folder import RunFolder
+from napari_ctclip.pretraining.runs.launching import launch_fabric
+from napari_ctclip.pretraining.runs.run_folder import RunFolder
 from tests.pretraining.tiny_run import RandomStudies, tiny_assembly, tiny_recipe
 
 STEPS = 14

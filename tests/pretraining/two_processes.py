@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
-from napari_ctclip.pretraining.launching import launch_fabric
+from napari_ctclip.pretraining.runs.launching import launch_fabric
 from tests.pretraining.tiny_run import tiny_assembly, tiny_batch, tiny_recipe
 
 METHODS = (

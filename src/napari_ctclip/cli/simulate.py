@@ -24,7 +24,7 @@ def simulate_ild(
     if train + test == 0:
         raise typer.BadParameter("nothing to simulate: give --train or --test")
     with terminal.data_errors():
-        from napari_ctclip.pretraining.ild_cohort import write_ild_cohort
+        from napari_ctclip.experiments.ild_cohort import write_ild_cohort
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:

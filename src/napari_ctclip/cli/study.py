@@ -10,12 +10,12 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.cli import terminal
-from napari_ctclip.pretraining.shipped_recipes import installed_recipe
+from napari_ctclip.pretraining.runs.shipped_recipes import installed_recipe
 
 if TYPE_CHECKING:
-    from napari_ctclip.pretraining.run_log import StepReport
-    from napari_ctclip.pretraining.same_work.arm_run import ArmResult
-    from napari_ctclip.pretraining.same_work.plan import WorkPlan
+    from napari_ctclip.experiments.arm_run import ArmResult
+    from napari_ctclip.experiments.plan import WorkPlan
+    from napari_ctclip.pretraining.runs.run_log import StepReport
 
 __all__ = ["study"]
 
@@ -41,16 +41,16 @@ def study(
 ) -> None:
     """Train every arm of a plan on the same cohort with the same compute, examine, compare."""
     # imported here: torch and fabric take seconds, and --help needs neither
-    from napari_ctclip.pretraining.loop import Stopped
-    from napari_ctclip.pretraining.same_work.arm_run import run_arm
-    from napari_ctclip.pretraining.same_work.cohort import (
+    from napari_ctclip.experiments.arm_run import run_arm
+    from napari_ctclip.experiments.cohort import (
         arm_folder,
         cohort_of,
         exam_of,
         locked_tower_of,
         tasks_of,
     )
-    from napari_ctclip.pretraining.same_work.plan import load_work_plan
+    from napari_ctclip.experiments.plan import load_work_plan
+    from napari_ctclip.pretraining.loop import Stopped
 
     work = load_work_plan(
         plan or installed_recipe("study", "study.toml"), overrides=overrides or ()
@@ -78,8 +78,8 @@ def study(
 def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path | None) -> str:
     """Write table and figure into the folder, and into the page where there is one; return it."""
     from napari_ctclip.evaluation.label_metrics import Resampling
-    from napari_ctclip.pretraining.same_work.figure import write_figure
-    from napari_ctclip.pretraining.same_work.results import (
+    from napari_ctclip.experiments.figure import write_figure
+    from napari_ctclip.experiments.results import (
         arm_row,
         insert_part,
         paired_rows,

@@ -15,7 +15,7 @@ from napari_ctclip.cli import reports as cli_reports
 from napari_ctclip.cli import simulate as cli_simulate
 from napari_ctclip.cli import study as cli_study
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.pretraining.shipped_recipes import (
+from napari_ctclip.pretraining.runs.shipped_recipes import (
     METHOD_SUMMARIES,
     STARTER_SUMMARIES,
     recipe_file,
@@ -70,8 +70,8 @@ def starter(
 ) -> None:
     """Train the bundled model from nothing: text student, simulated studies, image encoder."""
     from napari_ctclip.models.runtime.device import resolved_device
-    from napari_ctclip.pretraining.recipe import load_recipe
-    from napari_ctclip.pretraining.starter import pretrain_starter
+    from napari_ctclip.pretraining.starter.recipe import load_recipe
+    from napari_ctclip.pretraining.starter.starter import pretrain_starter
 
     file = recipe_file("starter") if recipe is None else recipe
     folder = pretrain_starter(
@@ -92,9 +92,9 @@ def starter_2d(
     recipe: RecipeFile = None,
 ) -> None:
     """Train the bundled 2D model from nothing: simulated slices, patches, montages."""
-    from napari_ctclip.pretraining.recipe import read_recipe
-    from napari_ctclip.pretraining.starter_2d import pretrain_starter_2d
-    from napari_ctclip.pretraining.starter_2d_recipe import Starter2dRecipe
+    from napari_ctclip.pretraining.starter.recipe import read_recipe
+    from napari_ctclip.pretraining.starter.starter_2d import pretrain_starter_2d
+    from napari_ctclip.pretraining.starter.starter_2d_recipe import Starter2dRecipe
 
     file = recipe_file("starter_2d") if recipe is None else recipe
     chosen = read_recipe(file, Starter2dRecipe, overrides=overrides or ())
@@ -114,7 +114,7 @@ def evaluate_starter(
     from napari_ctclip.evaluation.simulated import examine
     from napari_ctclip.evaluation.simulated_report import finding_rows, markdown_table
     from napari_ctclip.models.factory import load_model
-    from napari_ctclip.pretraining.sentences import load_vocabulary
+    from napari_ctclip.pretraining.starter.sentences import load_vocabulary
 
     unseen = {finding.name: finding.unseen for finding in load_vocabulary().findings}
     prompts = {name: (name, *wordings) for name, wordings in unseen.items()}
@@ -132,7 +132,7 @@ def evaluate_starter_2d(
     """Examine a 2D model on simulated patches: AUROC, seen and unseen wordings."""
     from napari_ctclip.models.factory import load_model
     from napari_ctclip.models.published.slice_model import SliceModel
-    from napari_ctclip.pretraining.examine_patches import examine_patches, markdown_rows
+    from napari_ctclip.pretraining.starter.examine_patches import examine_patches, markdown_rows
 
     loaded = load_model(model)
     if not isinstance(loaded, SliceModel):
@@ -148,7 +148,7 @@ def calibrate_starter(
 ) -> None:
     """Fit the probability of a region score on simulated validation studies."""
     from napari_ctclip.evaluation.simulated import VALIDATION_SEED
-    from napari_ctclip.pretraining.calibrate import calibrate_checkpoint
+    from napari_ctclip.pretraining.starter.calibrate import calibrate_checkpoint
 
     seeds = range(VALIDATION_SEED, VALIDATION_SEED + studies)
     calibration = calibrate_checkpoint(folder, seeds, cache=out, tokens=_readout_tokens())

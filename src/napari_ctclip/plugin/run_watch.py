@@ -9,7 +9,7 @@ from napari.qt.threading import FunctionWorker
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
-from napari_ctclip.pretraining.run_record import RunReader, RunRecord
+from napari_ctclip.pretraining.runs.run_record import RunReader, RunRecord
 
 __all__ = ["RunWatch"]
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_ctclip.plugin.themed_plot import FONT, PlotColours, ThemedPlot
-from napari_ctclip.pretraining.run_record import Floats, RunRecord, thinned
+from napari_ctclip.pretraining.runs.run_record import Floats, RunRecord, thinned
 
 __all__ = ["TrainingCurves"]
 

@@ -28,8 +28,8 @@ from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.training_curves import TrainingCurves
 from napari_ctclip.plugin.training_start import TrainingStart
 from napari_ctclip.plugin.workbench import workbench_of
-from napari_ctclip.pretraining.run_record import RunRecord, Snapshot
-from napari_ctclip.pretraining.run_status import RunState
+from napari_ctclip.pretraining.runs.run_record import RunRecord, Snapshot
+from napari_ctclip.pretraining.runs.run_status import RunState
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -19,13 +19,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.errors import CtClipError, DataError
-from napari_ctclip.pretraining.run_process import (
+from napari_ctclip.pretraining.runs.run_process import (
     TrainingCommand,
     method_of,
     start_training,
     stop_training,
 )
-from napari_ctclip.pretraining.shipped_recipes import (
+from napari_ctclip.pretraining.runs.shipped_recipes import (
     METHOD_SUMMARIES,
     STARTER_SUMMARIES,
     recipe_file,

@@ -34,7 +34,7 @@ from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Setting
-from napari_ctclip.pretraining.recipe import told_mistakes
+from napari_ctclip.pretraining.starter.recipe import told_mistakes
 
 __all__ = ["Assembly", "assemble", "objective_options"]
 

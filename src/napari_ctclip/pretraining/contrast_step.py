@@ -20,8 +20,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.objectives.objective import Objective, Rows
-from napari_ctclip.pretraining.samples import StudyBatch
 
 __all__ = ["EmbeddingModule", "SealedBatch", "accumulate_gradients"]
 

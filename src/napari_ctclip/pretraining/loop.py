@@ -17,14 +17,14 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
-from napari_ctclip.pretraining.data_order import DataOrder, batches_of, reseed
-from napari_ctclip.pretraining.launching import Launch, stop_requests
+from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of, reseed
+from napari_ctclip.pretraining.data.samples import SampleSource, StudyBatch
 from napari_ctclip.pretraining.method_recipe import MethodRecipe, OptimizerTable
 from napari_ctclip.pretraining.objectives.objective import Objective
-from napari_ctclip.pretraining.run_folder import RunFolder
-from napari_ctclip.pretraining.run_log import RunLog, StepReport
-from napari_ctclip.pretraining.run_status import noted_status
-from napari_ctclip.pretraining.samples import SampleSource, StudyBatch
+from napari_ctclip.pretraining.runs.launching import Launch, stop_requests
+from napari_ctclip.pretraining.runs.run_folder import RunFolder
+from napari_ctclip.pretraining.runs.run_log import RunLog, StepReport
+from napari_ctclip.pretraining.runs.run_status import noted_status
 
 __all__ = ["Stopped", "TrainingFailed", "rate_at", "train_method"]
 

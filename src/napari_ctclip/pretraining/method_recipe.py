@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from napari_ctclip.io.store.manifest_entry import Split
-from napari_ctclip.pretraining.recipe import Table, read_recipe
+from napari_ctclip.pretraining.starter.recipe import Table, read_recipe
 
 __all__ = [
     "DataTable",

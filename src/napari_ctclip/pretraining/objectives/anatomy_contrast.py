@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.pretraining.companions import MomentumText, TwinModels
+from napari_ctclip.pretraining.data.samples import Need, StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -21,7 +22,6 @@ from napari_ctclip.pretraining.objectives.objective import (
     scale_rows,
 )
 from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
-from napari_ctclip.pretraining.samples import Need, StudyBatch
 from napari_ctclip.pretraining.targets import (
     PairCalibration,
     anatomy_targets,

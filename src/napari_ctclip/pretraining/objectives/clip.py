@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -14,7 +15,6 @@ from napari_ctclip.pretraining.objectives.objective import (
     Rows,
     scale_rows,
 )
-from napari_ctclip.pretraining.samples import StudyBatch
 
 __all__ = ["Clip"]
 

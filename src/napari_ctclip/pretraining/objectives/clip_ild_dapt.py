@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.published.slice_model import SliceModel
+from napari_ctclip.pretraining.data.samples import Need, StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -20,7 +21,6 @@ from napari_ctclip.pretraining.objectives.objective import (
     Setting,
     scale_rows,
 )
-from napari_ctclip.pretraining.samples import Need, StudyBatch
 
 __all__ = ["ClipIldDapt", "ClipIldDaptOptions", "Tower", "report_view"]
 

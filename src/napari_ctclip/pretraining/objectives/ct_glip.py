@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_ctclip.core.organ_naming import organ_sentence
+from napari_ctclip.pretraining.data.samples import Need, StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -19,7 +20,6 @@ from napari_ctclip.pretraining.objectives.objective import (
     scale_rows,
 )
 from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
-from napari_ctclip.pretraining.samples import Need, StudyBatch
 from napari_ctclip.pretraining.targets import anatomy_targets
 
 __all__ = ["CtGlip", "CtGlipOptions"]

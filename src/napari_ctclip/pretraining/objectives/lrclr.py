@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ctclip.models.towers.interaction import local_similarity
+from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -17,7 +18,6 @@ from napari_ctclip.pretraining.objectives.objective import (
     Rows,
     scale_rows,
 )
-from napari_ctclip.pretraining.samples import StudyBatch
 
 __all__ = ["Lrclr", "LrclrOptions"]
 

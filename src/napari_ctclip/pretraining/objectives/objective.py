@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from napari_ctclip.pretraining.samples import Need, StudyBatch
+from napari_ctclip.pretraining.data.samples import Need, StudyBatch
 
 __all__ = ["Objective", "Options", "Rows", "Setting", "scale_rows", "wording_numbers"]
 

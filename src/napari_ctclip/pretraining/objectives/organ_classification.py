@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.folder.organ_head import OrganHead, save_organ_head
+from napari_ctclip.pretraining.data.samples import Need, StudyBatch
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Rows, Setting
-from napari_ctclip.pretraining.samples import Need, StudyBatch
 
 __all__ = ["ClassifiedModel", "OrganClassification", "OrganClassificationOptions"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.objectives.objective import Rows, wording_numbers
-from napari_ctclip.pretraining.samples import StudyBatch
 
 __all__ = ["embed_once", "organ_wordings"]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.losses import sigmoid_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -15,7 +16,6 @@ from napari_ctclip.pretraining.objectives.objective import (
     Rows,
     scale_rows,
 )
-from napari_ctclip.pretraining.samples import StudyBatch
 
 __all__ = ["SigLip"]
 

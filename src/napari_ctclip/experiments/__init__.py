@@ -1,0 +1,1 @@
+"""The methods on one plan: train each, evaluate each, compare."""

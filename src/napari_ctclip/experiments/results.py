@@ -1,0 +1,141 @@
+"""Results of a same-work comparison: each arm's numbers with intervals, pairs, one page part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.evaluation.bootstrap import Interval
+from napari_ctclip.evaluation.comparison import ComparisonRow, compare_tables
+from napari_ctclip.evaluation.evaluation_result import Plan, evaluate_scores
+from napari_ctclip.evaluation.label_metrics import MACRO, LabelMetrics, Resampling
+from napari_ctclip.evaluation.localisation import LocalisationRow, localisation_rows
+from napari_ctclip.experiments.arm_run import ArmResult
+
+__all__ = ["ArmRow", "arm_row", "insert_part", "paired_rows", "results_part"]
+
+_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+@dataclass(frozen=True, eq=False)
+class ArmRow:
+    """One arm's line.
+
+    Attributes
+    ----------
+    name : str
+        Of the arm.
+    labels : tuple of LabelMetrics
+        Every finding, on the test studies.
+    macro : LabelMetrics
+        Their mean.
+    places : LocalisationRow
+        All findings of all test studies together.
+    """
+
+    name: str
+    labels: tuple[LabelMetrics, ...]
+    macro: LabelMetrics
+    places: LocalisationRow
+
+
+def arm_row(result: ArmResult, resampling: Resampling) -> ArmRow:
+    """Return an arm's numbers: thresholds from the validation studies, the rest from the others.
+
+    A finding's place is one row, a study may have several: resamples draw studies, each with all
+    its findings.
+    """
+    evaluation = evaluate_scores(result.table, Plan(resampling=resampling))
+    rows = localisation_rows(
+        "all findings",
+        [study for study, _, _ in result.places],
+        [place for _, _, place in result.places],
+        replicates=resampling.replicates,
+        seed=resampling.seed,
+    )
+    if not rows:
+        raise DataError(f"arm {result.arm.name!r}: no test study has a finding to localise")
+    return ArmRow(result.arm.name, evaluation.labels, evaluation.macro, rows[0])
+
+
+def paired_rows(
+    results: Sequence[ArmResult], pairs: Sequence[tuple[str, str]], resampling: Resampling
+) -> list[ComparisonRow]:
+    """Return the difference in mean AUROC of each pair of arms, by paired bootstrap."""
+    tables = {result.arm.name: result.table.of_split("test") for result in results}
+    rows = []
+    for a, b in pairs:
+        compared = compare_tables({a: tables[a], b: tables[b]}, resampling=resampling)
+        rows += [r for r in compared.rows if r.label == MACRO and r.metric == "auroc"]
+    return rows
+
+
+def results_part(rows: Sequence[ArmRow], pairs: Sequence[ComparisonRow], figure: str) -> str:
+    """Return the tables and the figure as Markdown."""
+    lines = [
+        "| arm | AUROC | F1 | peak in the finding | average precision of the heatmap |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.name} | {_told(row.macro.values['auroc'])} | {_told(row.macro.values['f1'])} "
+        f"| {_told(row.places.pointing)} | {_told(row.places.auprc)} |"
+        for row in rows
+    ]
+    chance = rows[0].places.chance.value
+    tested, placed = rows[0].macro.studies, rows[0].places.studies
+    lines += [
+        "",
+        f"Means over {len(rows[0].labels)} findings of {tested} test studies ({placed} findings to "
+        f"localise), 95 % intervals from resampled patients. Guessing: AUROC 0.50, average "
+        f"precision {chance:.2f}.",
+        "",
+        f"![AUROC while trained, and at the end with 95 % intervals]({figure})",
+        "",
+        "| first | second | AUROC of the second less that of the first | p |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.pair[0]} | {r.pair[1]} | {_told(r.difference, sign=True)} | {_p(r.p_bootstrap)} |"
+        for r in pairs
+    ]
+    names = [row.name for row in rows]
+    lines += ["", f"| finding (studies with it) | {' | '.join(names)} |"]
+    lines += ["|---" * (len(names) + 1) + "|"]
+    for column, label in enumerate(rows[0].labels):
+        values = [f"{row.labels[column].values['auroc'].value:.2f}" for row in rows]
+        lines.append(f"| {label.label} ({label.positives}) | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+def insert_part(page: Path, part: str) -> None:
+    """Put the results into a page, between its two marks.
+
+    Raises
+    ------
+    DataError
+        If the page cannot be read or lacks a mark.
+    """
+    try:
+        text = page.read_text("utf-8")
+        before, rest = text.split(_BEGIN)
+        _, after = rest.split(_END)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{page}: expected a page with one line {_BEGIN!r} and one line {_END!r} below it, "
+            "which the results go between"
+        ) from error
+    page.write_text(f"{before}{_BEGIN}\n\n{part}\n\n{_END}{after}", "utf-8")
+
+
+def _told(interval: Interval, *, sign: bool = False) -> str:
+    form = "+.3f" if sign else ".3f"
+    if math.isnan(interval.low):
+        return f"{interval.value:{form}} (no interval: the same in every resample)"
+    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""Samples: from prepared stores or simulation to batches."""

@@ -1,0 +1,203 @@
+"""Sources: which samples a recipe trains on, simulated or prepared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.geometry import INTERNAL_AXES
+from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.preprocessing.specification import Preprocessing
+from napari_ctclip.pretraining.building import objective_options
+from napari_ctclip.pretraining.data.caption_findings import (
+    CaptionReader,
+    decomposed_entry,
+    dictionary_texts,
+)
+from napari_ctclip.pretraining.data.montage_views import montage_options
+from napari_ctclip.pretraining.data.prepared_set import PreparedSet, open_prepared_set
+from napari_ctclip.pretraining.data.samples import Need, SampleSource
+from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort
+from napari_ctclip.pretraining.data.simulated_dictionary import simulated_abnormalities
+from napari_ctclip.pretraining.data.simulated_montages import SimulatedMontages
+from napari_ctclip.pretraining.data.stored_montages import StoredMontages
+from napari_ctclip.pretraining.data.stored_studies import StoredStudies
+from napari_ctclip.pretraining.data.study_choice import LUNG, ChosenStudy, choose_studies
+from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.methods import METHODS
+from napari_ctclip.reports.abnormality_dictionary import (
+    AbnormalityDictionary,
+    build_dictionary,
+    default_dictionary,
+)
+
+__all__ = ["TrainingData", "prepared_data", "simulated_data"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a recipe is trained on.
+
+    Attributes
+    ----------
+    source : SampleSource
+        Of the samples.
+    abnormalities : mapping of str to sequence of (name, text)
+        For ``building.assemble``.
+    identity : mapping of str to plain values
+        What it is; equal for the same data, without a path.
+    notices : tuple of Notice
+        What the user should know.
+    """
+
+    source: SampleSource
+    abnormalities: Mapping[str, Sequence[tuple[str, str]]]
+    identity: Mapping[str, Any]
+    notices: tuple[Notice, ...] = field(default=())
+
+
+def simulated_data(recipe: MethodRecipe) -> TrainingData:
+    """Return the simulated studies of a recipe."""
+    data = recipe.data
+    preprocessing = Preprocessing(**recipe.preprocessing.model_dump())
+    seeds = range(data.first_seed, data.first_seed + data.simulated_studies)
+    source: SampleSource
+    if recipe.model.kind == "open_clip":
+        source = SimulatedMontages(
+            seeds,
+            spacing_mm=preprocessing.spacing_mm,
+            options=montage_options(
+                data.crop, preprocessing.windows_hu, tiles=data.tiles, patch_mm=data.patch_mm
+            ),
+        )
+    else:
+        source = SimulatedCohort(
+            seeds,
+            preprocessing=preprocessing,
+            anatomies=data.anatomies,
+            crop=data.crop,
+            flip=data.flip,
+        )
+    abnormalities = simulated_abnormalities(data.anatomies)
+    return TrainingData(source, abnormalities, {"kind": "simulated"})
+
+
+def prepared_data(recipe: MethodRecipe, path: Path) -> TrainingData:
+    """Return the studies of a prepared set that a recipe can be trained on.
+
+    Parameters
+    ----------
+    recipe : MethodRecipe
+        What to train.
+    path : Path
+        Folder that ``napari-ctclip-train prepare`` made, or its manifest.
+
+    Raises
+    ------
+    DataError
+        If set and recipe do not fit together, or no study has what the method needs.
+    """
+    prepared = open_prepared_set(path, split=recipe.data.split)
+    preprocessing = Preprocessing(**recipe.preprocessing.model_dump())
+    prepared.require(preprocessing, recipe.data.anatomies)
+    needs = METHODS[recipe.method].needs(objective_options(recipe))
+    _require_kind(prepared, recipe, needs)
+    montages = recipe.model.kind == "open_clip" and not prepared.is_flat
+    if montages and "lung sentences" not in needs:
+        needs |= {"lung mask"}
+    studies, notices = choose_studies(
+        prepared, needs, (LUNG,) if montages else recipe.data.anatomies
+    )
+    if len(studies) < recipe.optimizer.batch:
+        message = (
+            f"a batch of {recipe.optimizer.batch} is more than the {len(studies)} studies: a study "
+            "competes with itself; lower optimizer.batch"
+        )
+        notices += (Notice(Severity.WARNING, "batch-exceeds-studies", message),)
+    dictionary = _dictionary(recipe, studies) if "findings" in needs else None
+    abnormalities = (
+        {} if dictionary is None else dictionary_texts(dictionary, recipe.data.anatomies)
+    )
+    source: SampleSource
+    if montages:
+        source = _montages(prepared, studies, recipe, needs)
+    else:
+        source = StoredStudies(
+            prepared.store,
+            studies,
+            preprocessing=preprocessing,
+            data=recipe.data,
+            reader=CaptionReader(recipe.data.anatomies, dictionary),
+        )
+    identity = {
+        "kind": "prepared",
+        "split": recipe.data.split,
+        "studies": len(studies),
+        "texts": _hash(_told(study) for study in studies),
+        "findings": _hash([json.dumps(abnormalities)]),
+        "store": prepared.store.hash,
+    }
+    return TrainingData(source, abnormalities, identity, notices)
+
+
+def _montages(
+    prepared: PreparedSet,
+    studies: Sequence[ChosenStudy],
+    recipe: MethodRecipe,
+    needs: frozenset[Need],
+) -> StoredMontages:
+    data, windows = recipe.data, recipe.preprocessing.windows_hu
+    views = 2 if "second view" in needs else int("lung mask" in needs)
+    return StoredMontages(
+        prepared.store,
+        studies,
+        montage_options(data.crop, windows, tiles=data.tiles, patch_mm=data.patch_mm),
+        views=views,
+        whole_report="report" in needs,
+    )
+
+
+def _require_kind(prepared: PreparedSet, recipe: MethodRecipe, needs: frozenset[Need]) -> None:
+    if prepared.is_flat and needs & {"masks", "lung mask", "lung sentences"}:
+        raise DataError(
+            f"{prepared.store.folder} holds radiographs, which have no organ masks; "
+            f"{recipe.method} needs them: train lrclr, clip or siglip"
+        )
+    orientation = recipe.preprocessing.orientation
+    if recipe.model.kind == "open_clip" and not prepared.is_flat and orientation != INTERNAL_AXES:
+        raise DataError(
+            f"montages are cut from axial slices, got preprocessing.orientation {orientation}; run "
+            f"napari-ctclip-train prepare again with --orientation {INTERNAL_AXES} and another "
+            "--out"
+        )
+    if prepared.is_flat and recipe.data.crop[0] != 1:
+        raise DataError(
+            f"data.crop is {list(recipe.data.crop)}; of a radiograph it is [1, rows, columns]"
+        )
+
+
+def _dictionary(recipe: MethodRecipe, studies: Sequence[ChosenStudy]) -> AbnormalityDictionary:
+    chosen = recipe.data.dictionary
+    if chosen == "shipped":
+        return default_dictionary()
+    if chosen == "set":
+        return build_dictionary(r for study in studies for r in decomposed_entry(study.entry))
+    return AbnormalityDictionary.load(Path(chosen))
+
+
+def _told(study: ChosenStudy) -> str:
+    """Return what of a study a run that goes on must meet again."""
+    texts = {"study_id", "report", "findings", "impression", "organ_sentences", "organ_normal"}
+    return f"{study.entry.model_dump_json(include=texts)} {study.shape} {study.box}"
+
+
+def _hash(parts: Iterable[str]) -> str:
+    digest = sha256()
+    for part in parts:
+        digest.update(part.encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Folders, logs, state and processes of trainings."""

@@ -1,0 +1,110 @@
+"""Cost: what a training will take, measured on one step before it begins."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from napari_ctclip.pretraining.building import Assembly
+from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
+from napari_ctclip.pretraining.data.data_order import DataOrder, collate_draws, reseed
+from napari_ctclip.pretraining.data.samples import SampleSource
+from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.runs.launching import Launch
+
+__all__ = ["Cost", "measure_cost"]
+
+_ADAM_BYTES = 8  # two float32 moments a trained parameter
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process needs.
+
+    Attributes
+    ----------
+    parameters, trained_parameters : int
+        Of the module, companions included; of those, what the optimiser moves.
+    studies, epochs : int, float
+        Of the data; how often each is seen.
+    peak_gb : float
+        Highest memory: of the device on CUDA, of the process elsewhere; the optimiser's state is
+        added.
+    tflops : float
+        Floating-point operations of a step, in 10^12: matrix products and convolutions.
+    step_seconds, data_seconds : float
+        Of computing a step; of making its batch, which threads do meanwhile.
+    total_hours : float
+        Of all steps, by the slower of the two.
+    """
+
+    parameters: int
+    trained_parameters: int
+    studies: int
+    epochs: float
+    peak_gb: float
+    tflops: float
+    step_seconds: float
+    data_seconds: float
+    total_hours: float
+
+
+def measure_cost(
+    launch: Launch, recipe: MethodRecipe, assembly: Assembly, source: SampleSource
+) -> Cost:
+    """Return the cost of a recipe, from two real steps of this process's part of the batch."""
+    fabric, options = launch.fabric, recipe.optimizer
+    module = fabric.setup(EmbeddingModule(assembly.trained, assembly.objective)).train()
+    order = DataOrder(len(source), options.batch, recipe.loop.seed)
+    started = time.perf_counter()
+    share = (fabric.global_rank, fabric.world_size)
+    batch = collate_draws(source, order, 0, share=share)
+    data_seconds = time.perf_counter() - started
+    assembly.objective.start_step(assembly.trained, 0)
+    step = partial(
+        accumulate_gradients,
+        fabric,
+        module,
+        assembly.objective,
+        batch.to(fabric.device),
+        chunk=recipe.loop.chunk or None,
+        reseed=partial(reseed, seed=recipe.loop.seed, step=0, process=share[0]),
+    )
+    with FlopCounterMode(display=False) as counter:  # also the warm-up
+        step()
+    _wait(fabric.device)
+    started = time.perf_counter()
+    step()
+    _wait(fabric.device)
+    seconds = (time.perf_counter() - started) * options.accumulation
+    data_seconds *= options.accumulation
+    moved = sum(p.numel() for p in assembly.trained.parameters() if p.requires_grad)
+    seen = options.steps * options.batch * options.accumulation
+    slower = max(seconds, data_seconds / recipe.data.workers)
+    return Cost(
+        parameters=sum(p.numel() for p in assembly.trained.parameters()),
+        trained_parameters=moved,
+        studies=len(source),
+        epochs=seen / len(source),
+        peak_gb=(_peak_bytes(fabric.device) + _ADAM_BYTES * moved) / 1e9,
+        tflops=counter.get_total_flops() * options.accumulation / 1e12,
+        step_seconds=seconds,
+        data_seconds=data_seconds,
+        total_hours=slower * options.steps / 3600,
+    )
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,1 +1,0 @@
-"""Same-work comparison: several methods on one simulated cohort, with the same compute."""

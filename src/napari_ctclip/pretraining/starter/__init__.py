@@ -1,0 +1,1 @@
+"""How the bundled models are trained: simulated studies, their sentences and their losses."""

@@ -1,0 +1,42 @@
+"""Calibrate: fit a checkpoint's probabilities and write them into its description."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import tomli_w
+
+from napari_ctclip.evaluation.calibration import fit_platt
+from napari_ctclip.evaluation.simulated import examine
+from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.interface import Calibration
+from napari_ctclip.pretraining.starter.sentences import load_vocabulary
+
+__all__ = ["calibrate_checkpoint"]
+
+_SOURCE = "simulated chest CT with each finding asked for in its own region"
+
+
+def calibrate_checkpoint(
+    folder: Path, seeds: Iterable[int], *, cache: Path, tokens: int
+) -> Calibration:
+    """Return the calibration of a model folder, after writing it into ``model.toml``.
+
+    One curve for all findings, asked for by their names: what a text not among them would score is
+    not known to be calibrated.
+    """
+    model = load_model(folder)
+    prompts = {finding.name: (finding.name,) for finding in load_vocabulary().findings}
+    results = examine(model, seeds, prompts=prompts, cache=cache)
+    answers = [(a.finding in r.diameters_mm, a.score(tokens)) for r in results for a in r.answers]
+    labels, scores = (np.array(column) for column in zip(*answers, strict=True))
+    calibration = fit_platt(labels, scores, source=f"{len(results)} {_SOURCE}")
+    file = folder / "model.toml"
+    description = tomllib.loads(file.read_text("utf-8"))
+    description["calibration"] = asdict(calibration)
+    file.write_text(tomli_w.dumps(description), "utf-8")
+    return calibration

@@ -1,0 +1,164 @@
+"""A same-work comparison: the same work for every arm, nothing done twice, a page made from it."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+
+import numpy as np
+import pytest
+import tomli_w
+import torch
+from typer.testing import CliRunner
+
+from napari_ctclip.cli import train as cli_train
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.experiments.cohort import (
+    cohort_of,
+    exam_of,
+    locked_tower_of,
+    tasks_of,
+)
+from napari_ctclip.experiments.examination import score_studies
+from napari_ctclip.experiments.plan import load_work_plan
+from napari_ctclip.experiments.results import insert_part
+from napari_ctclip.models.interface import RegionEmbeddings
+from napari_ctclip.pretraining.building import assemble
+from tests.paths import TRAINING
+
+SHIPPED = TRAINING / "study" / "study.toml"
+SMALL = {
+    "preprocessing": {"spacing_mm": [14.0, 14.0, 14.0]},
+    "data": {"anatomies": ["lung", "heart"], "crop": [32, 32, 32], "simulated_studies": 6},
+    "optimizer": {"steps": 3, "batch": 4, "warm_up": 1},
+    "cohort": {"prevalence": {"pleural effusion": 0.5, "cardiomegaly": 0.5}},
+    "examination": {
+        "valid": 6, "test": 8, "curve_studies": 6, "curve_every": 2, "replicates": 100
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    plan = tomllib.loads(SHIPPED.read_text("utf-8"))
+    for table, values in SMALL.items():
+        plan[table] |= values
+    kept = ("clip", "fvlm, normal pairs", "lrclr, selection")
+    plan["arms"] = [arm for arm in plan["arms"] if arm["name"] in kept]
+    plan["pairs"] = [["clip", "fvlm, normal pairs"]]
+    file = tmp_path / "plan.toml"
+    file.write_text(tomli_w.dumps(plan), "utf-8")
+    return file
+
+
+def test_shipped_plan_gives_every_arm_the_same_work():
+    plan = load_work_plan(SHIPPED)
+    recipes = [plan.recipe_of(arm) for arm in plan.arms]
+    assert {arm.method for arm in plan.arms} == {"clip", "ct_glip", "lrclr", "fvlm"}
+    assert all(r.optimizer == recipes[0].optimizer for r in recipes)
+    assert all(r.model.image == recipes[0].model.image for r in recipes)
+    learned = [
+        sum(
+            p.numel()
+            for p in assemble(recipe).trained.image_encoder.parameters()
+            if p.requires_grad
+        )
+        for recipe in recipes
+        if recipe.objective.get("calibration") not in ("co-teaching", "momentum-text")
+    ]
+    assert set(learned) == {learned[0]}
+    assert learned[0] > 100_000
+
+
+def test_study_is_trained_examined_and_goes_on_where_it_was(plan_file, tmp_path):
+    page = tmp_path / "docs" / "explanation" / "study.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("# Study\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n")
+    out = tmp_path / "out"
+    arguments = ["study", "--plan", str(plan_file), "--out", str(out), "--page", str(page)]
+    result = CliRunner().invoke(cli_train.app, arguments)
+    assert result.exit_code == 0, result.output
+    text = page.read_text("utf-8")
+    assert "old" not in text
+    assert text.endswith("after\n")
+    assert "nan to" not in text
+    assert "| fvlm, normal pairs | 0." in text or "| fvlm, normal pairs | 1." in text
+    assert (tmp_path / "docs" / "images" / "study.png").stat().st_size > 10_000
+    for arm in ("clip", "fvlm-normal-pairs", "lrclr-selection"):
+        curve = list(csv.DictReader((out / arm / "curve.csv").open()))
+        assert [int(row["step"]) for row in curve] == [2, 3]
+    # an arm whose end was lost is examined again without being trained again
+    (out / "clip" / "places.json").unlink()
+    states = {file: file.stat().st_mtime_ns for file in out.glob("*/state.pt")}
+    assert len(states) == 3
+    again = CliRunner().invoke(cli_train.app, arguments)
+    assert again.exit_code == 0, again.output
+    assert {file: file.stat().st_mtime_ns for file in states} == states
+    assert page.read_text("utf-8") == text
+
+
+def test_another_plan_in_the_same_folder_is_refused(plan_file, tmp_path):
+    arguments = ["study", "--plan", str(plan_file), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(cli_train.app, arguments).exit_code == 0
+    arguments += ["--set", "optimizer.learning_rate=1e-3"]
+    result = CliRunner().invoke(cli_train.app, arguments)
+    assert isinstance(result.exception, DataError)
+    assert "another 'optimizer'" in str(result.exception)
+
+
+def test_an_embedding_that_knows_the_answer_scores_it(plan_file, tmp_path):
+    """The organ asked about decides, its own prompt raises it, the negative lowers it."""
+    plan = load_work_plan(plan_file)
+    studies, tasks = exam_of(plan, tmp_path, None), tasks_of(plan)
+
+    class Knows(torch.nn.Module):
+        logit_scale = torch.zeros(())
+
+        def embed_text(self, texts):
+            found = [tasks.labels.index(t.removeprefix("no ")) for t in texts]
+            signs = torch.tensor([-1.0 if t.startswith("no ") else 1.0 for t in texts])
+            return torch.eye(len(tasks.labels))[found] * signs[:, None]
+
+        def encode_image(self, image):
+            present = next(s.simulated.findings_present for s in studies if s.image is image)
+            return torch.tensor([float(label in present) for label in tasks.labels])
+
+        def embed_regions(self, features, masks):
+            vectors = torch.zeros(1, len(plan.data.anatomies), len(features))
+            vectors[0, 1] = features  # heart
+            return RegionEmbeddings(vectors, masks.flatten(2).any(dim=2))
+
+    table = score_studies(
+        Knows().train(), studies, tasks, anatomies=plan.data.anatomies, reads="organ"
+    )
+    heart = tasks.labels.index("cardiomegaly")
+    assert np.array_equal(table.similarity[:, heart], 2 * table.truth[:, heart])
+    assert 0 < table.truth[:, heart].mean() < 1
+    assert not table.similarity[:, 1 - heart].any()  # read at the lung, which knows nothing
+
+
+def test_a_cohort_has_the_findings_of_its_plan_only(plan_file, tmp_path):
+    plan = load_work_plan(plan_file)
+    tower = locked_tower_of(plan)
+    cohort = cohort_of(plan, tmp_path, tower)
+    rng = np.random.default_rng(0)
+    samples = [cohort.sample(i, rng) for i in range(len(cohort))]
+    found = set().union(*(c.abnormalities for s in samples for c in s.captions))
+    assert found == {"pleural effusion", "cardiomegaly"}
+    # what the tower saw ahead is what it sees, and the masks are still the voxels'
+    plain = cohort_of(plan, tmp_path, None).sample(0, rng)
+    model = assemble(plan.recipe_of(plan.arms[0])).trained.eval()
+    image, ahead = (torch.from_numpy(s.image)[None] for s in (plain, samples[0]))
+    assert torch.equal(model.encode_image(image).levels[0], model.encode_image(ahead).levels[0])
+    assert np.array_equal(plain.masks, samples[0].masks)
+
+
+def test_mistakes_in_plan_and_page_are_told(plan_file, tmp_path):
+    with pytest.raises(DataError, match="pairs name arms that are not there: nobody"):
+        load_work_plan(plan_file, overrides=['pairs=[["clip", "nobody"]]'])
+    with pytest.raises(DataError, match="unknown: gout"):
+        load_work_plan(plan_file, overrides=["cohort.prevalence={ gout = 0.5 }"])
+    page = tmp_path / "page.md"
+    page.write_text("no marks")
+    with pytest.raises(DataError, match=r"page.md: expected a page with one line '<!-- results"):
+        insert_part(page, "x")
