@@ -18,7 +18,7 @@ start = time.perf_counter()
 from pathlib import Path
 from napari_ctclip.core.study import Study
 from napari_ctclip.io import read_volume
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 session = Session(device="cpu")
 session.set_study(Study(read_volume(Path(sys.argv[1])).volume))
 session.load_model("starter")

@@ -18,9 +18,9 @@ from napari_ctclip.exporting.content import ExportKind
 from napari_ctclip.exporting.finding_recipe import write_finding_recipe
 from napari_ctclip.exporting.write_exports import write_exports
 from napari_ctclip.io import read_volume
-from napari_ctclip.session import Session
-from napari_ctclip.session_files.archive import SessionState, write_session
-from napari_ctclip.session_files.session_copy import copy_session
+from napari_ctclip.session.files.archive import SessionState, write_session
+from napari_ctclip.session.files.session_copy import copy_session
+from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.conftest import SmallDisk
 from tests.exporting.asked import asked_session, content_of, drawn_finding

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli.main import app
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.session import Session
-from napari_ctclip.session_files.archive import SessionState, write_session
-from napari_ctclip.session_files.saved_session import SavedPrompt
+from napari_ctclip.session.files.archive import SessionState, write_session
+from napari_ctclip.session.files.saved_session import SavedPrompt
+from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.exporting.asked import asked_session, ball_finding
 from tests.phantom import ball_study

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli.main import app
 from napari_ctclip.io.export.exports import write_organ_masks
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

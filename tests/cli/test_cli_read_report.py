@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.phantom import ball_study
 from tests.tiny_model import TinyModel
 

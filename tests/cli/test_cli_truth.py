@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

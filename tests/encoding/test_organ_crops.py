@@ -23,7 +23,7 @@ from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.organ_scores import organ_similarities
 from napari_ctclip.scoring.readout import token_index
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.models.small_fvlm import small_fvlm
 
 SHAPE = (40, 96, 128)  # at 3 x 1 x 1 mm, axes SPL

@@ -14,8 +14,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.explanation.cut_region import CutRule, cut_region, organ_of_focus
 from napari_ctclip.explanation.found_regions import heat_at
-from napari_ctclip.findings_session import voxel_of_peak
 from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.session.findings_session import voxel_of_peak
 from tests.exporting.asked import asked_session
 from tests.phantom import BALL_CENTRE, ball_study
 

@@ -9,8 +9,8 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.exporting.content import ExportContent
-from napari_ctclip.findings_session import FindingsSession
-from napari_ctclip.session import Session
+from napari_ctclip.session.findings_session import FindingsSession
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

@@ -23,10 +23,10 @@ from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.exporting.content import RESEARCH_USE, ExportKind
 from napari_ctclip.exporting.recipe import recipe_text
 from napari_ctclip.exporting.write_exports import write_exports
-from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.io import read_volume
 from napari_ctclip.io.template_files import read_templates
-from napari_ctclip.session import Session
+from napari_ctclip.session.findings_session import FindingsSession
+from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.exporting.asked import (
     PROMPT,

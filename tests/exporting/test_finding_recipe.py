@@ -18,9 +18,9 @@ from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
 from napari_ctclip.exporting.finding_recipe import finding_recipe, write_finding_recipe
-from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.io import read_volume
-from napari_ctclip.session import Session
+from napari_ctclip.session.findings_session import FindingsSession
+from napari_ctclip.session.session import Session
 from tests.exporting.asked import (
     PROMPT,
     asked_session,

@@ -25,7 +25,7 @@ else:
     from napari_ctclip.plugin.study_widget import StudyWidget
     from napari_ctclip.plugin.views import View
     from napari_ctclip.plugin.workbench import Workbench
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
     from tests.phantom import ball_study
     from tests.tiny_model import TinyModel
 

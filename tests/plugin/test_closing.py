@@ -17,8 +17,8 @@ from napari_ctclip.io.ct.read import ReadVolume
 from napari_ctclip.plugin import autosave_flow, closing
 from napari_ctclip.plugin._compat import quits_program
 from napari_ctclip.plugin.findings_table import NOTE
-from napari_ctclip.session_files import saved_session
-from napari_ctclip.session_files.archive import read_session
+from napari_ctclip.session.files import saved_session
+from napari_ctclip.session.files.archive import read_session
 from tests.phantom import ball_study
 from tests.plugin.conftest import WAIT_MS, Desk
 

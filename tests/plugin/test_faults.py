@@ -14,7 +14,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin import _compat_settings, autosave_flow
-from napari_ctclip.session_files.archive import read_session
+from napari_ctclip.session.files.archive import read_session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.conftest import SmallDisk
 from tests.phantom import BALL_CENTRE, ball_study

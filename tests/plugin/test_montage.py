@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 
 from napari_ctclip.models.published.slice_model import SliceModel
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk

@@ -13,7 +13,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.plugin.organ_table import NAMED_COLUMN
 from napari_ctclip.plugin.place import ball_place
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk
 from tests.pretraining.tiny_run import ANATOMIES, trained_folder

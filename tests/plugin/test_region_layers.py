@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.plugin.conftest import Desk
 from tests.pretraining.tiny_run import trained_folder
 

@@ -11,11 +11,11 @@ import pytest
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.plugin.background import Job
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.report_flow import ReportFlow
-from napari_ctclip.session_files.saved_session import SavedReport
+from napari_ctclip.session.files.saved_session import SavedReport
+from napari_ctclip.session.findings_session import FindingsSession
 from tests.exporting.asked import asked_session
 from tests.phantom import ball_study
 

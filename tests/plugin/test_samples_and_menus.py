@@ -18,8 +18,8 @@ from napari_ctclip.plugin._compat_settings import keep_setting
 from napari_ctclip.plugin.export_dialog import ExportDialog
 from napari_ctclip.plugin.preferences import preferences, preferred_session
 from napari_ctclip.plugin.sample_dialog import SampleDialog
-from napari_ctclip.sample_scans import known_samples
-from napari_ctclip.session import Session
+from napari_ctclip.session.sample_scans import known_samples
+from napari_ctclip.session.session import Session
 from tests.phantom import ball_study
 
 MANIFEST = Path(napari_ctclip.__file__).parent / "napari.yaml"

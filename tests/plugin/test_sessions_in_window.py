@@ -16,7 +16,7 @@ from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin.reader import get_reader
 from napari_ctclip.plugin.saved_view import saved_view
-from napari_ctclip.session_files import archive
+from napari_ctclip.session.files import archive
 from tests.io.scan_files import write_nifti
 from tests.phantom import ball_study
 from tests.plugin.conftest import Desk
@@ -117,7 +117,7 @@ def test_a_model_that_is_gone_is_said_and_the_findings_are_there(
     worked: Desk, tmp_path: Path, make_desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_ctclip.core.errors import DataError
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
     path = _save(worked, tmp_path / "case.ctclip.zip")
     other = make_desk()

@@ -11,7 +11,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.plugin.training_dock import TrainingDock
 from napari_ctclip.pretraining.runs.run_record import RunReader, snapshot_name
 from napari_ctclip.pretraining.runs.run_status import noted_status
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 WAIT_MS = 20_000
 HEADER = "step,loss,image,text,learning_rate,seconds\n"

@@ -13,8 +13,8 @@ import pytest
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin import autosave_flow
-from napari_ctclip.session_files import archive
-from napari_ctclip.session_files.autosave import left_behind
+from napari_ctclip.session.files import archive
+from napari_ctclip.session.files.autosave import left_behind
 from tests.phantom import ball_study
 from tests.plugin.conftest import WAIT_MS, Desk
 
@@ -25,8 +25,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from napari_ctclip.explanation.found_regions import point_finding
-from napari_ctclip.session_files.archive import SessionState, write_session
-from napari_ctclip.session_files.autosave import autosave_path
+from napari_ctclip.session.files.archive import SessionState, write_session
+from napari_ctclip.session.files.autosave import autosave_path
 from tests.phantom import ball_study
 study = ball_study()
 found = replace(point_finding(study, (2, 2, 2)), name="left nodule")

@@ -136,7 +136,7 @@ def test_some_of_a_table_keep_its_order() -> None:
 
 def test_neither_the_command_line_nor_the_viewers_session_loads_the_store_or_the_cluster() -> None:
     code = (
-        "import sys, napari_ctclip.cli.train, napari_ctclip.session;"
+        "import sys, napari_ctclip.cli.train, napari_ctclip.session.session;"
         "import napari_ctclip.io.store.study_store;"
         "sys.exit(bool({'zarr', 'distributed'} & set(sys.modules)))"
     )

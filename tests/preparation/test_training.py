@@ -22,7 +22,7 @@ from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.data.montage_views import montage_options, montage_views
 from napari_ctclip.pretraining.data.sources import prepared_data
 from napari_ctclip.pretraining.methods import METHODS
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.preparation.conftest import ANATOMIES, Prepared
 from tests.preparation.made_up_archive import _study, study_name
 from tests.preparation.training_runs import TRAINING, refusal, smoke, train

@@ -17,7 +17,7 @@ from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.method_recipe import load_method_recipe
 from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from napari_ctclip.simulation import simulate_study
 from tests.paths import TRAINING
 

@@ -13,10 +13,10 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.follow_up import CHANGE_COLUMNS, FollowUp, write_changes
 from napari_ctclip.scoring.change import score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
-from napari_ctclip.session import Session
+from napari_ctclip.session.follow_up import CHANGE_COLUMNS, FollowUp, write_changes
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

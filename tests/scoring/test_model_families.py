@@ -19,7 +19,7 @@ from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.models.published.open_clip_adapter import save_open_clip
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.scoring.similarity import softmax_probability
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.models.small_colipri import saved_colipri
 from tests.models.small_fvlm import released_weights, write_text_folder
 from tests.models.small_hlip import saved_hlip

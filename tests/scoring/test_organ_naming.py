@@ -13,16 +13,16 @@ from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.interpretation.organ_readout import (
+from napari_ctclip.scoring import organ_naming
+from napari_ctclip.scoring.encoded_study import encode_study
+from napari_ctclip.scoring.organ_naming import name_organs, name_tokens, organs_of_masks
+from napari_ctclip.session.organ_readout import (
     agreement_words,
     naming_mark,
     naming_words,
     read_organ_names,
 )
-from napari_ctclip.scoring import organ_naming
-from napari_ctclip.scoring.encoded_study import encode_study
-from napari_ctclip.scoring.organ_naming import name_organs, name_tokens, organs_of_masks
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.phantom import ball_study
 from tests.tiny_model import TinyModel
 

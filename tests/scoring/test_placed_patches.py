@@ -10,12 +10,12 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.patch import Patch
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.montage_session import MontageSession
 from napari_ctclip.regions.patches import PatchPlan
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
 from napari_ctclip.scoring.patch_scores import PatchPrompts
 from napari_ctclip.scoring.placed_patches import PlacedPatches, place_patches
-from napari_ctclip.session import Session
+from napari_ctclip.session.montage_session import MontageSession
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

@@ -10,13 +10,13 @@ import torch
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.interpretation.place_reading import read_place
-from napari_ctclip.interpretation.report_reading import read_report
-from napari_ctclip.interpretation.wording import check_wording
+from napari_ctclip.explanation.place_reading import read_place
 from napari_ctclip.regions.drawn_region import ball_region
 from napari_ctclip.scoring.change import score_changes
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.readout import templates_notices
+from napari_ctclip.session.report_reading import read_report
+from napari_ctclip.session.wording import check_wording
 from tests.exporting.asked import asked_session
 from tests.phantom import BALL_CENTRE
 from tests.tiny_model import TinyModel
@@ -102,7 +102,7 @@ def test_a_calibration_is_said_to_be_of_prompts_as_typed():
 
 
 def test_a_finding_that_is_drawn_anew_has_the_templates_of_its_new_score(tmp_path: Path):
-    from napari_ctclip.findings_session import FindingsSession
+    from napari_ctclip.session.findings_session import FindingsSession
     from tests.exporting.asked import PROMPT, ball_finding
 
     session = asked_session(tmp_path)

@@ -15,7 +15,7 @@ from napari_ctclip.cli.scan import DeviceOption, encode
 if TYPE_CHECKING:
     from napari_ctclip.core.finding import Finding
     from napari_ctclip.exporting.content import ExportKind
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
 __all__ = [
     "USUAL_SIZE",
@@ -68,9 +68,9 @@ def export_session(
     kinds, size = kinds_of(export), size_of(figure_size)
     with terminal.data_errors():
         from napari_ctclip.core.study import Study
-        from napari_ctclip.session import Session
-        from napari_ctclip.session_files.archive import read_session
-        from napari_ctclip.session_files.saved_session import read_scan
+        from napari_ctclip.session.files.archive import read_session
+        from napari_ctclip.session.files.saved_session import read_scan
+        from napari_ctclip.session.session import Session
 
         saved = read_session(session_file)
         read = read_scan(saved.scan, ct)
@@ -126,7 +126,7 @@ def findings_of(session: Session, *, share: float | None) -> tuple[Finding, ...]
     """Return a proposed finding of each answer's heat about its peak; none without a share."""
     if share is None:
         return ()
-    from napari_ctclip.findings_session import FindingsSession
+    from napari_ctclip.session.findings_session import FindingsSession
 
     findings = FindingsSession(session)
     for answer in session.answers:

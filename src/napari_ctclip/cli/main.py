@@ -46,7 +46,7 @@ from napari_ctclip.io.template_files import read_templates
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
     from napari_ctclip.core.volume import Volume
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
 __all__ = ["app", "main"]
 

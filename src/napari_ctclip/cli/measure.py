@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_ctclip.core.finding import Finding
     from napari_ctclip.core.region import Region
     from napari_ctclip.core.volume import Volume
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
 __all__ = ["measure"]
 
@@ -120,7 +120,7 @@ def _found(
     DataError
         If the spot lies outside the scan, or its heat below the cut.
     """
-    from napari_ctclip.findings_session import FindingsSession
+    from napari_ctclip.session.findings_session import FindingsSession
 
     findings = FindingsSession(session)
     if drawn is not None:

@@ -47,8 +47,8 @@ def organs(
 ) -> None:
     """Let a model name each organ of the masks, zero-shot, and mark where mask and model differ."""
     with terminal.data_errors():
-        from napari_ctclip.interpretation.organ_readout import agreement_words, read_organ_names
         from napari_ctclip.scoring.organ_naming import trained_names
+        from napari_ctclip.session.organ_readout import agreement_words, read_organ_names
 
         session = open_session(
             ct,
@@ -68,7 +68,7 @@ def organs(
 
 def _table(namings: Sequence[OrganNaming]) -> Table:
     from napari_ctclip.core.anatomy import anatomy_label
-    from napari_ctclip.interpretation.organ_readout import naming_mark, naming_words
+    from napari_ctclip.session.organ_readout import naming_mark, naming_words
 
     table = Table(box=None, pad_edge=False)
     for title in ("mask", "model calls it", "most similar names"):

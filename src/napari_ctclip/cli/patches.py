@@ -24,10 +24,10 @@ from napari_ctclip.core.volume import WINDOWS
 if TYPE_CHECKING:
     from napari_ctclip.evaluation.montage_task import ClassifiedMontage
     from napari_ctclip.evaluation.task_files import TaskSet
-    from napari_ctclip.montage_session import MontageSession
     from napari_ctclip.regions.patches import PatchPlan
     from napari_ctclip.regions.ranking import TileOrder
     from napari_ctclip.scoring.patch_scores import PatchPrompts, Pooling, ScoreMode
+    from napari_ctclip.session.montage_session import MontageSession
 
 __all__ = ["patches"]
 
@@ -72,11 +72,11 @@ def patches(
     _refuse_unknown(order, window)
     with terminal.data_errors():
         from napari_ctclip.evaluation.task_files import read_tasks
-        from napari_ctclip.montage_session import MontageSession
-        from napari_ctclip.patch_files import write_patches
         from napari_ctclip.regions.montage_layout import MontageLayout
         from napari_ctclip.regions.patches import PatchPlan
         from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
+        from napari_ctclip.session.montage_session import MontageSession
+        from napari_ctclip.session.patch_files import write_patches
 
         prompts = PatchPrompts(
             tuple(target),

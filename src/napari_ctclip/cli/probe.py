@@ -31,8 +31,8 @@ from napari_ctclip.io.template_files import read_templates
 if TYPE_CHECKING:
     from napari_ctclip.core.region import Region
     from napari_ctclip.core.study import Study
-    from napari_ctclip.interpretation.place_reading import PlaceReading
-    from napari_ctclip.session import Session
+    from napari_ctclip.explanation.place_reading import PlaceReading
+    from napari_ctclip.session.session import Session
 
 __all__ = ["probe"]
 
@@ -70,8 +70,8 @@ def probe(
     place = _drawn(at, radius, size=size, organ=organ)
     with terminal.data_errors():
         from napari_ctclip.core.prompt import Prompt
+        from napari_ctclip.explanation.place_reading import read_place
         from napari_ctclip.exporting.place_tables import write_place
-        from napari_ctclip.interpretation.place_reading import read_place
 
         wording = read_templates(templates)
         asked = [Prompt(text) for text in prompt or ()]
@@ -143,8 +143,7 @@ def _region(study: Study, place: dict[str, Any]) -> Region:
 
 def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
     from napari_ctclip.core.anatomy import anatomy_label
-    from napari_ctclip.interpretation.organ_readout import naming_words
-    from napari_ctclip.interpretation.place_words import (
+    from napari_ctclip.explanation.place_words import (
         CAUTION,
         finding_words,
         no_similar_words,
@@ -152,6 +151,7 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
         organ_words,
         statistics_words,
     )
+    from napari_ctclip.session.organ_readout import naming_words
 
     local = reading.local
     assert local is not None, "the scan was encoded"

@@ -28,7 +28,7 @@ from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
-    from napari_ctclip.interpretation.report_reading import ReadReport, ReportLine
+    from napari_ctclip.session.report_reading import ReadReport, ReportLine
 
 __all__ = ["read_report_of"]
 
@@ -54,7 +54,7 @@ def read_report_of(
 ) -> None:
     """Score every sentence of a report in its organ, and mark those the scan does not support."""
     with terminal.data_errors():
-        from napari_ctclip.interpretation.report_reading import read_report
+        from napari_ctclip.session.report_reading import read_report
 
         text, wording = _text_of(report), read_templates(templates)
         session = open_session(

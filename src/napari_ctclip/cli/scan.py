@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_ctclip.core.volume import Volume
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.scoring.encoded_study import EncodedStudy
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
 __all__ = [
     "NO_MASKS",
@@ -93,7 +93,7 @@ def open_session(
     """
     from napari_ctclip.core.study import Study
     from napari_ctclip.io import read_volume
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
     read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
     terminal.print_notices(read.notices)

@@ -25,7 +25,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.prompt import Prompt
 
 if TYPE_CHECKING:
-    from napari_ctclip.interpretation.word_reading import WordMap
+    from napari_ctclip.session.word_reading import WordMap
 
 __all__ = ["words"]
 
@@ -49,8 +49,8 @@ def words(
     if out is not None and not out.name.endswith((".nii", ".nii.gz")):
         raise typer.BadParameter(f"--out {str(out)!r} needs a name that ends in .nii.gz or .nii")
     with terminal.data_errors():
-        from napari_ctclip.interpretation.word_reading import read_words
         from napari_ctclip.io.export.exports import write_heatmap
+        from napari_ctclip.session.word_reading import read_words
 
         prompt = Prompt(text)
         chosen = _places_of(word, prompt.positive)

@@ -17,7 +17,7 @@ from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.provenance import provenance, told_prompt
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_ctclip.interpretation.place_reading import PlaceReading
+from napari_ctclip.explanation.place_reading import PlaceReading
 from napari_ctclip.io.csv_tables import number_cell, write_csv_table
 from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.regions.region_statistics import PERCENTS

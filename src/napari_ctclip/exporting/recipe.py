@@ -46,11 +46,11 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.template_set import TemplateSet
-from napari_ctclip.findings_session import FindingsSession
+from napari_ctclip.session.findings_session import FindingsSession
 from napari_ctclip.io import read_organ_masks, read_volume
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from napari_ctclip.explanation.found_regions import reshaped
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 here = Path(__file__).parent
 volume = read_volume(sys.argv[1], series={series!r}, accept_suspicious=True).volume

@@ -19,10 +19,10 @@ from napari_ctclip.plugin._compat_settings import setting
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.session_flow import SessionFlow
-from napari_ctclip.session_files.autosave import autosave_folder, autosave_path, left_behind
+from napari_ctclip.session.files.autosave import autosave_folder, autosave_path, left_behind
 
 if TYPE_CHECKING:
-    from napari_ctclip.session_files.archive import SessionState
+    from napari_ctclip.session.files.archive import SessionState
 
 __all__ = ["AutosaveFlow"]
 
@@ -169,7 +169,7 @@ class AutosaveFlow(QObject):
         self.jobs.submit(Job("Autosave", work, done, on_error=on_error))
 
     def _write(self, state: SessionState, path: Path) -> Path:
-        from napari_ctclip.session_files.archive import write_session
+        from napari_ctclip.session.files.archive import write_session
 
         with self._writing:
             if self._abandoned:

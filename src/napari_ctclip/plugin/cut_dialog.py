@@ -21,10 +21,10 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.study import Study
 from napari_ctclip.explanation.cut_region import CutRegion, CutRule, organ_of_focus
 from napari_ctclip.explanation.found_regions import DEFAULT_SHARE, heat_at
-from napari_ctclip.findings_session import voxel_of_peak
 from napari_ctclip.plugin.heat_cut import HeatCut
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.session.findings_session import voxel_of_peak
 
 __all__ = ["CutDialog"]
 

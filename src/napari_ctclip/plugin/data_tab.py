@@ -20,7 +20,6 @@ from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.interpretation.organ_readout import agreement_words
 from napari_ctclip.plugin._compat_settings import keep_setting
 from napari_ctclip.plugin.organ_table import NAMED_COLUMN, OrganTable
 from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
@@ -28,6 +27,7 @@ from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.series_dialog import ask_series
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.segmentation.totalsegmentator import is_installed
+from napari_ctclip.session.organ_readout import agreement_words
 
 __all__ = ["DataTab"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_ctclip.plugin.study_widget import StudyWidget
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
 __all__ = ["DEMO_PROMPTS", "run_demo"]
 

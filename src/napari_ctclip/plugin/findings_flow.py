@@ -9,11 +9,11 @@ from typing import Any
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
-from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.scene import Scene
-from napari_ctclip.session import Session
+from napari_ctclip.session.findings_session import FindingsSession
+from napari_ctclip.session.session import Session
 
 __all__ = ["FindingsFlow"]
 

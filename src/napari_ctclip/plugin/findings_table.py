@@ -10,9 +10,9 @@ from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.finding import Finding, FindingState
-from napari_ctclip.findings_session import FindingsSession
 from napari_ctclip.plugin.layers import PROMPT_COLOURS
 from napari_ctclip.plugin.row_table import Index, Role, RowTable
+from napari_ctclip.session.findings_session import FindingsSession
 
 __all__ = ["COLUMNS", "NAME", "NOTE", "STATE_MARKS", "FindingsTable", "cells_of"]
 

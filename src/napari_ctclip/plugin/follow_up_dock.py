@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.follow_up import write_changes
 from napari_ctclip.plugin._compat import main_window
 from napari_ctclip.plugin.change_table import ChangeTable
 from napari_ctclip.plugin.docking import dock_beside_panel
@@ -27,6 +26,7 @@ from napari_ctclip.plugin.second_pane import SecondPane
 from napari_ctclip.plugin.series_dialog import ask_series
 from napari_ctclip.plugin.status_strip import StatusStrip
 from napari_ctclip.plugin.workbench import workbench_of
+from napari_ctclip.session.follow_up import write_changes
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -9,7 +9,6 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.follow_up import FollowUp
 from napari_ctclip.plugin.background import Job
 from napari_ctclip.plugin.linked_views import LinkedViews
 from napari_ctclip.plugin.prompt_flow import PromptFlow
@@ -17,7 +16,8 @@ from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.study_flow import StudyFlow
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.regions.correspondence import Correspondence
-from napari_ctclip.session import Session
+from napari_ctclip.session.follow_up import FollowUp
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -10,9 +10,9 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.explanation.cut_region import CutRegion, CutRule, cut_region
-from napari_ctclip.findings_session import voxel_of_peak
 from napari_ctclip.plugin.background import Job
 from napari_ctclip.plugin.layers import NAMESPACE, Frame, LayerData
+from napari_ctclip.session.findings_session import voxel_of_peak
 
 if TYPE_CHECKING:
     from napari_ctclip.plugin.workbench import Workbench

@@ -9,10 +9,10 @@ from typing import Any
 from psygnal import Signal
 
 from napari_ctclip.explanation.probe import Probe
-from napari_ctclip.follow_up import FollowUp
 from napari_ctclip.plugin._compat import camera_of
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.session.follow_up import FollowUp
 
 __all__ = ["LinkedViews"]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.volume import Window
-from napari_ctclip.montage_session import (
+from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.messages import Messages
+from napari_ctclip.regions.montage_layout import MontageLayout
+from napari_ctclip.session.montage_session import (
     MontageSession,
     PreparedPatches,
     RankedPatches,
 )
-from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.messages import Messages
-from napari_ctclip.regions.montage_layout import MontageLayout
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.regions.patches import PatchPlan
@@ -97,7 +97,7 @@ class MontageFlow:
             raise CtClipError("Nothing to export yet: find patches first.")
 
         def work(progress: Progress, should_stop: StopRequested) -> int:
-            from napari_ctclip.patch_files import write_patches
+            from napari_ctclip.session.patch_files import write_patches
 
             return len(write_patches(self.montages, folder, window=window))
 

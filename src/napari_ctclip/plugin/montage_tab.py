@@ -20,13 +20,13 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
-from napari_ctclip.montage_session import READER
 from napari_ctclip.plugin.gallery import Gallery
 from napari_ctclip.plugin.montage_classes import MontageClasses
 from napari_ctclip.plugin.panel_parts import tab_layout
 from napari_ctclip.plugin.patch_boxes import PatchBoxes
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.regions.montage_layout import MontageLayout
+from napari_ctclip.session.montage_session import READER
 
 __all__ = ["MontageTab"]
 

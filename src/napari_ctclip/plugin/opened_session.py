@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
     from napari_ctclip.core.volume import Volume
     from napari_ctclip.io.ct.read import ReadVolume
-    from napari_ctclip.session_files.saved_session import SavedSession, ScanReference
+    from napari_ctclip.session.files.saved_session import SavedSession, ScanReference
 
 __all__ = ["OpenedSession", "are_better", "open_volume_of"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from psygnal import Signal
 
 from napari_ctclip.core.organ_naming import OrganNaming
-from napari_ctclip.interpretation.organ_readout import naming_words, read_organ_names
 from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.organ_outlines import OrganOutlines
-from napari_ctclip.session import Session
+from napari_ctclip.session.organ_readout import naming_words, read_organ_names
+from napari_ctclip.session.session import Session
 
 __all__ = ["OrganNamingFlow"]
 

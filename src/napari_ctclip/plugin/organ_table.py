@@ -11,8 +11,8 @@ from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label, colour_of
 from napari_ctclip.core.organ_naming import OrganNaming
-from napari_ctclip.interpretation.organ_readout import naming_mark, naming_words
 from napari_ctclip.plugin.row_table import Index, Role, RowTable
+from napari_ctclip.session.organ_readout import naming_mark, naming_words
 
 __all__ = ["NAMED_COLUMN", "OrganTable"]
 

@@ -12,13 +12,13 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.interpretation.place_reading import PlaceReading, read_place
+from napari_ctclip.explanation.place_reading import PlaceReading, read_place
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.place import Place, PlaceKind
 from napari_ctclip.plugin.place_layer import Outline, PlaceLayer, outline_of
 from napari_ctclip.plugin.scene import Scene
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 __all__ = ["PlaceFlow"]
 

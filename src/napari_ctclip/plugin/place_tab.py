@@ -21,15 +21,14 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
-from napari_ctclip.explanation.probe import Probe
-from napari_ctclip.interpretation.organ_readout import naming_words
-from napari_ctclip.interpretation.place_words import (
+from napari_ctclip.explanation.place_words import (
     CAUTION,
     no_similar_words,
     null_words,
     organ_words,
     statistics_words,
 )
+from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.plugin.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.place import Place, PlaceKind, ball_place
 from napari_ctclip.plugin.place_plot import PlacePlot
@@ -37,6 +36,7 @@ from napari_ctclip.plugin.place_table import PlaceTable
 from napari_ctclip.plugin.place_tools import PlaceTools
 from napari_ctclip.plugin.row_table import row_view, sorted_rows
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.session.organ_readout import naming_words
 
 if TYPE_CHECKING:
     from napari_ctclip.explanation.local_findings import LocalFinding

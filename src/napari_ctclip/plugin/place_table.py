@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_ctclip.interpretation.place_words import finding_words
+from napari_ctclip.explanation.place_words import finding_words
 from napari_ctclip.plugin.row_table import SORT_ROLE, Role, RowTable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.encoding.feature_cache import FeatureCache, default_cache_folder
 from napari_ctclip.plugin._compat_settings import on_setting_changed, setting
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.plugin.study_widget import StudyWidget

@@ -8,9 +8,9 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.explanation.probe import Probe
-from napari_ctclip.interpretation.organ_readout import naming_words
 from napari_ctclip.plugin.panel_parts import sentence
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.session.organ_readout import naming_words
 
 __all__ = ["ProbeBox"]
 

@@ -16,7 +16,7 @@ from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.prompt_table import PromptTable
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel

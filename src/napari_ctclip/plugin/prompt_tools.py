@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.interpretation.wording import WordingCheck, check_wording
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.colour_legend import ColourLegend, WordLegend
 from napari_ctclip.plugin.cut_dialog import CutDialog
@@ -22,6 +21,7 @@ from napari_ctclip.plugin.word_dialog import WordDialog
 from napari_ctclip.plugin.workbench import Workbench
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.prompt_comparison import difference_map
+from napari_ctclip.session.wording import WordingCheck, check_wording
 
 __all__ = ["PromptTools"]
 

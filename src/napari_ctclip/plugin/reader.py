@@ -14,7 +14,7 @@ from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
 from napari_ctclip.io import can_read, read_volume
 from napari_ctclip.plugin.layers import LayerData, ct_layer
 from napari_ctclip.plugin.workbench import workbench_of
-from napari_ctclip.session_files.archive import SUFFIX
+from napari_ctclip.session.files.archive import SUFFIX
 
 __all__ = ["get_reader", "open_session_file", "read_ct"]
 

@@ -11,7 +11,7 @@ from napari_ctclip.plugin.background import Job, JobQueue
 from napari_ctclip.plugin.layers import NAMESPACE, LayerData, heat_layer
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.scoring.encoded_study import EncodedStudy

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from psygnal import Signal
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.interpretation.report_reading import ReadReport, ReportLine, read_report
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.scene import Scene
-from napari_ctclip.session import Session
-from napari_ctclip.session_files.saved_session import SavedReport
+from napari_ctclip.session.files.saved_session import SavedReport
+from napari_ctclip.session.report_reading import ReadReport, ReportLine, read_report
+from napari_ctclip.session.session import Session
 
 __all__ = ["ReportFlow"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtGui import QColor, QTextCharFormat
 from qtpy.QtWidgets import QPlainTextEdit, QTextEdit
 
-from napari_ctclip.interpretation.report_reading import ReadReport
+from napari_ctclip.session.report_reading import ReadReport
 
 __all__ = ["line_at_cursor", "mark_sentences", "selected_characters"]
 

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.interpretation.word_reading import selected_phrase
 from napari_ctclip.plugin.colour_legend import WordLegend
 from napari_ctclip.plugin.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.report_marks import (
@@ -24,6 +23,7 @@ from napari_ctclip.plugin.report_marks import (
 from napari_ctclip.plugin.report_table import ReportTable
 from napari_ctclip.plugin.row_table import row_view
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.session.word_reading import selected_phrase
 
 __all__ = ["ReportTab"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.interpretation.report_reading import ReportLine, Verdict
 from napari_ctclip.plugin.row_table import Role, RowTable
+from napari_ctclip.session.report_reading import ReportLine, Verdict
 
 __all__ = ["VERDICT_MARKS", "ReportTable"]
 

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.plugin.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.workbench import Workbench
-from napari_ctclip.sample_scans import SampleScan, download_sample, known_samples
+from napari_ctclip.session.sample_scans import SampleScan, download_sample, known_samples
 
 __all__ = ["SampleDialog", "open_sample"]
 

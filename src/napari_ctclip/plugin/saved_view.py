@@ -11,14 +11,14 @@ from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.views import View, Views
 
 if TYPE_CHECKING:
-    from napari_ctclip.session_files.saved_session import SavedCamera, SavedView
+    from napari_ctclip.session.files.saved_session import SavedCamera, SavedView
 
 __all__ = ["restore_view", "saved_view"]
 
 
 def saved_view(scene: Scene, views: Views) -> SavedView | None:
     """Return window, place, heat, planes and cameras; None without a scan."""
-    from napari_ctclip.session_files.saved_session import SavedView
+    from napari_ctclip.session.files.saved_session import SavedView
 
     if scene.frame is None or scene.window is None:
         return None
@@ -41,7 +41,7 @@ def restore_view(scene: Scene, views: Views, view: SavedView) -> None:
 
 
 def _camera(model: Any) -> SavedCamera:
-    from napari_ctclip.session_files.saved_session import SavedCamera
+    from napari_ctclip.session.files.saved_session import SavedCamera
 
     camera = camera_of(model)
     z, y, x = (float(mm) for mm in camera.center)

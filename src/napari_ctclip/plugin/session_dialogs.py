@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_ctclip.session_files.archive import SUFFIX
+from napari_ctclip.session.files.archive import SUFFIX
 
 if TYPE_CHECKING:
     from napari_ctclip.plugin.workbench import Workbench

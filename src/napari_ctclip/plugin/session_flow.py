@@ -20,12 +20,12 @@ from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.study_flow import StudyFlow
 from napari_ctclip.plugin.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.views import Views
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.session_files.archive import SessionState
-    from napari_ctclip.session_files.saved_session import (
+    from napari_ctclip.session.files.archive import SessionState
+    from napari_ctclip.session.files.saved_session import (
         ModelReference,
         SavedSession,
     )
@@ -104,8 +104,8 @@ class SessionFlow:
         CtClipError
             If no study is open.
         """
-        from napari_ctclip.session_files.archive import SessionState
-        from napari_ctclip.session_files.saved_session import SavedPrompt
+        from napari_ctclip.session.files.archive import SessionState
+        from napari_ctclip.session.files.saved_session import SavedPrompt
 
         if self._session.study is None:
             raise CtClipError("no CT is open, so there is no session to save; open one first")
@@ -153,8 +153,8 @@ class SessionFlow:
         then : callable
             Called once it is written.
         """
-        from napari_ctclip.session_files.archive import SUFFIX, write_session
-        from napari_ctclip.session_files.session_copy import copy_session
+        from napari_ctclip.session.files.archive import SUFFIX, write_session
+        from napari_ctclip.session.files.session_copy import copy_session
 
         if not path.name.endswith(SUFFIX):
             path = path.with_name(path.name.removesuffix(".zip") + SUFFIX)
@@ -192,8 +192,8 @@ class SessionFlow:
 
         def work(progress: Any, should_stop: Any) -> OpenedSession:
             from napari_ctclip.io.ct.read import ReadVolume
-            from napari_ctclip.session_files.archive import read_session
-            from napari_ctclip.session_files.saved_session import read_scan
+            from napari_ctclip.session.files.archive import read_session
+            from napari_ctclip.session.files.saved_session import read_scan
 
             saved = read_session(path)
             volume = open_volume_of(saved.scan, volumes)

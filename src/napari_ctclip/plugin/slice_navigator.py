@@ -12,7 +12,7 @@ from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.slice_strip import SliceStrip, StripTrack
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.slice_profile import SliceProfile, slice_profile
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

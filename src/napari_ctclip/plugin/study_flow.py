@@ -19,7 +19,7 @@ from napari_ctclip.plugin.foreign_layers import is_volume_layer, volume_of_layer
 from napari_ctclip.plugin.layers import own_metadata
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.scene import Scene
-from napari_ctclip.session import PreparedMasks, Session
+from napari_ctclip.session.session import PreparedMasks, Session
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -25,7 +25,7 @@ from napari_ctclip.plugin.workbench import workbench_of
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_ctclip.session import Session
+    from napari_ctclip.session.session import Session
 
 __all__ = ["StudyWidget"]
 

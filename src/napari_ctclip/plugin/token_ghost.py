@@ -11,7 +11,7 @@ from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
 from napari_ctclip.plugin._compat import draw_lines
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.views import Views
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     import numpy.typing as npt

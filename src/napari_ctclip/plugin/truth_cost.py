@@ -10,7 +10,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.core.study import Study

@@ -17,7 +17,7 @@ from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.plugin.truth_cost import TestedScan, TruthCost, tested_scan
 from napari_ctclip.plugin.truth_layers import change_layer, filled_layer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.explanation.erase import ErasedPlace

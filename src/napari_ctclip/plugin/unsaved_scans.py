@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.core.finding import Finding
-from napari_ctclip.findings_session import FindingsSession
-from napari_ctclip.session import Session
+from napari_ctclip.session.findings_session import FindingsSession
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.plugin.report_flow import ReportFlow
-    from napari_ctclip.session_files.saved_session import SavedReport
+    from napari_ctclip.session.files.saved_session import SavedReport
 
     Work = tuple[tuple[Finding, ...], SavedReport | None]
 

@@ -8,9 +8,9 @@ from superqt import QFlowLayout
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.interpretation.word_reading import word_map_kind
 from napari_ctclip.plugin.colour_legend import WordLegend
 from napari_ctclip.plugin.workbench import Workbench
+from napari_ctclip.session.word_reading import word_map_kind
 
 __all__ = ["WordDialog"]
 

@@ -8,14 +8,14 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.interpretation.word_reading import WordMap, WordMapKind, read_words
 from napari_ctclip.plugin.background import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.difference_layer import FIRST_COLOUR, SECOND_COLOUR
 from napari_ctclip.plugin.layers import NAMESPACE, Frame, LayerData, heat_layer
 from napari_ctclip.plugin.region_flow import SELECTED_REGIONS
 from napari_ctclip.plugin.scene import Scene
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
+from napari_ctclip.session.word_reading import WordMap, WordMapKind, read_words
 
 __all__ = ["WordFlow"]
 

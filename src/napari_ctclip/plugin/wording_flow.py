@@ -11,7 +11,7 @@ from napari_ctclip.io.template_files import known_templates
 from napari_ctclip.plugin._compat_settings import keep_setting, setting
 from napari_ctclip.plugin.messages import Messages
 from napari_ctclip.plugin.prompt_flow import PromptFlow
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 __all__ = ["WordingFlow"]
 

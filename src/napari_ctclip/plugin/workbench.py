@@ -38,7 +38,7 @@ from napari_ctclip.plugin.truth_flow import TruthFlow
 from napari_ctclip.plugin.views import Views
 from napari_ctclip.plugin.word_flow import WordFlow
 from napari_ctclip.plugin.wording_flow import WordingFlow
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -13,7 +13,7 @@ from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.session_files.document import FindingEntry, PromptEntry, TemplatesEntry
+from napari_ctclip.session.files.document import FindingEntry, PromptEntry, TemplatesEntry
 
 __all__ = ["asked_prompt", "entry_of", "finding_of", "prompt_of"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.organ_naming import OrganNaming
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     # torch comes in with these

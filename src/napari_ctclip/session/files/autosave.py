@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from platformdirs import user_state_path
 
-from napari_ctclip.session_files.archive import SUFFIX
+from napari_ctclip.session.files.archive import SUFFIX
 
 __all__ = ["autosave_folder", "autosave_path", "left_behind"]
 

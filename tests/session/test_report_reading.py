@@ -10,8 +10,8 @@ import pytest
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.interpretation.report_reading import ReadReport, Verdict, read_report
-from napari_ctclip.session import Session
+from napari_ctclip.session.report_reading import ReadReport, Verdict, read_report
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from napari_ctclip.interpretation.vocabulary import (
+from napari_ctclip.explanation.vocabulary import (
     dictionary_anatomies,
     finding_prompts,
     shipped_dictionary,

@@ -12,7 +12,7 @@ from napari_ctclip.evaluation.montage_task import MontageClass
 from napari_ctclip.figures.figures import write_gray_picture
 from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.export.nifti_writing import replacing
-from napari_ctclip.montage_session import MontageSession
+from napari_ctclip.session.montage_session import MontageSession
 
 __all__ = ["CLASS_COLUMNS", "PATCH_COLUMNS", "write_patches"]
 

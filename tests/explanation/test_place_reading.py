@@ -9,15 +9,15 @@ import pytest
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.exporting.place_tables import PLACE_COLUMNS, write_place
-from napari_ctclip.interpretation.place_reading import PlaceReading, read_place
-from napari_ctclip.interpretation.place_words import (
+from napari_ctclip.explanation.place_reading import PlaceReading, read_place
+from napari_ctclip.explanation.place_words import (
     finding_words,
     no_similar_words,
     null_words,
     organ_words,
     statistics_words,
 )
+from napari_ctclip.exporting.place_tables import PLACE_COLUMNS, write_place
 from napari_ctclip.regions.drawn_region import ball_region, organ_region
 from napari_ctclip.scoring.encoded_study import encode_study
 from tests.phantom import BALL_CENTRE, ball_study

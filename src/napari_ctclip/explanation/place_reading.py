@@ -11,7 +11,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.interpretation.vocabulary import finding_prompts
+from napari_ctclip.explanation.vocabulary import finding_prompts
 from napari_ctclip.regions.region_statistics import (
     HounsfieldHistogram,
     RegionStatistics,

@@ -20,7 +20,7 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 __all__ = ["FindingsSession"]
 

@@ -24,7 +24,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.io.export.nifti_writing import replacing
-from napari_ctclip.session_files.document import (
+from napari_ctclip.session.files.document import (
     SCHEMA,
     CameraEntry,
     MasksEntry,
@@ -35,13 +35,13 @@ from napari_ctclip.session_files.document import (
     SessionDocument,
     ViewEntry,
 )
-from napari_ctclip.session_files.finding_entries import (
+from napari_ctclip.session.files.finding_entries import (
     asked_prompt,
     entry_of,
     finding_of,
     prompt_of,
 )
-from napari_ctclip.session_files.saved_session import (
+from napari_ctclip.session.files.saved_session import (
     ModelReference,
     SavedCamera,
     SavedPrompt,
@@ -50,7 +50,7 @@ from napari_ctclip.session_files.saved_session import (
     SavedView,
     ScanReference,
 )
-from napari_ctclip.session_files.session_copy import told_if_not_written
+from napari_ctclip.session.files.session_copy import told_if_not_written
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel

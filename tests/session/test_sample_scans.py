@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.sample_scans import SampleScan, download_sample, known_samples
+from napari_ctclip.session.sample_scans import SampleScan, download_sample, known_samples
 from tests.models.small_hub import SmallHub, small_hub
 
 CONTENT = bytes(range(256)) * 4000

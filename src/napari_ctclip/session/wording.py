@@ -10,9 +10,9 @@ import numpy as np
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.interpretation.vocabulary import synonyms_of
+from napari_ctclip.explanation.vocabulary import synonyms_of
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 __all__ = ["ALIKE", "UNSTABLE", "WordingCheck", "check_wording"]
 

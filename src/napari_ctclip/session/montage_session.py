@@ -20,7 +20,7 @@ from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.regions.montage_layout import MontageLayout
 from napari_ctclip.regions.ranking import best_patches, build_montage
 from napari_ctclip.scoring.provenance import provenance
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.encoding.encoding import Progress, StopRequested

@@ -12,7 +12,7 @@ from napari_ctclip.core.anatomy_terms import anatomy_in_text
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.interpretation.vocabulary import shipped_dictionary
+from napari_ctclip.explanation.vocabulary import shipped_dictionary
 from napari_ctclip.reports import (
     Certainty,
     FindingMention,
@@ -22,7 +22,7 @@ from napari_ctclip.reports import (
 )
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.region_scores import RegionScore
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 __all__ = ["SUPPORT_PROBABILITY", "ReadReport", "ReportLine", "Verdict", "read_report"]
 

@@ -12,9 +12,9 @@ from napari_ctclip.core.errors import CtClipError, GeometryMismatch
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.interpretation.wording import check_wording
 from napari_ctclip.scoring.prompt_comparison import difference_map, symmetric_limit
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
+from napari_ctclip.session.wording import check_wording
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

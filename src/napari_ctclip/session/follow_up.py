@@ -12,7 +12,7 @@ from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.regions.correspondence import Correspondence, correspond
 from napari_ctclip.scoring.change import ScoreChange, score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 __all__ = ["CHANGE_COLUMNS", "FollowUp", "write_changes"]
 

@@ -11,7 +11,7 @@ from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.phrase import Phrase, words_between
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     # torch comes in with this

@@ -9,7 +9,7 @@ from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session import Session
+from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
 

@@ -16,8 +16,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
-from napari_ctclip.session_files.archive import SessionState, read_session, write_session
-from napari_ctclip.session_files.saved_session import (
+from napari_ctclip.session.files.archive import SessionState, read_session, write_session
+from napari_ctclip.session.files.saved_session import (
     SavedCamera,
     SavedPrompt,
     SavedReport,

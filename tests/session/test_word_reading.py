@@ -9,13 +9,13 @@ import pytest
 
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.interpretation.word_reading import (
+from napari_ctclip.session.session import Session
+from napari_ctclip.session.word_reading import (
     WordMapKind,
     read_words,
     selected_phrase,
     word_map_kind,
 )
-from napari_ctclip.session import Session
 from tests.exporting.asked import asked_session
 from tests.models.towers.test_local_regions import model
 from tests.phantom import BALL_CENTRE

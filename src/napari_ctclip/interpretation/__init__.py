@@ -1,1 +1,0 @@
-"""Interpretation: places to words, words to places, and whether a map is true."""

@@ -1,0 +1,1 @@
+"""The state of a window or a script: one study, one model, prompts, findings."""
