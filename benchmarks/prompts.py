@@ -12,8 +12,8 @@ import numpy as np
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.plugin.launch import open_window
-from napari_ctclip.plugin.study_widget import StudyWidget
+from napari_ctclip.plugin.shell.launch import open_window
+from napari_ctclip.plugin.shell.study_widget import StudyWidget
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 
 _PROMPTS = ("lung nodule", "mass in the hilum", "fluid at the base", "ground glass", "free air")

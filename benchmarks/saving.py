@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QApplication
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.exporting.content import ExportKind
-from napari_ctclip.plugin.launch import open_window
-from napari_ctclip.plugin.study_widget import StudyWidget
+from napari_ctclip.plugin.shell.launch import open_window
+from napari_ctclip.plugin.shell.study_widget import StudyWidget
 
 _TICK_MS = 5
 _PROMPT = "lung nodule"

@@ -15,9 +15,9 @@ from vispy.gloo import gl
 
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.plugin.launch import open_window
-from napari_ctclip.plugin.study_widget import StudyWidget
-from napari_ctclip.plugin.views import View
+from napari_ctclip.plugin.canvas.views import View
+from napari_ctclip.plugin.shell.launch import open_window
+from napari_ctclip.plugin.shell.study_widget import StudyWidget
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -52,7 +52,7 @@ def _tour(scan: Scan, out: Path, scratch: Path, steps: list[str], console: Conso
     import napari
 
     from napari_ctclip.encoding.feature_cache import FeatureCache
-    from napari_ctclip.plugin.launch import dock
+    from napari_ctclip.plugin.shell.launch import dock
     from scripts.pictures.album import Album
     from scripts.pictures.hand import Hand
     from scripts.pictures.tour import STEPS

@@ -20,13 +20,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctclip.plugin._compat import main_window, own_canvas
+from napari_ctclip.plugin.canvas._compat import main_window, own_canvas
 from scripts.pictures.sight import NotThereError, label, scroll_to, visible
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_ctclip.plugin.study_widget import StudyWidget
+    from napari_ctclip.plugin.shell.study_widget import StudyWidget
 
 __all__ = ["Hand"]
 

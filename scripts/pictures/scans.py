@@ -86,7 +86,7 @@ def _middle_of_boxes(series: Path) -> tuple[float, float, float]:
 def _simulated_file(scratch: Path) -> Path:
     import nibabel
 
-    from napari_ctclip.plugin.sample_data import simulated_chest_volume
+    from napari_ctclip.plugin.study.sample_data import simulated_chest_volume
 
     volume = simulated_chest_volume()
     path = scratch / "simulated.nii.gz"

@@ -21,10 +21,12 @@ else:
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Window
     from napari_ctclip.encoding.feature_cache import FeatureCache
-    from napari_ctclip.plugin import autosave_flow, export_dialog, typed_prompts, wording_flow
-    from napari_ctclip.plugin.study_widget import StudyWidget
-    from napari_ctclip.plugin.views import View
-    from napari_ctclip.plugin.workbench import Workbench
+    from napari_ctclip.plugin.canvas.views import View
+    from napari_ctclip.plugin.findings import export_dialog
+    from napari_ctclip.plugin.prompts import typed_prompts, wording_flow
+    from napari_ctclip.plugin.session import autosave_flow
+    from napari_ctclip.plugin.shell.study_widget import StudyWidget
+    from napari_ctclip.plugin.shell.workbench import Workbench
     from napari_ctclip.session.session import Session
     from tests.phantom import ball_study
     from tests.tiny_model import TinyModel

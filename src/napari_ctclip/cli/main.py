@@ -83,7 +83,7 @@ def view(
 ) -> None:
     """Open a CT in napari with the CT-CLIP panel."""
     with terminal.data_errors():
-        from napari_ctclip.plugin.launch import open_window
+        from napari_ctclip.plugin.shell.launch import open_window
 
         masks_file = None if masks in (QUICK_MASKS, NO_MASKS) else Path(masks)
         open_window(
@@ -189,13 +189,13 @@ def demo(
     ] = None,
 ) -> None:
     """Open a chest CT, type findings, show where they are; without a display, save the picture."""
-    from napari_ctclip.plugin.display import has_display, restart_under_xvfb
+    from napari_ctclip.plugin.canvas.display import has_display, restart_under_xvfb
 
     interactive = has_display() if window is None else window
     with terminal.data_errors():
         if not has_display():
             restart_under_xvfb("napari_ctclip.cli.main", "--no-window")
-        from napari_ctclip.plugin.demo import run_demo
+        from napari_ctclip.plugin.shell.demo import run_demo
 
         session = run_demo(ct, out, interactive=interactive)
         files = cli_export.write(session, out)

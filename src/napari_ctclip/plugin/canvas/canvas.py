@@ -1,0 +1,98 @@
+"""Canvas: what is written over the picture: window, probe, heat legend, and the letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.volume import Window
+from napari_ctclip.explanation.probe import Probe
+from napari_ctclip.plugin.canvas._compat import place_text, remove_text, scale_bar
+from napari_ctclip.plugin.canvas.canvas_fit import CanvasFit
+from napari_ctclip.plugin.canvas.orientation_letters import OrientationLetters
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["CanvasTexts"]
+
+_TEXT_COLOUR = "#f2f2f2"
+_LEGEND = "similarity, relative to\nthis scan; not a\nprobability of disease"
+
+
+class CanvasTexts:
+    """The plugin's own lines on a viewer's canvas.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose canvas it writes on.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._window: Window | None = None
+        self._probe: Probe | None = None
+        self._heat = ""
+        self._shown = False
+        self._letters = OrientationLetters(viewer)
+        self._fit = CanvasFit(viewer)
+
+    def show(self) -> None:
+        """Start writing: a scan is open."""
+        self._shown = True
+        self._viewer.canvas.background_color_override = "black"  # as radiologists' viewers
+        bar = scale_bar(self._viewer)
+        bar.visible = True
+        bar.colored = False
+        self._letters.set_shown(True)
+        self._show_lines()
+
+    def hide(self) -> None:
+        """Take everything off: no scan is open."""
+        self._shown, self._probe, self._heat = False, None, ""
+        self._viewer.canvas.background_color_override = None
+        self._letters.set_shown(False)
+        remove_text(self._viewer)
+
+    def set_window(self, window: Window) -> None:
+        """Write the display window."""
+        self._window = window
+        self._show_lines()
+
+    def set_probe(self, probe: Probe | None) -> None:
+        """Write what lies at the probed spot."""
+        self._probe = probe
+        self._show_lines()
+
+    def set_heat(self, prompt: str) -> None:
+        """Write what the heat on screen means; empty if none is shown."""
+        if prompt != self._heat:
+            self._heat = prompt
+            self._show_lines()
+
+    def _show_lines(self) -> None:
+        lines = []
+        if self._window is not None:
+            lines.append(f"W {self._window.width:.0f}  L {self._window.level:.0f}")
+        if self._probe is not None:
+            where = anatomy_label(self._probe.anatomy) if self._probe.anatomy else "no organ mask"
+            lines.append(f"{self._probe.hounsfield} HU, {where}")
+        place_text(
+            self._viewer,
+            "reading",
+            text="\n".join(lines),
+            position="top_left",
+            font_size=11,
+            color=_TEXT_COLOUR,
+            visible=self._shown and bool(lines),
+        )
+        place_text(
+            self._viewer,
+            "legend",
+            text=f"Heat: {self._heat}\n{_LEGEND}",
+            position="bottom_left",
+            font_size=8,
+            color=_TEXT_COLOUR,
+            visible=self._shown and bool(self._heat),
+        )

@@ -1,0 +1,1 @@
+"""The Faithfulness tab: whether a map is true."""

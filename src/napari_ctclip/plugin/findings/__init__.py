@@ -1,0 +1,1 @@
+"""The Findings tab and exports."""

@@ -1,0 +1,127 @@
+"""Exporting: answers and findings as files or on the clipboard, made in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QApplication
+
+from napari_ctclip.exporting.content import ExportContent, ExportKind
+from napari_ctclip.plugin.shell.background import Job, Progress, StopRequested
+from napari_ctclip.plugin.shell.messages import MessageAction, Messages
+
+if TYPE_CHECKING:
+    from napari_ctclip.exporting.write_exports import Exported
+
+__all__ = ["copy_text", "export_job", "finding_recipe_job", "recipe_job", "why_not"]
+
+
+def export_job(
+    content: ExportContent,
+    folder: Path,
+    *,
+    kinds: Collection[ExportKind],
+    figure_size: tuple[int, int],
+    messages: Messages,
+) -> Job:
+    """Return the job that writes kinds of files, and what they depend on, to a folder."""
+
+    def work(progress: Progress, should_stop: StopRequested) -> Exported:
+        from napari_ctclip.exporting.write_exports import write_exports
+
+        return write_exports(
+            content,
+            folder,
+            kinds=kinds,
+            figure_size=figure_size,
+            progress=progress,
+            should_stop=should_stop,
+        )
+
+    def done(exported: Exported) -> None:
+        for notice in exported.notices:
+            messages.warning(notice.message)
+        text = f"{len(exported.files)} files are written to {folder}."
+        messages.info(text, action=_opening(folder, messages))
+
+    return Job(f"Writing to {folder.name}", work, done)
+
+
+def recipe_job(content: ExportContent, *, messages: Messages) -> Job:
+    """Return the job that copies the script which makes the numbers again; it hashes the scan."""
+
+    def work(progress: Progress, should_stop: StopRequested) -> str:
+        from napari_ctclip.exporting.recipe import recipe_text
+
+        return recipe_text(content)
+
+    def done(text: str) -> None:
+        copy_text(text)
+        messages.info("The recipe is copied: a Python script that makes these numbers again.")
+
+    return Job("Writing the recipe", work, done)
+
+
+def finding_recipe_job(
+    content: ExportContent, key: str, *, path: Path | None, messages: Messages
+) -> Job:
+    """Return the job that writes the recipe of one finding, or copies it where there is no path."""
+
+    def work(progress: Progress, should_stop: StopRequested) -> tuple[str, str]:
+        from napari_ctclip.exporting.finding_recipe import finding_recipe, write_finding_recipe
+
+        if path is not None:
+            _, *beside = write_finding_recipe(content, key, path)
+            names = [str(path), *(file.name for file in beside)]
+            return "", f"The recipe is written to {' and '.join(names)}."
+        recipe = finding_recipe(content, key)
+        told = f"The recipe of finding {recipe.number} is copied: a command and a Python script."
+        if recipe.companions:
+            missing = " and ".join(recipe.companions)
+            told += f" It reads {missing}: “Save recipe…” writes that beside it."
+        return recipe.text, told
+
+    def done(result: tuple[str, str]) -> None:
+        text, told = result
+        if path is not None:
+            messages.info(told, action=_opening(path.parent, messages))
+        else:
+            copy_text(text)
+            messages.info(told)
+
+    return Job("Writing the recipe", work, done)
+
+
+def copy_text(text: str) -> None:
+    """Put a text on the clipboard."""
+    clipboard = QApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
+
+
+def why_not(kind: ExportKind, content: ExportContent) -> str:
+    """Return why a kind of file cannot be had of this content; empty if it can."""
+    masks = content.study.organ_masks
+    has_region = any(finding.region is not None for finding in content.kept)
+    is_dicom = content.study.volume.metadata.get("series") is not None
+    if kind in (ExportKind.SEG, ExportKind.PARAMETRIC_MAP) and not is_dicom:
+        return "needs a scan read from DICOM"
+    if kind is ExportKind.SEG and not has_region and masks is None:
+        return "needs a finding with a region, or organ masks"
+    if kind is ExportKind.PARAMETRIC_MAP and not content.answers:
+        return "needs a prompt that is answered"
+    return ""
+
+
+def _opening(folder: Path, messages: Messages) -> MessageAction:
+    """Return the button that shows a folder in the system's own program for files."""
+
+    def act() -> None:
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder.absolute()))):
+            messages.warning(f"No program that shows folders was found; the files lie in {folder}.")
+
+    return MessageAction("Open folder", f"Show {folder}", act)

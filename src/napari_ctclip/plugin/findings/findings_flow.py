@@ -1,0 +1,157 @@
+"""Findings flow: what becomes a finding, measured off the GUI thread, kept with undo, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.region import Region
+from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.shell.background import Job, JobQueue
+from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.session.findings_session import FindingsSession
+from napari_ctclip.session.session import Session
+
+__all__ = ["FindingsFlow"]
+
+
+class FindingsFlow:
+    """The findings of the open study, in the window.
+
+    Parameters
+    ----------
+    session : Session
+        Whose study they are of.
+    jobs : JobQueue
+        Where regions are measured.
+    scene : Scene
+        Where they are drawn.
+    messages : Messages
+        Where the user reads what happens.
+    """
+
+    def __init__(
+        self, session: Session, *, jobs: JobQueue, scene: Scene, messages: Messages
+    ) -> None:
+        self.kept = FindingsSession(session)
+        self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
+        self.kept.changed.connect(self._draw)
+        scene.study_changed.connect(self._draw)
+        scene.findings.painted.connect(self._on_painted)
+
+    # --- made -----------------------------------------------------------------------------------
+
+    def add_heat(
+        self,
+        positive: str,
+        *,
+        threshold: float | None = None,
+        seed: tuple[int, int, int] | None = None,
+    ) -> None:
+        """Make a finding of a prompt's heat about its peak, or about a voxel (z, y, x).
+
+        The heat is cut at ``threshold``; at half its peak if None.
+
+        Raises
+        ------
+        CtClipError
+            If the prompt has no answer, or its heat rises above nothing.
+        """
+        from napari_ctclip.explanation.found_regions import DEFAULT_SHARE
+
+        answer = self._session.answer_to(positive)
+        if answer is None:
+            raise CtClipError(f"“{positive}” has no heatmap yet; ask it, then add a finding")
+        peak = answer.focus.peak.value
+        if threshold is None and peak <= 0:
+            raise CtClipError(
+                f"“{positive}” is nowhere warmer than its negative: there is no region to outline; "
+                "click the place and add the spot instead"
+            )
+        cut = DEFAULT_SHARE * peak if threshold is None else threshold
+        self._measure(
+            f"Outlining “{positive}”",
+            lambda: self.kept.compute_region(positive, threshold=cut, seed=seed),
+        )
+
+    def add_spot(self, index: tuple[int, int, int], *, positive: str = "") -> None:
+        """Make a finding of one voxel (z, y, x), with what a prompt says there."""
+        self._measure(
+            "Measuring the spot", lambda: self.kept.compute_point(index, positive=positive)
+        )
+
+    def accept(self, region: Region, *, title: str = "", positive: str = "") -> None:
+        """Make an accepted finding of a region a person chose.
+
+        Parameters
+        ----------
+        region : Region
+            On the grid of the open scan.
+        title : str
+            What it is called; the prompt, or *Finding*, if empty.
+        positive : str
+            Prompt whose score in the region is noted.
+        """
+        self._measure(
+            "Measuring the region",
+            lambda: self.kept.compute_drawn(region, name=title, positive=positive),
+        )
+
+    def paint(self) -> None:
+        """Give the mouse to napari's brush: what it draws becomes a new finding.
+
+        Raises
+        ------
+        CtClipError
+            If no study is open.
+        """
+        if self._session.study is None:
+            raise CtClipError("no CT is open; open one in the Data tab, then paint a finding")
+        self._scene.findings.start_painting(self.kept.findings)
+        self._messages.info("Paint in a plane; the label with no finding yet makes a new one.")
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _measure(self, title: str, make: Callable[[], Finding]) -> None:
+        study = self._session.study
+        volume = None if study is None else study.volume
+
+        def wanted() -> bool:
+            now = self._session.study
+            return now is not None and now.volume is volume
+
+        def done(finding: Finding) -> None:
+            self.kept.put(finding)
+            size = "" if finding.volume_ml is None else f", {finding.volume_ml:.2f} ml"
+            self._messages.info(
+                f"Finding “{finding.name}”{size}, mean {finding.mean_hounsfield:.0f} HU."
+            )
+
+        self._jobs.submit(
+            Job(title, lambda progress, should_stop: make(), done, still_wanted=wanted)
+        )
+
+    def _on_painted(self, changed: dict[int, Region | None]) -> None:
+        findings = self.kept.findings
+        for number, region in changed.items():
+            if number > len(findings):
+                if region is not None:
+                    self.accept(region)
+                continue
+            finding = findings[number - 1]
+            if region is None:
+                self.kept.remove(finding.key)
+                self._messages.info(
+                    f"Finding “{finding.name}” was painted away; Undo brings it back."
+                )
+            else:
+                self._measure(
+                    f"Measuring “{finding.name}”",
+                    partial(self.kept.compute_reshaped, finding.key, region),
+                )
+
+    def _draw(self, *_: Any) -> None:
+        self._scene.findings.show(self.kept.findings)

@@ -1,0 +1,231 @@
+"""Findings tab: the findings, what becomes of them, exports and session files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QWidget,
+)
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.region import Region
+from napari_ctclip.plugin.findings.export_dialog import ExportDialog
+from napari_ctclip.plugin.findings.exporting import copy_text
+from napari_ctclip.plugin.findings.findings_table import COLUMNS, FindingsTable, cells_of
+from napari_ctclip.plugin.findings.recipe_menu import RecipeMenu
+from napari_ctclip.plugin.session.recovery_box import RecoveryBox
+from napari_ctclip.plugin.session.session_dialogs import ask_open_session, ask_save_session
+from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
+from napari_ctclip.plugin.widgets.row_table import row_view
+
+if TYPE_CHECKING:
+    from napari_ctclip.plugin.prompts.prompt_table import PromptRow
+    from napari_ctclip.plugin.session.opened_session import OpenedSession
+
+__all__ = ["FindingsTab"]
+
+_WIDTHS = (150, 84, 84, 44, 44, 44, 84, 140, 120)
+_HINT = (
+    "Ask a prompt and add its region, or click a place and add the spot. Names and notes are "
+    "edited by a double-click, regions with napari's brush."
+)
+_UNSAVED = " Not all is in a session file yet; a copy is kept in case of a crash."
+
+
+class FindingsTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    selected_prompt : callable
+        Returns the row selected in the Explore tab, or None.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        *,
+        selected_prompt: Callable[[], PromptRow | None],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bench, self._selected_prompt = workbench, selected_prompt
+        kept = workbench.findings.kept
+        self.model = FindingsTable(kept, guarded=workbench.guarded, parent=self)
+        self.table = row_view(self.model, "Findings", widths=_WIDTHS, wide="last")
+        self.table.setMinimumHeight(120)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.hint = QLabel(_HINT)
+        self.hint.setWordWrap(True)
+        button = push_button
+        self.region = button("Add region", "The selected prompt's heat about its peak, cut at half")
+        self.spot = button("Add spot", "The place that was clicked last")
+        self.paint = button("Paint", "Draw a new finding, or change one, with napari's brush")
+        self.accept = button("Accept", "Mark the selected findings as accepted")
+        self.reject = button("Reject", "Mark as rejected: kept in the table, left out of reports")
+        self.delete = button(
+            "Delete", "Delete the selected findings (Delete); Undo brings them back"
+        )
+        self.undo = button("Undo", "Take the last step back (Ctrl+Z in the table)")
+        self.redo = button("Redo", "Take it again (Ctrl+Shift+Z in the table)")
+        self.copy = button("Copy as text", "Copy the table, one finding a line")
+        self.recipe = button("Reproduce", "A command and a script that make numbers again")
+        self.recipes = RecipeMenu(workbench, selected=self.selected, parent=self)
+        self.recipe.setMenu(self.recipes)
+        self.export = button("Export…", "Tables, heatmaps, DICOM objects, reports")
+        self.save = button("Save session…", "Scan, prompts, view and findings in one file")
+        self.open = button("Open session…", "Go on where a session was saved")
+        self.recovery = RecoveryBox(workbench)
+        self._lay_out()
+        self._connect()
+        self._show_state()
+
+    # --- layout ---------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        rows = (
+            (self.region, self.spot, self.paint),
+            (self.accept, self.reject, self.delete),
+            (self.undo, self.redo, self.copy),
+            (self.recipe, self.export),
+            (self.save, self.open),
+        )
+        for row, buttons in enumerate(rows):
+            for column, button in enumerate(buttons):
+                span = 6 // len(buttons)
+                grid.addWidget(button, row, column * span, 1, span)
+        layout = tab_layout(self)
+        layout.addWidget(self.recovery)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.hint)
+        layout.addLayout(grid)
+
+    def _connect(self) -> None:
+        bench, kept = self._bench, self._bench.findings.kept
+        for button, action in (
+            (self.region, self._add_region),
+            (self.spot, self._add_spot),
+            (self.paint, bench.findings.paint),
+            (self.accept, lambda: self._each(kept.accept)),
+            (self.reject, lambda: self._each(kept.reject)),
+            (self.delete, self._delete),
+            (self.undo, kept.undo),
+            (self.redo, kept.redo),
+            (self.copy, self._copy),
+            (self.export, lambda: ExportDialog(bench, self.window()).show()),
+            (self.save, lambda: ask_save_session(bench, self)),
+            (self.open, lambda: ask_open_session(bench, self)),
+        ):
+            button.clicked.connect(lambda *_, act=action: bench.guarded(act))
+        self.table.installEventFilter(self)
+        self.table.addActions(self.recipes.actions())
+        self.table.clicked.connect(self._go_to)
+        self.table.activated.connect(self._go_to)
+        kept.changed.connect(self._show_state)
+        bench.sessions.changed.connect(self._show_state)
+        bench.sessions.scan_moved.connect(self._ask_scan)
+
+    # --- the user -------------------------------------------------------------------------------
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let Delete, Ctrl+Z and Ctrl+Shift+Z work in the table."""
+        if (
+            isinstance(event, QKeyEvent)
+            and watched is self.table
+            and event.type() == QEvent.Type.KeyPress
+        ):
+            if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+                self.delete.click()
+                return True
+            if event.matches(QKeySequence.StandardKey.Undo):
+                self.undo.click()
+                return True
+            if event.matches(QKeySequence.StandardKey.Redo):
+                self.redo.click()
+                return True
+        return bool(super().eventFilter(watched, event))
+
+    def selected(self) -> list[Finding]:
+        """Return the selected findings."""
+        selection = self.table.selectionModel()
+        rows = [] if selection is None else selection.selectedRows()
+        return [self.model.rows[index.row()] for index in rows]
+
+    def selected_region(self) -> Region | None:
+        """Return the region of the first selected finding that has one."""
+        finding = self.selected_with_region()
+        return None if finding is None else finding.region
+
+    def selected_with_region(self) -> Finding | None:
+        """Return the first selected finding that has a region."""
+        return next((f for f in self.selected() if f.region is not None), None)
+
+    def _add_region(self) -> None:
+        row = self._selected_prompt()
+        if row is None:
+            raise CtClipError("no prompt is selected: ask one in the Explore tab first")
+        self._bench.findings.add_heat(row.prompt.positive)
+
+    def _add_spot(self) -> None:
+        index = self._bench.probed_index
+        if index is None:
+            raise CtClipError("no place was clicked: click one in the picture first")
+        row = self._selected_prompt()
+        positive = "" if row is None or row.answer is None else row.prompt.positive
+        self._bench.findings.add_spot(index, positive=positive)
+
+    def _each(self, action: Callable[[str], None]) -> None:
+        chosen = self.selected()
+        if not chosen:
+            raise CtClipError("no finding is selected: click one in the table first")
+        for finding in chosen:
+            action(finding.key)
+
+    def _delete(self) -> None:
+        self._each(self._bench.findings.kept.remove)
+
+    def _go_to(self, index: QModelIndex) -> None:
+        finding = self.model.rows[index.row()]
+        self._bench.guarded(lambda: self._bench.look_at(finding.index))
+
+    def _copy(self) -> None:
+        findings = self._bench.findings.kept.findings
+        lines = [cells_of(number, finding) for number, finding in enumerate(findings, start=1)]
+        copy_text("\n".join("\t".join(line) for line in (COLUMNS, *lines)))
+        self._bench.messages.info(f"Copied as text; findings: {len(findings)}.")
+
+    def _ask_scan(self, opened: OpenedSession) -> None:
+        lay = opened.saved.scan.path
+        title = f"Where is {Path(lay).name} now?"
+        if opened.saved.scan.series is None:
+            found, _ = QFileDialog.getOpenFileName(self, title, str(opened.path.parent))
+        else:
+            found = QFileDialog.getExistingDirectory(self, title, str(opened.path.parent))
+        if found:
+            bench = self._bench
+            bench.guarded(lambda: bench.sessions.open(opened.path, scan=Path(found)))
+
+    # --- what changes elsewhere -----------------------------------------------------------------
+
+    def _show_state(self, *_: Any) -> None:
+        kept, some = self._bench.findings.kept, bool(self._bench.findings.kept.findings)
+        self.undo.setEnabled(kept.can_undo)
+        self.redo.setEnabled(kept.can_redo)
+        for button in (self.accept, self.reject, self.delete, self.copy):
+            button.setEnabled(some)
+        self.hint.setText(_HINT + (_UNSAVED if self._bench.sessions.is_unsaved else ""))

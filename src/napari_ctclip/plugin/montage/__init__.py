@@ -1,0 +1,1 @@
+"""The Montage tab: patches that look like a prompt."""

@@ -1,0 +1,1 @@
+"""The Explore tab: prompts, their table, heat and how they are asked."""

@@ -1,0 +1,131 @@
+"""Heat cut: a prompt's heat as a region, cut anew off the GUI thread while a slider moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from psygnal import Signal
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.explanation.cut_region import CutRegion, CutRule, cut_region
+from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
+from napari_ctclip.plugin.shell.background import Job
+from napari_ctclip.session.findings_session import voxel_of_peak
+
+if TYPE_CHECKING:
+    from napari_ctclip.plugin.shell.workbench import Workbench
+
+__all__ = ["HeatCut", "cut_layer"]
+
+_KEY = "cut"
+_COLOUR = "#ffffff"  # over heat of any colour
+
+
+class HeatCut:
+    """The region of one prompt's heat.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        Whose answer it is cut from.
+    positive : str
+        The prompt.
+    """
+
+    changed = Signal(object, str)
+    """The region as it is now; None, with the reason, where nothing is left."""
+
+    def __init__(self, workbench: Workbench, positive: str) -> None:
+        self._bench, self.positive = workbench, positive
+        self._wanted: CutRule | None = None
+        self.current: CutRegion | None = None
+
+    def cut(self, rule: CutRule) -> None:
+        """Cut by another rule; of several in a row only the last one counts."""
+        session = self._bench.session
+        study, answer = session.study, session.answer_to(self.positive)
+        if study is None or answer is None:
+            return
+        self._wanted, self.current = rule, None
+
+        def done(found: CutRegion) -> None:
+            self.current = found
+            self._draw(found)
+            self.changed.emit(found, "")
+
+        def failed(error: Exception) -> bool:
+            if not isinstance(error, CtClipError):
+                return False
+            self._bench.scene.take_off(_KEY)
+            self.changed.emit(None, str(error))
+            return True
+
+        def work(progress: object, should_stop: object) -> CutRegion:
+            return cut_region(study, answer, rule, seed=voxel_of_peak(study, answer))
+
+        self._bench.jobs.submit(
+            Job(
+                f"Cutting “{self.positive}”",
+                work,
+                done,
+                still_wanted=lambda: (
+                    self._wanted is rule and session.answer_to(self.positive) is answer
+                ),
+                on_error=failed,
+            )
+        )
+
+    def keep(self) -> None:
+        """Make a finding of the region.
+
+        Raises
+        ------
+        CtClipError
+            If there is none yet.
+        """
+        if self.current is None:
+            raise CtClipError("there is no region yet; move the slider until one is outlined")
+        rule, findings = self.current.rule, self._bench.findings
+        if rule.in_organ:
+            findings.accept(self.current.region, title=self.positive, positive=self.positive)
+        else:  # it can be made again from its threshold, which the finding then notes
+            findings.add_heat(self.positive, threshold=rule.threshold)
+
+    def close(self) -> None:
+        """Take the outline off; whatever is still being cut is dropped."""
+        self._wanted = self.current = None
+        self._bench.scene.take_off(_KEY)
+
+    def _draw(self, found: CutRegion) -> None:
+        scene = self._bench.scene
+        if scene.frame is None:
+            return
+        data, properties, kind = cut_layer(found, scene.frame)
+        layer: Any = scene.layer(_KEY)
+        if layer is None:
+            layer = scene.put(_KEY, (data, properties, kind))
+            layer.contour = 2
+            layer.visible = scene.viewer.dims.ndisplay == 2  # as the scan itself
+            return
+        layer.data = data  # a new layer for every step of a slider would cost napari too much
+        layer.translate = properties["translate"]
+
+
+def cut_layer(found: CutRegion, frame: Frame) -> LayerData:
+    """Return the labels layer of a region: its box with a voxel around, where the scan has one."""
+    box = found.region.box
+    low = [max(side.start - 1, 0) for side in box]
+    ends = zip(box, frame.geometry.shape, strict=True)
+    high = [min(side.stop + 1, size) for side, size in ends]
+    labels = np.zeros([b - a for a, b in zip(low, high, strict=True)], dtype=np.uint8)
+    inside = tuple(slice(s.start - a, s.stop - a) for s, a in zip(box, low, strict=True))
+    labels[inside][found.region.mask] = 1
+    properties = frame.placing(frame.geometry.cropped(low, high)) | {
+        "name": "Cut region",
+        "opacity": 0.9,
+        "colormap": DirectLabelColormap(color_dict={None: "transparent", 1: _COLOUR}),
+        "metadata": {NAMESPACE: {"schema": 1, "role": "findings"}},
+    }
+    return labels, properties, "labels"

@@ -1,0 +1,1 @@
+"""The Report tab: a pasted report against the scan."""

@@ -1,0 +1,180 @@
+"""Report tab: paste a report; each sentence is scored in its organ and linked to its peak."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QModelIndex
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QSizePolicy,
+    QWidget,
+)
+
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.plugin.canvas.colour_legend import WordLegend
+from napari_ctclip.plugin.report.report_marks import (
+    line_at_cursor,
+    mark_sentences,
+    selected_characters,
+)
+from napari_ctclip.plugin.report.report_table import ReportTable
+from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
+from napari_ctclip.plugin.widgets.row_table import row_view
+from napari_ctclip.session.word_reading import selected_phrase
+
+__all__ = ["ReportTab"]
+
+_WIDTHS = (134, 104, 56, 42, 60)
+_HINT = (
+    "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
+    "what it was not trained on is not judged. The text is stored only where you keep it."
+)
+
+
+class ReportTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bench = bench = workbench
+        self.flow = bench.report
+        self.text = QPlainTextEdit()
+        self.text.setPlaceholderText("Paste a report of this scan, in English")
+        self.text.setAccessibleName("Report text")
+        self.text.setToolTip("Findings and impression are read")
+        self.text.setTabChangesFocus(True)
+        self.text.setMinimumHeight(88)
+        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.read = push_button("Read", "Hold every sentence against the scan")
+        self.ask = push_button("Ask", "Ask the selected finding as a prompt: its heat is shown")
+        self.words = push_button(
+            "Words", "Map the words selected in the text, within their sentence"
+        )
+        self.words.setEnabled(False)
+        self.clear = push_button("Clear", "Drop the report and what was read of it")
+        self.ask.setEnabled(False)
+        self.keep = QCheckBox("Keep in session")
+        self.keep.setToolTip(
+            "The text goes into saved sessions and into the copy for a crash; else into no file"
+        )
+        self.legend = WordLegend(bench.words, self)
+        self.summary = QLabel(_HINT)
+        self.summary.setWordWrap(True)
+        self.model = ReportTable(self)
+        spoken = "Sentences of the report"
+        self.table = row_view(self.model, spoken, widths=_WIDTHS, wide="last", one=True)
+        self.table.setMinimumHeight(98)
+        self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self._lay_out()
+        self.read.clicked.connect(self._on_read)
+        self.clear.clicked.connect(self._on_clear)
+        self.ask.clicked.connect(self._on_ask)
+        self.words.clicked.connect(lambda: self._bench.guarded(self.map_words))
+        self.text.copyAvailable.connect(self.words.setEnabled)
+        self.table.clicked.connect(self._on_clicked)
+        self.table.activated.connect(self._on_clicked)
+        selection = self.table.selectionModel()
+        if selection is not None:
+            selection.currentRowChanged.connect(self._on_current_changed)
+        self.flow.changed.connect(self._on_changed)
+        self.text.textChanged.connect(lambda: self.flow.set_text(self.text.toPlainText()))
+        self.text.textChanged.connect(self._mark)
+        self.text.cursorPositionChanged.connect(self._on_cursor_moved)
+        self.keep.toggled.connect(self.flow.set_kept)
+        self.flow.text_changed.connect(self._on_text_changed)
+        self._on_text_changed()
+        self._on_changed()
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.read, self.ask, self.words, self.clear):
+            buttons.addWidget(button)
+        layout = tab_layout(self)
+        layout.addWidget(self.text, 1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.keep)
+        layout.addWidget(self.legend)
+        layout.addWidget(self.table, 3)
+        layout.addWidget(self.summary)
+
+    # --- the user -------------------------------------------------------------------------------
+
+    def map_words(self) -> None:
+        """Draw where the words selected in the text are, and turn to their peak.
+
+        Raises
+        ------
+        CtClipError
+            If the scan is not encoded, or the selection is not words of one sentence.
+        """
+        phrase = selected_phrase(self.text.toPlainText(), *selected_characters(self.text))
+        self._bench.words.show(Prompt(phrase.text), phrase.chosen, go_there=True)
+
+    def _on_read(self) -> None:
+        self._bench.guarded(lambda: self.flow.read_text(self.text.toPlainText()))
+
+    def _on_clear(self) -> None:
+        self.flow.forget()
+
+    def _on_ask(self) -> None:
+        row = self.table.currentIndex().row()
+        if 0 <= row < len(self.model.rows) and self.model.rows[row].finding:
+            self._bench.guarded(lambda: self._bench.prompts.add(self.model.rows[row].finding))
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        line = self.model.rows[index.row()]
+        voxel = self.flow.voxel_of(line)
+        if voxel is None:
+            self._bench.messages.info(f"No place to go to: {line.verdict}; {line.why}.")
+        else:
+            self._bench.guarded(lambda: self._bench.look_at(voxel))
+
+    def _on_current_changed(self, current: QModelIndex) -> None:
+        row = current.row()
+        self.ask.setEnabled(0 <= row < len(self.model.rows) and bool(self.model.rows[row].finding))
+        self._mark()
+
+    def _on_cursor_moved(self) -> None:
+        row, current = line_at_cursor(self.text, self.flow.read), self.table.currentIndex().row()
+        if row is None or self.text.textCursor().hasSelection():
+            return
+        spans = [line.span for line in self.model.rows]
+        if not 0 <= current < len(spans) or spans[row] != spans[current]:
+            self.table.selectRow(row)
+
+    def _mark(self) -> None:
+        mark_sentences(self.text, self.flow.read, chosen=self.table.currentIndex().row())
+
+    # --- what changes elsewhere -----------------------------------------------------------------
+
+    def _on_text_changed(self) -> None:
+        kept = self.flow.is_kept  # the text tells the flow, and the tick would follow
+        if self.text.toPlainText() != self.flow.text:
+            self.text.setPlainText(self.flow.text)
+        self.keep.setChecked(kept)
+
+    def _on_changed(self) -> None:
+        read = self.flow.read
+        self.model.set_rows(() if read is None else read.lines)
+        self.ask.setEnabled(False)
+        self._mark()
+        if read is None:
+            self.summary.setText(_HINT)
+            return
+        judged = sum(line.finding != "" for line in read.lines)
+        told = "".join(f" {notice.message}." for notice in read.notices)
+        self.summary.setText(
+            f"Findings: {judged}, lines: {len(read.lines)}; ⚠ {len(read.conflicts)} disagree with "
+            f"the scan.{told} {_HINT}"
+        )

@@ -1,0 +1,1 @@
+"""Session files, autosave, recovery, closing."""

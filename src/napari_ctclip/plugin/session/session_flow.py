@@ -1,0 +1,292 @@
+"""Session flow: saving what was done with a scan, and opening it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.plugin.canvas.saved_view import restore_view, saved_view
+from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.canvas.views import Views
+from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
+from napari_ctclip.plugin.findings.unsaved_scans import UnsavedScans
+from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
+from napari_ctclip.plugin.report.report_flow import ReportFlow
+from napari_ctclip.plugin.session.opened_session import OpenedSession, are_better, open_volume_of
+from napari_ctclip.plugin.shell.background import Job, JobQueue
+from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.study.study_flow import StudyFlow
+from napari_ctclip.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_ctclip.models.interface import VisionLanguageModel
+    from napari_ctclip.session.files.archive import SessionState
+    from napari_ctclip.session.files.saved_session import (
+        ModelReference,
+        SavedSession,
+    )
+
+
+__all__ = ["OpenedSession", "SessionFlow"]
+
+
+class SessionFlow:
+    """Session files of one window.
+
+    Parameters
+    ----------
+    session : Session
+        What is saved.
+    jobs : JobQueue
+        Where files are read and written.
+    scene, views, studies : Scene, Views, StudyFlow
+        What is shown, from where, and which scans are open.
+    prompts, findings, report : PromptFlow, FindingsFlow, ReportFlow
+        What is asked, found and reported.
+    messages : Messages
+        Where the user reads what happens.
+    """
+
+    scan_moved = Signal(OpenedSession)
+    """The scan of a session is not where it lay: someone must say where it is."""
+    changed = Signal()
+    """There is something to save, or no longer."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        jobs: JobQueue,
+        scene: Scene,
+        views: Views,
+        studies: StudyFlow,
+        prompts: PromptFlow,
+        findings: FindingsFlow,
+        report: ReportFlow,
+        messages: Messages,
+    ) -> None:
+        self._session, self._jobs, self._scene = session, jobs, scene
+        self._views, self._studies = views, studies
+        self._prompts, self._findings, self._messages = prompts, findings, messages
+        self._report = report
+        self.unsaved = UnsavedScans(session, findings.kept, report)
+        self._expected: ModelReference | None = None  # of a session that was opened
+        session.model_changed.connect(self._compare_weights)
+        findings.kept.changed.connect(self._on_edit)
+        report.kept_changed.connect(self._on_edit)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether there are findings, or a report to be kept, that no session file holds."""
+        return any(scan.place == self.place for scan in self.unsaved.scans)
+
+    @property
+    def name(self) -> str:
+        """What the open scan is called after its file, without ending."""
+        return self.unsaved.name_of(self.place)
+
+    @property
+    def place(self) -> str:
+        """What tells the open scan from others."""
+        return self._findings.kept.place
+
+    def state(self) -> SessionState:
+        """Return what a session file would hold now.
+
+        Raises
+        ------
+        CtClipError
+            If no study is open.
+        """
+        from napari_ctclip.session.files.archive import SessionState
+        from napari_ctclip.session.files.saved_session import SavedPrompt
+
+        if self._session.study is None:
+            raise CtClipError("no CT is open, so there is no session to save; open one first")
+        return SessionState(
+            self._session.study,
+            self._session.model,
+            self._prompts.model_name,
+            tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.table.rows),
+            saved_view(self._scene, self._views),
+            self._findings.kept.findings,
+            report=self._report.saved,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a session file in the background.
+
+        Raises
+        ------
+        CtClipError
+            If no study is open.
+        """
+        self.save_kept(self.state(), self.place, path)
+
+    def save_kept(
+        self,
+        what: SessionState | Path,
+        place: str,
+        path: Path,
+        *,
+        jobs: JobQueue | None = None,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write the session file of any scan of the window in the background.
+
+        Parameters
+        ----------
+        what : SessionState or Path
+            What is written, or a session file that holds it already.
+        place : str
+            What tells the scan from others.
+        path : Path
+            The file.
+        jobs : JobQueue or None
+            Where it is written; after what runs and waits in the window if None.
+        then : callable
+            Called once it is written.
+        """
+        from napari_ctclip.session.files.archive import SUFFIX, write_session
+        from napari_ctclip.session.files.session_copy import copy_session
+
+        if not path.name.endswith(SUFFIX):
+            path = path.with_name(path.name.removesuffix(".zip") + SUFFIX)
+        work_then = self.unsaved.work_of(place)
+
+        def work(progress: Any, should_stop: Any) -> Path:
+            return copy_session(what, path) if isinstance(what, Path) else write_session(what, path)
+
+        def done(written: Path) -> None:
+            self.unsaved.note_saved(place, work_then)
+            self._messages.info(f"The session is saved to {written}.")
+            self.changed.emit()
+            then()
+
+        (jobs or self._jobs).submit(Job(f"Saving {path.name}", work, done))
+
+    def open(
+        self, path: Path, *, scan: Path | None = None, then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read a session file and its scan, and take both up.
+
+        A scan that is in the viewer is not opened twice: what was asked and found there stays, the
+        file's findings take the place of the others as a step that Undo takes back.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        scan : Path or None
+            Where the scan lies now; where it lay if None.
+        then : callable
+            Called once it is taken up.
+        """
+        volumes = self._studies.open_volumes()
+
+        def work(progress: Any, should_stop: Any) -> OpenedSession:
+            from napari_ctclip.io.ct.read import ReadVolume
+            from napari_ctclip.session.files.archive import read_session
+            from napari_ctclip.session.files.saved_session import read_scan
+
+            saved = read_session(path)
+            volume = open_volume_of(saved.scan, volumes)
+            if volume is not None:
+                return OpenedSession(path, saved, ReadVolume(volume), is_open=True)
+            if scan is None and not saved.scan.is_found:
+                return OpenedSession(path, saved, None)
+            return OpenedSession(path, saved, read_scan(saved.scan, scan))
+
+        def done(opened: OpenedSession) -> None:
+            if opened.scan is None:
+                self._messages.warning(
+                    f"The scan of {path.name} is not at {opened.saved.scan.path} any more; "
+                    "say where it lies now."
+                )
+                self.scan_moved.emit(opened)
+                return
+            self._take_up(opened)
+            then()
+
+        self._jobs.submit(Job(f"Opening {path.name}", work, done))
+
+    def mark_unsaved(self) -> None:
+        """Say that what is here is in no file the user chose, e.g. after a recovery."""
+        self.unsaved.note_unsaved(self.place)
+        self.changed.emit()
+
+    def _take_up(self, opened: OpenedSession) -> None:
+        saved, read = opened.saved, opened.scan
+        assert read is not None
+        had = 0
+        if opened.is_open and self._studies.show_volume(read.volume):
+            had = len(self._findings.kept.findings)
+            self._join(saved)
+        else:
+            for row in self._prompts.table.rows:
+                self._prompts.remove(row.prompt.positive)
+            more: dict[str, Any] = {"notices": read.notices}
+            if saved.masks is not None:
+                more["organ_masks"] = saved.masks
+            self._scene.add_ct(read.volume, more=more)
+        self._findings.kept.restore(saved.findings)
+        self._report.restore(saved.report)
+        self.unsaved.note_saved(self.place)
+        if saved.view is not None:
+            restore_view(self._scene, self._views, saved.view)
+        self._restore_prompts(saved)
+        if saved.report is not None and saved.report.was_read:
+            self._report.read_text(saved.report.text)
+        count = len(saved.findings)
+        undo = f" Undo brings back the {had} that were there." if had else ""
+        self._messages.info(f"{opened.path.name} is open; findings: {count}.{undo}")
+        self.changed.emit()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _join(self, saved: SavedSession) -> None:
+        """Prepare a scan that is open already: other prompts stay, hidden; so do better masks."""
+        for row in self._prompts.table.rows:
+            self._prompts.set_shown(row.prompt.positive, False)
+        study = self._session.study
+        now = None if study is None else study.organ_masks
+        if saved.masks is not None and are_better(saved.masks, now):
+            self._studies.use_masks(saved.masks)
+
+    def _restore_prompts(self, saved: SavedSession) -> None:
+        """Ask the prompts again, of the model they were asked of."""
+        flow, model = self._prompts, saved.model
+        for kept in saved.prompts:
+            row = flow.table.find(kept.prompt.positive)
+            if row is None or row.prompt != kept.prompt:
+                flow.table.add(kept.prompt)
+            flow.set_shown(kept.prompt.positive, kept.shown)
+        self._expected = model
+        loaded = self._session.model
+        if model is not None and model.source != flow.model_name:
+            if loaded is not None:
+                flow.load_model(model.source, device=self._session.device)
+                return
+            flow.model_name = model.source
+        if loaded is not None:
+            self._compare_weights(loaded)
+        if saved.prompts:
+            flow.advance(wanted=True)
+
+    def _compare_weights(self, model: VisionLanguageModel | None) -> None:
+        expected, self._expected = self._expected, None
+        if model is None or expected is None:
+            return
+        try:
+            expected.refuse_other_weights(model)
+        except CtClipError as error:
+            self._messages.warning(str(error))
+
+    def _on_edit(self, *_: Any) -> None:
+        self.changed.emit()

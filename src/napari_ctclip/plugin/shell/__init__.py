@@ -1,0 +1,1 @@
+"""The window that holds everything: workbench, keys, menus, jobs, messages."""

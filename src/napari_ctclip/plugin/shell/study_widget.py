@@ -1,0 +1,107 @@
+"""Study widget: the dock panel: the tabs over a status strip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+
+from napari_ctclip.plugin.faithfulness.truth_tab import TruthTab
+from napari_ctclip.plugin.findings.findings_tab import FindingsTab
+from napari_ctclip.plugin.model.model_tab import ModelTab
+from napari_ctclip.plugin.montage.montage_tab import MontageTab
+from napari_ctclip.plugin.prompts.explore_tab import ExploreTab
+from napari_ctclip.plugin.report.report_tab import ReportTab
+from napari_ctclip.plugin.roi.place_tab import PlaceTab
+from napari_ctclip.plugin.shell.keys import bind_keys, unbind_keys
+from napari_ctclip.plugin.shell.preferences import follow_preferences
+from napari_ctclip.plugin.shell.status_strip import StatusStrip
+from napari_ctclip.plugin.shell.workbench import workbench_of
+from napari_ctclip.plugin.study.data_tab import DataTab
+from napari_ctclip.plugin.widgets.focus_ring import FocusRing
+from napari_ctclip.plugin.widgets.panel_parts import scrolled
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_ctclip.session.session import Session
+
+__all__ = ["StudyWidget"]
+
+
+class StudyWidget(QWidget):
+    """The panel "CT-CLIP".
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        The viewer it is docked in.
+    session : Session or None
+        A session to work on; the viewer's own if None.
+    """
+
+    def __init__(self, napari_viewer: Viewer, session: Session | None = None) -> None:
+        super().__init__()
+        self.setObjectName("ctclip panel")
+        self.workbench = workbench_of(napari_viewer, session)
+        self.tabs = QTabWidget()
+        self.explore = ExploreTab(self.workbench)
+        self.data = DataTab(self.workbench)
+        self.model = ModelTab(self.workbench)
+        self.report = ReportTab(self.workbench)
+        self.montage = MontageTab(self.workbench)
+        self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
+        self.place = PlaceTab(self.workbench, selected_finding=self.findings.selected_with_region)
+        self.truth = TruthTab(
+            self.workbench,
+            selected_prompt=self.explore.selected_prompt,
+            selected_region=self.findings.selected_region,
+        )
+        tabs = (
+            ("Explore", self.explore),
+            ("Place", self.place),
+            ("Report", self.report),
+            ("Montage", self.montage),
+            ("Findings", self.findings),
+            ("Truth", self.truth),
+            ("Data", self.data),
+            ("Model", self.model),
+        )
+        for title, tab in tabs:
+            area = scrolled(tab)
+            area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            area.setAccessibleName(f"{title}, to be scrolled")
+            self.tabs.addTab(area, title)
+        self.status = StatusStrip(self.workbench.jobs, messages=self.workbench.messages)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(446)  # all tabs stand whole
+        if self.workbench.session.study is None:
+            self.tabs.setCurrentIndex([title for title, _ in tabs].index("Data"))
+        self.workbench.studies.study_opened.connect(self._show_explore)
+        bind_keys(self.workbench, self.explore)
+        follow_preferences(self)
+        self.ring = FocusRing(self, napari_viewer)
+
+    def sizeHint(self) -> QSize:
+        """Return the size the mock has."""
+        return QSize(460, 860)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Stop slow work when napari takes the panel out of its dock."""
+        if (
+            event is not None
+            and event.type() == QEvent.Type.ParentChange
+            and self.parent() is None
+            and hasattr(self, "workbench")
+        ):
+            self.workbench.jobs.cancel()
+            unbind_keys(self.workbench)
+        return bool(super().event(event))
+
+    def _show_explore(self) -> None:
+        if self.workbench.session.study is not None:
+            self.tabs.setCurrentIndex(0)

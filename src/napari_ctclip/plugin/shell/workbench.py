@@ -1,0 +1,275 @@
+"""Workbench: one session with its flows for each viewer, so that panels may close and reopen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+from qtpy.QtCore import QObject
+
+from napari_ctclip.explanation.probe import Probe, probe_at
+from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
+from napari_ctclip.figures.figures import DEFAULT_SIZE
+from napari_ctclip.plugin.canvas._compat import main_window, plain_viewer
+from napari_ctclip.plugin.canvas.pointer import Pointer
+from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.canvas.slice_navigator import SliceNavigator
+from napari_ctclip.plugin.canvas.token_ghost import TokenGhost
+from napari_ctclip.plugin.canvas.views import Views
+from napari_ctclip.plugin.faithfulness.truth_flow import TruthFlow
+from napari_ctclip.plugin.findings.exporting import export_job, finding_recipe_job, recipe_job
+from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
+from napari_ctclip.plugin.montage.montage_flow import MontageFlow
+from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
+from napari_ctclip.plugin.prompts.prompt_history import PromptHistory
+from napari_ctclip.plugin.prompts.region_flow import RegionFlow
+from napari_ctclip.plugin.prompts.word_flow import WordFlow
+from napari_ctclip.plugin.prompts.wording_flow import WordingFlow
+from napari_ctclip.plugin.report.report_flow import ReportFlow
+from napari_ctclip.plugin.roi.place_flow import PlaceFlow
+from napari_ctclip.plugin.roi.place_pointer import PlacePointer
+from napari_ctclip.plugin.session.autosave_flow import AutosaveFlow
+from napari_ctclip.plugin.session.closing import ClosingGuard
+from napari_ctclip.plugin.session.session_flow import SessionFlow
+from napari_ctclip.plugin.shell.background import Job, JobQueue
+from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.shell.preferences import preferences, preferred_session
+from napari_ctclip.plugin.study.organ_naming_flow import OrganNamingFlow
+from napari_ctclip.plugin.study.study_flow import StudyFlow
+from napari_ctclip.session.session import Session
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["Workbench", "workbench_of"]
+
+_NAME = "ctclip workbench"
+
+
+class Workbench(QObject):
+    """Everything behind the panel.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer it works in; it dies with its window.
+    session : Session or None
+        A new one if None.
+    """
+
+    probed = Signal(Probe, bool)
+    """What lies at the clicked voxel, and whether its findings are still being ranked."""
+    probing_changed = Signal(bool)
+    """Whether clicks probe."""
+
+    def __init__(self, viewer: Viewer, session: Session | None = None) -> None:
+        window = main_window(viewer)
+        super().__init__(window)
+        self.setObjectName(_NAME)
+        self.viewer = viewer
+        self.session = session or preferred_session()
+        self.messages = Messages()
+        self.jobs = JobQueue(self.messages, self)
+        self.scene = Scene(viewer)
+        parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
+        self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.prompts.model_name = preferences().model
+        self.wording = WordingFlow(self.session, prompts=self.prompts, messages=self.messages)
+        self.regions = RegionFlow(self.session, jobs=self.jobs, scene=self.scene)
+        self.words = WordFlow(self.session, jobs=self.jobs, scene=self.scene, look_at=self.look_at)
+        self.prompt_history = PromptHistory(self.prompts, self)
+        self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.organ_names = OrganNamingFlow(
+            self.session, jobs=self.jobs, outlines=self.scene.outlines
+        )
+        self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
+        self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.pointer = Pointer(self.scene, self._on_click)
+        self.pointer.attach(viewer)
+        self.views = Views(self.scene, pointer=self.pointer, parent=self)
+        self.report = ReportFlow(
+            self.session,
+            encode=self.prompts.encode,
+            place=lambda: self.findings.kept.place,
+            **parts,  # type: ignore[arg-type]
+        )
+        self.sessions = SessionFlow(
+            self.session,
+            views=self.views,
+            studies=self.studies,
+            prompts=self.prompts,
+            findings=self.findings,
+            report=self.report,
+            **parts,  # type: ignore[arg-type]
+        )
+        self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)
+        self.truth = TruthFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.place = PlaceFlow(
+            self.session,
+            asked=lambda: [row.prompt for row in self.prompts.table.rows],
+            **parts,  # type: ignore[arg-type]
+        )
+        self.studies.study_opened.connect(self.prompts.study_changed)
+        self.studies.study_opened.connect(self._forget_probe)
+        self.slices = SliceNavigator(
+            self.session,
+            scene=self.scene,
+            prompts=self.prompts.table,
+            go_to=self.look_at,
+            parent=self,
+        )
+        self._probing = True
+        self._probed: tuple[int, int, int] | None = None
+        self.drawing = PlacePointer(self.scene, self.place, guarded=self.guarded)
+        self.pointer.tools.append(self.drawing.drag)
+        self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
+        self.pointer.hovered.connect(self.ghost.move_to)
+        if window is not None:
+            self.closing = ClosingGuard(
+                viewer,
+                window,
+                sessions=self.sessions,
+                autosave=self.autosave,
+                messages=self.messages,
+            )
+            window.destroyed.connect(self.jobs.close)
+            window.destroyed.connect(self.autosave.close)
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether a click on the picture probes."""
+        return self._probing
+
+    @property
+    def probed_index(self) -> tuple[int, int, int] | None:
+        """The voxel (z, y, x) of the open scan that was probed last."""
+        return self._probed
+
+    def set_probing(self, armed: bool) -> None:
+        """Arm or disarm the probe."""
+        if armed != self._probing:
+            self._probing = armed
+            self.probing_changed.emit(armed)
+
+    def probe(self, index: tuple[int, int, int]) -> None:
+        """Show what lies at a voxel of the scan; findings follow, ranked in the background.
+
+        Raises
+        ------
+        DataError
+            If the voxel lies outside the scan.
+        """
+        study = self.session.study
+        if study is None:
+            return
+        self._probed = index
+        self.ghost.move_to(index)
+        found = probe_at(study, index, token_index=None, prompts=())
+        self._show_probe(found, self.session.is_ready)
+        if self.session.is_ready:
+            self.jobs.submit(
+                Job(
+                    "Ranking findings for this spot",
+                    lambda progress, should_stop: self.session.probe(index),
+                    self._show_probe,
+                    still_wanted=lambda: self.session.is_ready and self._probed == index,
+                )
+            )
+
+    def _show_probe(self, found: Probe, is_ranking: bool = False) -> None:
+        self.scene.mark(found.index)
+        self.scene.texts.set_probe(found)
+        self.probed.emit(found, is_ranking)
+
+    def _forget_probe(self) -> None:
+        self._probed = None
+
+    def go_to_peak(self, positive: str) -> None:
+        """Turn to where a prompt is highest, and probe there."""
+        row = self.prompts.table.find(positive)
+        if row is not None and row.peak is not None:
+            self.look_at(row.peak)
+
+    def look_at(self, index: tuple[int, int, int]) -> None:
+        """Turn to a voxel of the scan, and probe there."""
+        self.scene.go_to(index)
+        self.probe(index)
+
+    def export_content(self) -> ExportContent:
+        """Return what an export would hold now.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to export.
+        """
+        kept = self.findings.kept.findings
+        return ExportContent.of(self.session, kept, model_source=self.prompts.model_name)
+
+    def export(
+        self,
+        folder: Path,
+        *,
+        kinds: Collection[ExportKind] = EVERYDAY_KINDS,
+        figure_size: tuple[int, int] = DEFAULT_SIZE,
+    ) -> None:
+        """Write answers and findings to a folder, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to export.
+        """
+        job = export_job(
+            self.export_content(),  # taken here: the session may turn to another study
+            folder,
+            kinds=kinds,
+            figure_size=figure_size,
+            messages=self.messages,
+        )
+        self.jobs.submit(job)
+
+    def copy_recipe(self) -> None:
+        """Copy the script that makes every number of the open study again.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to make again.
+        """
+        self.jobs.submit(recipe_job(self.export_content(), messages=self.messages))
+
+    def finding_recipe(self, key: str, path: Path | None = None) -> None:
+        """Copy the recipe of one finding, or write it to a file, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to make again.
+        """
+        content = self.export_content()
+        self.jobs.submit(finding_recipe_job(content, key, path=path, messages=self.messages))
+
+    def guarded(self, action: Callable[[], Any]) -> None:
+        """Run a GUI action; what it raises is shown as one line."""
+        with self.messages.border():
+            action()
+
+    def _on_click(self, index: tuple[int, int, int]) -> None:
+        """Turn every plane to the voxel that was clicked, and probe there while that is armed."""
+        self.scene.turn_to(index)
+        if self._probing:
+            self.guarded(lambda: self.probe(index))
+
+
+def workbench_of(viewer: Viewer, session: Session | None = None) -> Workbench:
+    """Return the viewer's workbench, made on first use."""
+    viewer = plain_viewer(viewer)
+    window = main_window(viewer)
+    found = None if window is None else window.findChild(Workbench, _NAME)
+    if found is None:
+        found = Workbench(viewer, session)
+        found.studies.adopt_existing()
+    return found

@@ -1,0 +1,1 @@
+"""Tables, plots, folds and rings; they know no Session."""
