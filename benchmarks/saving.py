@@ -33,7 +33,7 @@ def run(study: Study) -> dict[str, str]:
         bench.prompts.add(_PROMPT)
         _until_idle(widget)
         peak = bench.prompts.table.rows[0].peak or (0, 0, 0)
-        bench.findings.add_spot(peak, positive=_PROMPT)
+        bench.findings.add_point(peak, positive=_PROMPT)
         _until_idle(widget)
         out = Path(folder) / "out"
         export = _longest_block(widget, lambda: bench.export(out, kinds=_WITHOUT_DICOM))

@@ -15,7 +15,7 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.exporting import write_exports as writing
 from napari_ctclip.exporting.content import ExportKind
-from napari_ctclip.exporting.finding_recipe import write_finding_recipe
+from napari_ctclip.exporting.finding_script import write_finding_recipe
 from napari_ctclip.exporting.write_exports import write_exports
 from napari_ctclip.io import read_volume
 from napari_ctclip.session.files.archive import SessionState, write_session

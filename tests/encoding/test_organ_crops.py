@@ -20,8 +20,8 @@ from napari_ctclip.encoding.organ_crops import anatomy_labels, crop_around, embe
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.crop_protocol import CropProtocol
 from napari_ctclip.models.published.fvlm import FVLM
-from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.organ_scores import organ_similarities
+from napari_ctclip.scoring.queried_anatomy import queried_anatomy
 from napari_ctclip.scoring.readout import token_index
 from napari_ctclip.session.session import Session
 from tests.models.small_fvlm import small_fvlm
@@ -199,10 +199,10 @@ def test_heatmap_is_read_out_for_the_anatomy_of_the_prompt(model: _Watched) -> N
 
 def test_pleura_is_asked_of_the_lung_and_bone_of_no_organ_of_the_model() -> None:
     anatomies = ("lung", "heart", "esophagus", "aorta")
-    assert asked_anatomy(Prompt("Pleural effusion."), anatomies) == "lung"
-    assert asked_anatomy(Prompt("Cardiomegaly."), anatomies) == "heart"
-    assert asked_anatomy(Prompt("calcification", anatomy="aorta"), anatomies) == "aorta"
-    assert asked_anatomy(Prompt("rib fracture"), anatomies) == ""
+    assert queried_anatomy(Prompt("Pleural effusion."), anatomies) == "lung"
+    assert queried_anatomy(Prompt("Cardiomegaly."), anatomies) == "heart"
+    assert queried_anatomy(Prompt("calcification", anatomy="aorta"), anatomies) == "aorta"
+    assert queried_anatomy(Prompt("rib fracture"), anatomies) == ""
 
 
 def test_session_scores_organs_by_their_own_embeddings(model: _Watched, tmp_path: Path) -> None:

@@ -138,8 +138,8 @@ def test_faithfulness_falls_where_the_ball_is_blurred_and_not_where_another_map_
     evaluation = evaluated(studies, plan=plan, extras=Extras(faithfulness=2))
     (row,) = evaluation.faithfulness
     assert (row.label, row.studies) == ("ball", 2)
-    assert row.deletion < row.null_deletion - 0.05
-    assert row.insertion > row.null_insertion + 0.05
+    assert row.deletion < row.reference_deletion - 0.05
+    assert row.insertion > row.reference_insertion + 0.05
 
 
 def test_without_another_split_probability_one_half_decides_and_says_so(studies):

@@ -12,9 +12,13 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.explanation.local_findings import local_findings
-from napari_ctclip.explanation.place_null import percentile_among, place_readout, placements
-from napari_ctclip.explanation.similar_places import similar_places
-from napari_ctclip.regions.drawn_region import ball_region, box_region
+from napari_ctclip.explanation.reference_distribution import (
+    percentile_among,
+    place_readout,
+    placements,
+)
+from napari_ctclip.explanation.similar_regions import similar_regions
+from napari_ctclip.regions.drawn_region import box_region, sphere_region
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.tiny_model import TinyModel
@@ -36,7 +40,7 @@ def encoded(study: Study, tmp_path: Path) -> EncodedStudy:
 def test_lesion_is_named_and_stands_out_from_its_organ_its_mirror_and_other_prompts(
     study: Study, encoded: EncodedStudy
 ) -> None:
-    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
+    region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
     found = local_findings(
         study, encoded, region, prompts=ASKED, others=OTHERS, known=["Bright spot"]
     )
@@ -60,7 +64,7 @@ def test_lesion_is_named_and_stands_out_from_its_organ_its_mirror_and_other_prom
 
 
 def test_ordinary_place_is_not_unusual(study: Study, encoded: EncodedStudy) -> None:
-    region = ball_region(study.volume.geometry, (28, 22, 40), radius_mm=5.0)
+    region = sphere_region(study.volume.geometry, (28, 22, 40), radius_mm=5.0)
     found = local_findings(study, encoded, region, prompts=ASKED)
     for finding in found.findings:
         assert finding.organ_percentile is not None
@@ -72,7 +76,7 @@ def test_without_masks_the_body_is_the_null_and_the_mirror_is_said_to_be_unknown
     study: Study, encoded: EncodedStudy
 ) -> None:
     bare, tokens = replace(study, organ_masks=None), encoded.with_masks(None)
-    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
+    region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
     found = local_findings(bare, tokens, region, prompts=ASKED)
     assert found.organ == "body"
     assert found.places > 100
@@ -85,7 +89,7 @@ def test_place_on_the_midline_and_region_as_large_as_the_organ_have_no_null(
 ) -> None:
     geometry = study.volume.geometry
     central = local_findings(
-        study, encoded, ball_region(geometry, (20, 24, 32), radius_mm=6.0), prompts=ASKED
+        study, encoded, sphere_region(geometry, (20, 24, 32), radius_mm=6.0), prompts=ASKED
     )
     assert "midline" in central.mirror
     whole = box_region(geometry, (0, 0, 32), (39, 47, 63))
@@ -97,7 +101,7 @@ def test_place_on_the_midline_and_region_as_large_as_the_organ_have_no_null(
 def test_nothing_is_ranked_outside_the_body_or_without_a_prompt(
     study: Study, encoded: EncodedStudy
 ) -> None:
-    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
+    region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
     scan = encoded.scan.within(np.zeros(encoded.scan.inside.shape, dtype=bool))
     from napari_ctclip.scoring.readout import token_index
 
@@ -171,13 +175,13 @@ def test_percentile_needs_enough_others_and_halves_ties() -> None:
 def test_similar_places_are_apart_and_the_second_ball_is_the_first_of_them(tmp_path: Path) -> None:
     study = ball_study()
     voxels = study.volume.voxels.copy()
-    other = ball_region(study.volume.geometry, (12, 20, 16), radius_mm=6.0)
+    other = sphere_region(study.volume.geometry, (12, 20, 16), radius_mm=6.0)
     voxels[other.box][other.mask] = 700
     study = replace(study, volume=replace(study.volume, voxels=voxels))
     encoded = encode_study(TinyModel(), study, cache=FeatureCache(tmp_path))
     tokens = np.flatnonzero(encoded.scan.inside)[:0]
-    assert similar_places(encoded.index, tokens) == ()
-    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=7.0)
+    assert similar_regions(encoded.index, tokens) == ()
+    region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=7.0)
     found = local_findings(study, encoded, region, prompts=ASKED).similar
     at = np.array([place.world_mm for place in found])
     centre = study.volume.geometry.index_to_world((12, 20, 16))

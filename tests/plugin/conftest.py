@@ -23,7 +23,8 @@ else:
     from napari_ctclip.encoding.feature_cache import FeatureCache
     from napari_ctclip.plugin.canvas.views import View
     from napari_ctclip.plugin.findings import export_dialog
-    from napari_ctclip.plugin.prompts import typed_prompts, wording_flow
+    from napari_ctclip.plugin.prompts import phrasing_flow as wording_flow
+    from napari_ctclip.plugin.prompts import typed_prompts
     from napari_ctclip.plugin.session import autosave_flow
     from napari_ctclip.plugin.shell.study_widget import StudyWidget
     from napari_ctclip.plugin.shell.workbench import Workbench

@@ -5,7 +5,7 @@ import pytest
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.regions.drawn_region import ball_region, box_about, box_region, organ_region
+from napari_ctclip.regions.drawn_region import box_about, box_region, organ_region, sphere_region
 from napari_ctclip.regions.region_statistics import (
     hounsfield_histogram,
     region_organ,
@@ -27,20 +27,20 @@ def test_box_holds_both_corners_and_ends_at_the_scan() -> None:
 
 
 def test_ball_is_round_in_millimetres_and_never_empty() -> None:
-    region = ball_region(GEOMETRY, (10, 15, 20), radius_mm=6.0)
+    region = sphere_region(GEOMETRY, (10, 15, 20), radius_mm=6.0)
     assert region.mask.shape == (5, 13, 13)
     volume = region.volume_ml(GEOMETRY)
     assert volume == pytest.approx(4 / 3 * np.pi * 0.6**3, rel=0.1)
-    assert ball_region(GEOMETRY, (10, 15, 20), radius_mm=0.0).mask.sum() == 1
+    assert sphere_region(GEOMETRY, (10, 15, 20), radius_mm=0.0).mask.sum() == 1
     with pytest.raises(DataError, match="at least 0 mm"):
-        ball_region(GEOMETRY, (10, 15, 20), radius_mm=-1.0)
+        sphere_region(GEOMETRY, (10, 15, 20), radius_mm=-1.0)
     with pytest.raises(DataError, match="outside the scan"):
-        ball_region(GEOMETRY, (20, 15, 20), radius_mm=5.0)
+        sphere_region(GEOMETRY, (20, 15, 20), radius_mm=5.0)
 
 
 def test_statistics_of_the_ball_are_those_of_its_voxels() -> None:
     study = ball_study()
-    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=5.0)
+    region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=5.0)
     found = region_statistics(study, region)
     assert found.mean_hounsfield == 700
     assert found.sd_hounsfield == 0
@@ -63,7 +63,7 @@ def test_tokens_of_a_region_have_their_centre_in_it_on_a_grid_of_any_orientation
     scan = ball_study().volume.geometry
     prepared = scan.reoriented(scan.transform_to(codes))
     tokens = prepared.coarsened((4, 4, 4))
-    region = ball_region(scan, BALL_CENTRE, radius_mm=9.0)
+    region = sphere_region(scan, BALL_CENTRE, radius_mm=9.0)
     every = np.stack(np.indices(tokens.shape), axis=-1).reshape(-1, 3)
     at = np.rint(scan.world_to_index(tokens.index_to_world(every))).astype(int)
     at = np.clip(at, 0, np.asarray(SHAPE) - 1)
@@ -74,7 +74,7 @@ def test_tokens_of_a_region_have_their_centre_in_it_on_a_grid_of_any_orientation
 
 def test_region_smaller_than_a_token_gets_the_token_that_holds_it() -> None:
     tokens = GEOMETRY.coarsened((5, 10, 10))
-    region = ball_region(GEOMETRY, (7, 19, 21), radius_mm=0.0)
+    region = sphere_region(GEOMETRY, (7, 19, 21), radius_mm=0.0)
     (found,) = region_tokens(region, GEOMETRY, tokens)
     assert np.unravel_index(found, tokens.shape) == (1, 1, 2)
     outside = GEOMETRY.index_to_world(np.array([[-9.0, 0.0, 0.0]]))
@@ -106,13 +106,15 @@ def test_an_organ_or_a_group_is_taken_and_a_missing_one_is_told() -> None:
 
 def test_histogram_counts_every_voxel_in_bins_of_a_round_width() -> None:
     study = ball_study()
-    region = ball_region(study.volume.geometry, BALL_CENTRE, radius_mm=12.0)
+    region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=12.0)
     histogram = hounsfield_histogram(study, region)
     values = study.volume.voxels[region.box][region.mask]
     expected, _ = np.histogram(values, histogram.edges)
     assert np.allclose(histogram.shares * len(values), expected)
     assert len(histogram.shares) <= 40
     assert set(np.diff(histogram.edges)) == {50}
-    one = hounsfield_histogram(study, ball_region(study.volume.geometry, (20, 24, 10), radius_mm=0))
+    one = hounsfield_histogram(
+        study, sphere_region(study.volume.geometry, (20, 24, 10), radius_mm=0)
+    )
     assert one.edges.tolist() == [-900, -899]
     assert one.shares.tolist() == [1.0]

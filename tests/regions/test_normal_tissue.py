@@ -12,8 +12,8 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.regions.control_places import control_regions
-from napari_ctclip.regions.drawn_region import ball_region
+from napari_ctclip.regions.control_regions import control_regions
+from napari_ctclip.regions.drawn_region import sphere_region
 from napari_ctclip.regions.normal_tissue import fill_with_normal_tissue
 from tests.phantom import BALL_CENTRE, ball_study
 
@@ -35,7 +35,7 @@ def noisy() -> Study:
 
 @pytest.fixture
 def ball(noisy: Study) -> Region:
-    return ball_region(noisy.volume.geometry, BALL_CENTRE, radius_mm=10.0)
+    return sphere_region(noisy.volume.geometry, BALL_CENTRE, radius_mm=10.0)
 
 
 def test_the_filled_ball_has_level_slope_noise_and_grain_of_the_lung_around(noisy, ball):
@@ -79,7 +79,7 @@ def test_a_region_without_tissue_around_is_refused(noisy):
 
 
 def test_controls_have_the_same_shape_lie_in_the_organ_and_do_not_touch(noisy):
-    region = ball_region(noisy.volume.geometry, BALL_CENTRE, radius_mm=6.0)
+    region = sphere_region(noisy.volume.geometry, BALL_CENTRE, radius_mm=6.0)
     places = control_regions(
         noisy, region, organ="lung_left", number=5, rng=np.random.default_rng(0)
     )
@@ -100,5 +100,5 @@ def test_controls_have_the_same_shape_lie_in_the_organ_and_do_not_touch(noisy):
 def test_there_are_no_controls_without_masks_and_fewer_where_there_is_no_room(noisy, ball):
     rng = np.random.default_rng(0)
     assert control_regions(noisy.with_masks(None), ball, organ="", number=5, rng=rng) == ()
-    large = ball_region(noisy.volume.geometry, BALL_CENTRE, radius_mm=18.0)
+    large = sphere_region(noisy.volume.geometry, BALL_CENTRE, radius_mm=18.0)
     assert len(control_regions(noisy, large, organ="lung_left", number=50, rng=rng)) < 50

@@ -10,13 +10,13 @@ import torch
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.explanation.place_reading import read_place
-from napari_ctclip.regions.drawn_region import ball_region
+from napari_ctclip.explanation.roi_reading import read_roi
+from napari_ctclip.regions.drawn_region import sphere_region
 from napari_ctclip.scoring.change import score_changes
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.readout import templates_notices
+from napari_ctclip.session.phrasing import check_phrasing
 from napari_ctclip.session.report_reading import read_report
-from napari_ctclip.session.wording import check_wording
 from tests.exporting.asked import asked_session
 from tests.phantom import BALL_CENTRE
 from tests.tiny_model import TinyModel
@@ -63,7 +63,7 @@ def test_every_read_out_of_a_session_hears_the_templates(tmp_path: Path):
     assert abs(at["dark hole"] - hole.similarity_map.values[token]) < 1e-6
 
     # wording check and report
-    typed, *_ = check_wording(session, mixed).scores
+    typed, *_ = check_phrasing(session, mixed).scores
     assert typed == ("swirl", after.focus.similarity)
     (line,) = read_report(session, "There is a pulmonary nodule.").lines
     nodule = session.compute_answer(Prompt(line.finding, templates=MIXED))
@@ -72,11 +72,11 @@ def test_every_read_out_of_a_session_hears_the_templates(tmp_path: Path):
 
 def test_a_place_ranks_all_findings_in_the_same_templates(tmp_path: Path):
     session = asked_session(tmp_path)
-    region = ball_region(session.study.volume.geometry, BALL_CENTRE, radius_mm=8.0)
+    region = sphere_region(session.study.volume.geometry, BALL_CENTRE, radius_mm=8.0)
     encoded = (session.model, session.encoding)
     asked = [Prompt("swirl")]
-    plain = read_place(session.study, region, encoded=encoded, asked=asked)
-    mixed = read_place(session.study, region, encoded=encoded, asked=asked, templates=MIXED)
+    plain = read_roi(session.study, region, encoded=encoded, asked=asked)
+    mixed = read_roi(session.study, region, encoded=encoded, asked=asked, templates=MIXED)
     assert (plain.templates, mixed.templates) == (AS_TYPED, MIXED)
     was, now = ({f.text: f.similarity for f in r.local.findings} for r in (plain, mixed))
     assert was.keys() == now.keys()

@@ -15,6 +15,7 @@ import typer
 from napari_ctclip.cli import audit as cli_audit
 from napari_ctclip.cli import evaluate as cli_evaluate
 from napari_ctclip.cli import export as cli_export
+from napari_ctclip.cli import faithfulness as cli_truth
 from napari_ctclip.cli import measure as cli_measure
 from napari_ctclip.cli import models as cli_models
 from napari_ctclip.cli import organs as cli_organs
@@ -22,7 +23,6 @@ from napari_ctclip.cli import patches as cli_patches
 from napari_ctclip.cli import probe as cli_probe
 from napari_ctclip.cli import read_report as cli_read_report
 from napari_ctclip.cli import terminal
-from napari_ctclip.cli import truth as cli_truth
 from napari_ctclip.cli import words as cli_words
 from napari_ctclip.cli.scan import (
     NO_MASKS,

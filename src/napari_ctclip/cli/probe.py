@@ -31,7 +31,7 @@ from napari_ctclip.io.template_files import read_templates
 if TYPE_CHECKING:
     from napari_ctclip.core.region import Region
     from napari_ctclip.core.study import Study
-    from napari_ctclip.explanation.place_reading import PlaceReading
+    from napari_ctclip.explanation.roi_reading import RoiReading
     from napari_ctclip.session.session import Session
 
 __all__ = ["probe"]
@@ -70,8 +70,8 @@ def probe(
     place = _drawn(at, radius, size=size, organ=organ)
     with terminal.data_errors():
         from napari_ctclip.core.prompt import Prompt
-        from napari_ctclip.explanation.place_reading import read_place
-        from napari_ctclip.exporting.place_tables import write_place
+        from napari_ctclip.explanation.roi_reading import read_roi
+        from napari_ctclip.exporting.roi_tables import write_roi
 
         wording = read_templates(templates)
         asked = [Prompt(text) for text in prompt or ()]
@@ -87,7 +87,7 @@ def probe(
         assert study is not None, "a session on a scan has it"
         region = _region(study, place)
         scan = load_and_encode(session, model, [wording])
-        reading = read_place(
+        reading = read_roi(
             study,
             region,
             encoded=(scan.model, scan.encoding),
@@ -96,7 +96,7 @@ def probe(
         )
         files: tuple[Path, ...] = ()
         if out is not None:
-            files = write_place(reading, out, drawn=place, provenance=session.provenance())
+            files = write_roi(reading, out, drawn=place, provenance=session.provenance())
     _print(reading, session, most=most)
     for path in files:
         terminal.out.print(f"  {path}", markup=False)
@@ -129,26 +129,26 @@ def _region(study: Study, place: dict[str, Any]) -> Region:
     DataError
         If it lies outside the scan, or the masks lack the organ.
     """
-    from napari_ctclip.regions.drawn_region import ball_region, box_about, organ_region
+    from napari_ctclip.regions.drawn_region import box_about, organ_region, sphere_region
 
     if "organ" in place:
         return organ_region(study.organ_masks, place["organ"])
     geometry = study.volume.geometry
     z, y, x = index_at(place["at_ras_mm"], geometry)
     if "radius_mm" in place:
-        return ball_region(geometry, (z, y, x), radius_mm=place["radius_mm"])
+        return sphere_region(geometry, (z, y, x), radius_mm=place["radius_mm"])
     right_left, front_back, up_down = place["size_rl_ap_si_mm"]
     return box_about(geometry, (z, y, x), (up_down, front_back, right_left))
 
 
-def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
+def _print(reading: RoiReading, session: Session, *, most: int) -> None:
     from napari_ctclip.core.anatomy import anatomy_label
-    from napari_ctclip.explanation.place_words import (
+    from napari_ctclip.explanation.roi_description import (
         CAUTION,
         finding_words,
         no_similar_words,
-        null_words,
         organ_words,
+        reference_words,
         statistics_words,
     )
     from napari_ctclip.session.organ_readout import naming_words
@@ -162,7 +162,7 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
         terminal.out.print(told, markup=False)
     if local.findings:
         terminal.out.print(_table(reading, most))
-    terminal.out.print(null_words(local, reading.templates), markup=False)
+    terminal.out.print(reference_words(local, reading.templates), markup=False)
     if local.findings:
         terminal.out.print(finding_words(local.findings[0], local), markup=False)
     for rank, place in enumerate(local.similar, start=1):
@@ -177,7 +177,7 @@ def _print(reading: PlaceReading, session: Session, *, most: int) -> None:
     terminal.out.print(CAUTION)
 
 
-def _table(reading: PlaceReading, most: int) -> Table:
+def _table(reading: RoiReading, most: int) -> Table:
     local = reading.local
     assert local is not None, "the scan was encoded"
     table = Table(box=None, pad_edge=False)

@@ -26,7 +26,7 @@ class FaithfulnessRow:
         Positive studies that were tested.
     deletion, insertion : float
         Mean area under the curves.
-    null_deletion, null_insertion : float
+    reference_deletion, reference_insertion : float
         The same with the tokens ranked by another label's map.
     deletion_gain, insertion_gain : Interval
         Null less own, own less null: above 0 where the heatmap points to what decides better than
@@ -37,8 +37,8 @@ class FaithfulnessRow:
     studies: int
     deletion: float
     insertion: float
-    null_deletion: float
-    null_insertion: float
+    reference_deletion: float
+    reference_insertion: float
     deletion_gain: Interval
     insertion_gain: Interval
 
@@ -63,14 +63,14 @@ def faithfulness_row(
     def gain(values: npt.NDArray[np.float64]) -> Interval:
         return interval_of(lambda drawn: (drawn @ values) / drawn.sum(axis=1), weights)
 
-    deletion, insertion, null_deletion, null_insertion = table.mean(axis=0).tolist()
+    deletion, insertion, reference_deletion, reference_insertion = table.mean(axis=0).tolist()
     return FaithfulnessRow(
         label,
         len(pairs),
         deletion,
         insertion,
-        null_deletion,
-        null_insertion,
+        reference_deletion,
+        reference_insertion,
         gain(table[:, 2] - table[:, 0]),
         gain(table[:, 1] - table[:, 3]),
     )

@@ -11,8 +11,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import Peak, SimilarityMap
 from napari_ctclip.evaluation.task_files import ZeroShotTask
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
+from napari_ctclip.scoring.queried_anatomy import queried_anatomy
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, RegionScore
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _of_anatomy(answer: Answer, prompt: Prompt, anatomy: str) -> list[RegionScor
         return [answer.whole]
     scored = {score.anatomy: score for score in answer.scores[1:]}
     asked = Prompt(prompt.positive, prompt.negative, anatomy)
-    name = asked_anatomy(asked, tuple(scored))
+    name = queried_anatomy(asked, tuple(scored))
     if name:
         return [scored[name]]
     parts = members(anatomy, scored) if anatomy else ()

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SHARE",
+    "component_finding",
     "heat_at",
     "heat_region",
     "origin_of",
     "point_finding",
     "reshaped",
-    "spot_finding",
 ]
 
 DEFAULT_SHARE = 0.5
@@ -76,7 +76,7 @@ def heat_region(
     return Region.of(labels == wanted, start=(low[0], low[1], low[2]))
 
 
-def spot_finding(
+def component_finding(
     study: Study,
     answer: Answer,
     model: VisionLanguageModel,

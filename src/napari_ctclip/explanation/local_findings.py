@@ -13,14 +13,14 @@ from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
-from napari_ctclip.explanation.place_null import (
+from napari_ctclip.explanation.reference_distribution import (
     FEWEST_PLACES,
     percentile_among,
     place_readout,
     placements,
     share_as_high,
 )
-from napari_ctclip.explanation.similar_places import SimilarPlace, similar_places
+from napari_ctclip.explanation.similar_regions import SimilarRegion, similar_regions
 from napari_ctclip.regions.mirror import counterpart, midline_plane
 from napari_ctclip.regions.region_statistics import (
     RegionStatistics,
@@ -88,7 +88,7 @@ class LocalFindings:
         How many places and prompts the percentiles are among.
     mirror : str
         What the other side is, or why there is none, in words.
-    similar : tuple of SimilarPlace
+    similar : tuple of SimilarRegion
         Where else the scan looks like it; empty for a whole organ.
     whole_organ : bool
         Whether the place holds most of its organ: its mean is then that of no one place.
@@ -101,7 +101,7 @@ class LocalFindings:
     places: int
     prompts: int
     mirror: str
-    similar: tuple[SimilarPlace, ...]
+    similar: tuple[SimilarRegion, ...]
     whole_organ: bool = False
 
 
@@ -173,7 +173,7 @@ def local_findings(
         len(moved) if len(moved) >= FEWEST_PLACES else 0,
         len(pool) - 1,
         mirror,
-        () if whole else similar_places(encoded.index, tokens, masks=study.organ_masks),
+        () if whole else similar_regions(encoded.index, tokens, masks=study.organ_masks),
         whole,
     )
 

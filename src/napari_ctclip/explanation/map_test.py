@@ -44,7 +44,7 @@ class MapTestRow:
         How many these are.
     deletion, insertion : float
         Similarity with these tokens blurred, and with all but these blurred.
-    null_deletion, null_insertion : float
+    reference_deletion, reference_insertion : float
         The same for as many tokens drawn at random.
     """
 
@@ -52,8 +52,8 @@ class MapTestRow:
     tokens: int
     deletion: float
     insertion: float
-    null_deletion: float
-    null_insertion: float
+    reference_deletion: float
+    reference_insertion: float
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.provenance import provenance, told_prompt
+from napari_ctclip.scoring.provenance import describe_prompt, provenance
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ExportContent:
 
     def provenance(self) -> dict[str, Any]:
         """Return what every number depends on; slow, it hashes the scan."""
-        prompts = [told_prompt(answer.prompt) for answer in self.answers]
+        prompts = [describe_prompt(answer.prompt) for answer in self.answers]
         device = "none" if self.model is None else resolved_device(self.device)
         return provenance(self.study, self.model, device=device) | {"prompts": prompts}
 

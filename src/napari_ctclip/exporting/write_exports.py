@@ -22,15 +22,15 @@ from napari_ctclip.exporting.finding_labels import finding_labels
 from napari_ctclip.exporting.html_report import write_html_report
 from napari_ctclip.exporting.pdf_report import write_pdf_report
 from napari_ctclip.exporting.pictures import pictures
-from napari_ctclip.exporting.recipe import (
+from napari_ctclip.exporting.report_facts import report_facts
+from napari_ctclip.exporting.reproduction_script import (
     ORGANS_FILE,
     drawn_regions,
     needs_organ_file,
     own_templates,
-    recipe_text,
-    write_recipe,
+    script_text,
+    write_script,
 )
-from napari_ctclip.exporting.report_facts import report_facts
 from napari_ctclip.exporting.score_table import write_findings, write_scores
 from napari_ctclip.figures.figures import DEFAULT_SIZE, write_figure
 from napari_ctclip.io.export.exports import write_heatmap, write_organ_masks
@@ -210,18 +210,18 @@ def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple
 
 
 def _write_html(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    path, recipe = folder / "report.html", recipe_text(content)
+    path, recipe = folder / "report.html", script_text(content)
     return [write_html_report(report_facts(content), pictures(content), path, recipe=recipe)], ()
 
 
 def _write_pdf(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    path, recipe = folder / "report.pdf", recipe_text(content)
+    path, recipe = folder / "report.pdf", script_text(content)
     return [write_pdf_report(report_facts(content), pictures(content), path, recipe=recipe)], ()
 
 
 def _write_recipe(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
     volume, masks = content.study.volume, content.study.organ_masks
-    files = [write_recipe(recipe_text(content), folder / "recipe.py")]
+    files = [write_script(script_text(content), folder / "recipe.py")]
     if masks is not None and needs_organ_file(content):
         files.append(write_organ_masks(masks, volume, folder / ORGANS_FILE))
     for name, templates in own_templates([answer.prompt for answer in content.answers]).items():

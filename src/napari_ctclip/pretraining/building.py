@@ -34,7 +34,7 @@ from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Setting
-from napari_ctclip.pretraining.starter.recipe import told_mistakes
+from napari_ctclip.pretraining.starter.recipe import describe_mistakes
 
 __all__ = ["Assembly", "assemble", "objective_options"]
 
@@ -135,7 +135,7 @@ def objective_options(recipe: MethodRecipe) -> Options:
     try:
         return kind.options_type.model_validate(recipe.objective)
     except ValidationError as error:
-        told = told_mistakes(error, kind.options_type, prefix="objective")
+        told = describe_mistakes(error, kind.options_type, prefix="objective")
         raise DataError(f"recipe of {recipe.method}: {told}") from error
 
 

@@ -10,7 +10,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.region import Region
 
-__all__ = ["ball_region", "box_about", "box_region", "organ_region"]
+__all__ = ["box_about", "box_region", "organ_region", "sphere_region"]
 
 Index = tuple[float, float, float]
 
@@ -50,7 +50,7 @@ def box_about(geometry: Geometry, centre: Index, size_mm: Index) -> Region:
     return box_region(geometry, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
-def ball_region(geometry: Geometry, centre: Index, *, radius_mm: float) -> Region:
+def sphere_region(geometry: Geometry, centre: Index, *, radius_mm: float) -> Region:
     """Return the voxels at most ``radius_mm`` from a voxel (z, y, x); that voxel at least.
 
     Raises

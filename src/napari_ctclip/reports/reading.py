@@ -14,7 +14,7 @@ from napari_ctclip.reports.language import known_words, reads_as_english
 from napari_ctclip.reports.lexicon import FindingEntry, Lexicon
 from napari_ctclip.reports.measurements import measurements_in
 from napari_ctclip.reports.phrases import Hit
-from napari_ctclip.reports.places import Places, places_of
+from napari_ctclip.reports.sites import Places, places_of
 from napari_ctclip.reports.status import change_of, status_of
 from napari_ctclip.reports.structure import (
     Change,

@@ -11,8 +11,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
-from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.heatmap import TokenIndex
+from napari_ctclip.scoring.queried_anatomy import queried_anatomy
 
 __all__ = ["AnatomyTokenIndex"]
 
@@ -53,7 +53,7 @@ class AnatomyTokenIndex(TokenIndex):
 
     def _index_for(self, prompt: Prompt) -> TokenIndex | None:
         """Return the index of the prompt's anatomy; None if the model has no query for it."""
-        anatomy = asked_anatomy(prompt, self._anatomies)
+        anatomy = queried_anatomy(prompt, self._anatomies)
         if not anatomy:
             return None
         if anatomy not in self._of:

@@ -16,8 +16,8 @@ from napari_ctclip.encoding.organ_crops import OrganEmbeddings
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.regions.token_grid import TokenRegions
-from napari_ctclip.scoring.asked_anatomy import asked_anatomy
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
+from napari_ctclip.scoring.queried_anatomy import queried_anatomy
 from napari_ctclip.scoring.region_scores import RegionScore, probability, region_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast
 
@@ -79,7 +79,7 @@ def organ_scores(
                 probability=float(np.mean(chances)),
             )
         )
-    wanted = asked_anatomy(prompt, model.anatomies)
+    wanted = queried_anatomy(prompt, model.anatomies)
     asked = [score for score in scored if wanted in ("", score.anatomy)]
     if asked:
         best = max(asked, key=lambda score: score.similarity)

@@ -14,7 +14,7 @@ from napari_ctclip.core.template_set import TemplateSet
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
 
-__all__ = ["provenance", "told_prompt", "told_templates"]
+__all__ = ["describe_prompt", "describe_templates", "provenance"]
 
 _MADE_HERE = ("quick", "TotalSegmentator", "simulation")
 _PACKAGES = ("napari-ctclip", "torch", "numpy", "scipy", "nibabel", "pydicom", "SimpleITK")
@@ -41,17 +41,17 @@ def provenance(study: Study, model: VisionLanguageModel | None, *, device: str) 
     }
 
 
-def told_prompt(prompt: Prompt) -> dict[str, Any]:
+def describe_prompt(prompt: Prompt) -> dict[str, Any]:
     """Return what was asked, and the templates it was put in."""
     return {
         "positive": prompt.positive,
         "negative": prompt.negative,
         "anatomy": prompt.anatomy,
-        "templates": told_templates(prompt.templates),
+        "templates": describe_templates(prompt.templates),
     }
 
 
-def told_templates(templates: TemplateSet) -> dict[str, Any]:
+def describe_templates(templates: TemplateSet) -> dict[str, Any]:
     """Return templates whole: a person's own may be on no other machine."""
     return {
         "name": templates.name,

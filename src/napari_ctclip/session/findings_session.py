@@ -86,11 +86,11 @@ class FindingsSession:
         DataError
             If the heat there lies below the threshold.
         """
-        from napari_ctclip.explanation.found_regions import spot_finding
+        from napari_ctclip.explanation.found_regions import component_finding
 
         study, answer, model = self._require_study(), self._require_answer(positive), self._model()
         spot = seed or voxel_of_peak(study, answer)
-        return spot_finding(study, answer, model, seed=spot, threshold=threshold)
+        return component_finding(study, answer, model, seed=spot, threshold=threshold)
 
     def compute_point(self, index: tuple[int, int, int], *, positive: str = "") -> Finding:
         """Return the finding of one voxel (z, y, x), with a prompt's score there if it has one.

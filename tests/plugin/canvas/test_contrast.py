@@ -12,14 +12,14 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from napari.utils.theme import get_theme
 
-from napari_ctclip.exporting import truth_pictures
+from napari_ctclip.exporting import faithfulness_figures as truth_pictures
 from napari_ctclip.plugin.canvas import canvas, difference_layer, layers, slice_strip
 from napari_ctclip.plugin.canvas.colour_legend import PLATE, swatch
 from napari_ctclip.plugin.canvas.orientation_letters import LETTER_COLOUR
 from napari_ctclip.plugin.montage import gallery
 from napari_ctclip.plugin.prompts import word_flow
 from napari_ctclip.plugin.prompts.organ_plot import OrganPlot
-from napari_ctclip.plugin.roi.place_plot import PlacePlot
+from napari_ctclip.plugin.roi.roi_plot import RoiPlot
 from napari_ctclip.plugin.training import training_curves
 from napari_ctclip.plugin.training.training_curves import TrainingCurves
 from napari_ctclip.plugin.widgets.themed_plot import ThemedPlot
@@ -51,8 +51,8 @@ def _contrast(first: str, second: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _histogram_plot() -> PlacePlot:
-    plot = PlacePlot()
+def _histogram_plot() -> RoiPlot:
+    plot = RoiPlot()
     plot.show_histogram(HounsfieldHistogram(np.arange(-100.0, 101.0, 50.0), np.full(4, 0.25)))
     return plot
 

@@ -64,7 +64,7 @@ def test_a_session_reopened_beside_its_scan_brings_the_view_back_and_loses_nothi
 
     _turned(desk, View.PLANE)
     desk.ask("dark hole")
-    desk.bench.findings.add_spot((3, 4, 5))
+    desk.bench.findings.add_point((3, 4, 5))
     desk.wait()
     masks = desk.bench.session.study.organ_masks
     ct = desk.bench.scene.ct

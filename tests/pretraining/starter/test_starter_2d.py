@@ -13,7 +13,7 @@ import torch
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining.starter import starter_2d
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler, degrade_slice
-from napari_ctclip.pretraining.starter.patch_objective import draw_wording, text_classes
+from napari_ctclip.pretraining.starter.patch_objective import draw_phrasing, text_classes
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
 from napari_ctclip.pretraining.starter.recipe import read_recipe
 from napari_ctclip.pretraining.starter.sentences import canonical, load_vocabulary
@@ -110,6 +110,6 @@ def test_two_steps_write_a_model_that_open_clip_opens(
 def test_no_held_out_wording_is_drawn() -> None:
     vocabulary, rng = load_vocabulary(), np.random.default_rng(0)
     classes = text_classes(vocabulary)
-    drawn = {canonical(draw_wording(kind, vocabulary, rng)) for kind in classes * 60}
+    drawn = {canonical(draw_phrasing(kind, vocabulary, rng)) for kind in classes * 60}
     assert len(drawn) > 400
     assert not drawn & vocabulary.held_out

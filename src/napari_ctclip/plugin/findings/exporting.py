@@ -55,9 +55,9 @@ def recipe_job(content: ExportContent, *, messages: Messages) -> Job:
     """Return the job that copies the script which makes the numbers again; it hashes the scan."""
 
     def work(progress: Progress, should_stop: StopRequested) -> str:
-        from napari_ctclip.exporting.recipe import recipe_text
+        from napari_ctclip.exporting.reproduction_script import script_text
 
-        return recipe_text(content)
+        return script_text(content)
 
     def done(text: str) -> None:
         copy_text(text)
@@ -72,7 +72,7 @@ def finding_recipe_job(
     """Return the job that writes the recipe of one finding, or copies it where there is no path."""
 
     def work(progress: Progress, should_stop: StopRequested) -> tuple[str, str]:
-        from napari_ctclip.exporting.finding_recipe import finding_recipe, write_finding_recipe
+        from napari_ctclip.exporting.finding_script import finding_recipe, write_finding_recipe
 
         if path is not None:
             _, *beside = write_finding_recipe(content, key, path)

@@ -77,7 +77,7 @@ class FindingsFlow:
             lambda: self.kept.compute_region(positive, threshold=cut, seed=seed),
         )
 
-    def add_spot(self, index: tuple[int, int, int], *, positive: str = "") -> None:
+    def add_point(self, index: tuple[int, int, int], *, positive: str = "") -> None:
         """Make a finding of one voxel (z, y, x), with what a prompt says there."""
         self._measure(
             "Measuring the spot", lambda: self.kept.compute_point(index, positive=positive)

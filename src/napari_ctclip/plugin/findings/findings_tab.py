@@ -21,7 +21,7 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.findings.export_dialog import ExportDialog
 from napari_ctclip.plugin.findings.exporting import copy_text
 from napari_ctclip.plugin.findings.findings_table import COLUMNS, FindingsTable, cells_of
-from napari_ctclip.plugin.findings.recipe_menu import RecipeMenu
+from napari_ctclip.plugin.findings.script_menu import RecipeMenu
 from napari_ctclip.plugin.session.recovery_box import RecoveryBox
 from napari_ctclip.plugin.session.session_dialogs import ask_open_session, ask_save_session
 from napari_ctclip.plugin.shell.workbench import Workbench
@@ -187,7 +187,7 @@ class FindingsTab(QWidget):
             raise CtClipError("no place was clicked: click one in the picture first")
         row = self._selected_prompt()
         positive = "" if row is None or row.answer is None else row.prompt.positive
-        self._bench.findings.add_spot(index, positive=positive)
+        self._bench.findings.add_point(index, positive=positive)
 
     def _each(self, action: Callable[[str], None]) -> None:
         chosen = self.selected()

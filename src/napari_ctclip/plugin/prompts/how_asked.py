@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
 
+from napari_ctclip.plugin.prompts.phrasing_box import PhrasingBox
 from napari_ctclip.plugin.prompts.prompt_table import COLUMNS, PromptRow
-from napari_ctclip.plugin.prompts.wording_box import WordingBox
 from napari_ctclip.plugin.shell.workbench import Workbench
 
 __all__ = ["HowAsked"]
@@ -32,7 +32,7 @@ class HowAsked(QWidget):
         self.negative.setToolTip("What the selected prompt is held against; Enter asks again")
         self.negative.setAccessibleName("Negative prompt")
         self.negative.editingFinished.connect(self._on_edited)
-        self.wording = WordingBox(workbench)
+        self.wording = PhrasingBox(workbench)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for title, field, share in (("Negative", self.negative, 3), ("Wording", self.wording, 2)):

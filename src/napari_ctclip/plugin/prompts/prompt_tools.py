@@ -21,7 +21,7 @@ from napari_ctclip.plugin.shell.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.prompt_comparison import difference_map
-from napari_ctclip.session.wording import WordingCheck, check_wording
+from napari_ctclip.session.phrasing import PhrasingCheck, check_phrasing
 
 __all__ = ["PromptTools"]
 
@@ -113,7 +113,7 @@ class PromptTools(QPushButton):
         prompt = self._one().prompt
         self._submit_check(prompt, lambda found: self._draw_spread(prompt, found))
 
-    def _submit_check(self, prompt: Prompt, then: Callable[[WordingCheck], None]) -> None:
+    def _submit_check(self, prompt: Prompt, then: Callable[[PhrasingCheck], None]) -> None:
         session = self._bench.session
         encoding = session.encoding
         if encoding is None:
@@ -121,8 +121,8 @@ class PromptTools(QPushButton):
                 "the scan is not encoded yet; press Encode (or wait until it is done)"
             )
 
-        def work(progress: Progress, should_stop: StopRequested) -> WordingCheck:
-            return check_wording(session, prompt)
+        def work(progress: Progress, should_stop: StopRequested) -> PhrasingCheck:
+            return check_phrasing(session, prompt)
 
         self._bench.jobs.submit(
             Job(
@@ -133,10 +133,10 @@ class PromptTools(QPushButton):
             )
         )
 
-    def _tell_check(self, found: WordingCheck) -> None:
+    def _tell_check(self, found: PhrasingCheck) -> None:
         self._bench.messages.info(found.in_words)
 
-    def _draw_spread(self, prompt: Prompt, found: WordingCheck) -> None:
+    def _draw_spread(self, prompt: Prompt, found: PhrasingCheck) -> None:
         scene = self._bench.scene
         if found.spread_map is None:
             self._bench.messages.warning(

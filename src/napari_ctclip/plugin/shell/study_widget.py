@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from napari_ctclip.plugin.faithfulness.truth_tab import TruthTab
+from napari_ctclip.plugin.faithfulness.faithfulness_tab import FaithfulnessTab
 from napari_ctclip.plugin.findings.findings_tab import FindingsTab
 from napari_ctclip.plugin.model.model_tab import ModelTab
 from napari_ctclip.plugin.montage.montage_tab import MontageTab
 from napari_ctclip.plugin.prompts.explore_tab import ExploreTab
 from napari_ctclip.plugin.report.report_tab import ReportTab
-from napari_ctclip.plugin.roi.place_tab import PlaceTab
+from napari_ctclip.plugin.roi.roi_tab import RoiTab
 from napari_ctclip.plugin.shell.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.shell.preferences import follow_preferences
 from napari_ctclip.plugin.shell.status_strip import StatusStrip
@@ -52,8 +52,8 @@ class StudyWidget(QWidget):
         self.report = ReportTab(self.workbench)
         self.montage = MontageTab(self.workbench)
         self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
-        self.place = PlaceTab(self.workbench, selected_finding=self.findings.selected_with_region)
-        self.truth = TruthTab(
+        self.place = RoiTab(self.workbench, selected_finding=self.findings.selected_with_region)
+        self.truth = FaithfulnessTab(
             self.workbench,
             selected_prompt=self.explore.selected_prompt,
             selected_region=self.findings.selected_region,

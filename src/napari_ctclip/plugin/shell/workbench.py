@@ -18,18 +18,18 @@ from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.canvas.token_ghost import TokenGhost
 from napari_ctclip.plugin.canvas.views import Views
-from napari_ctclip.plugin.faithfulness.truth_flow import TruthFlow
+from napari_ctclip.plugin.faithfulness.faithfulness_flow import FaithfulnessFlow
 from napari_ctclip.plugin.findings.exporting import export_job, finding_recipe_job, recipe_job
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
 from napari_ctclip.plugin.montage.montage_flow import MontageFlow
+from napari_ctclip.plugin.prompts.phrasing_flow import PhrasingFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.prompts.prompt_history import PromptHistory
 from napari_ctclip.plugin.prompts.region_flow import RegionFlow
 from napari_ctclip.plugin.prompts.word_flow import WordFlow
-from napari_ctclip.plugin.prompts.wording_flow import WordingFlow
 from napari_ctclip.plugin.report.report_flow import ReportFlow
-from napari_ctclip.plugin.roi.place_flow import PlaceFlow
-from napari_ctclip.plugin.roi.place_pointer import PlacePointer
+from napari_ctclip.plugin.roi.roi_flow import RoiFlow
+from napari_ctclip.plugin.roi.roi_pointer import RoiPointer
 from napari_ctclip.plugin.session.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.session.closing import ClosingGuard
 from napari_ctclip.plugin.session.session_flow import SessionFlow
@@ -76,7 +76,7 @@ class Workbench(QObject):
         parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
         self.prompts.model_name = preferences().model
-        self.wording = WordingFlow(self.session, prompts=self.prompts, messages=self.messages)
+        self.wording = PhrasingFlow(self.session, prompts=self.prompts, messages=self.messages)
         self.regions = RegionFlow(self.session, jobs=self.jobs, scene=self.scene)
         self.words = WordFlow(self.session, jobs=self.jobs, scene=self.scene, look_at=self.look_at)
         self.prompt_history = PromptHistory(self.prompts, self)
@@ -105,8 +105,8 @@ class Workbench(QObject):
             **parts,  # type: ignore[arg-type]
         )
         self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)
-        self.truth = TruthFlow(self.session, **parts)  # type: ignore[arg-type]
-        self.place = PlaceFlow(
+        self.truth = FaithfulnessFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.place = RoiFlow(
             self.session,
             asked=lambda: [row.prompt for row in self.prompts.table.rows],
             **parts,  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ class Workbench(QObject):
         )
         self._probing = True
         self._probed: tuple[int, int, int] | None = None
-        self.drawing = PlacePointer(self.scene, self.place, guarded=self.guarded)
+        self.drawing = RoiPointer(self.scene, self.place, guarded=self.guarded)
         self.pointer.tools.append(self.drawing.drag)
         self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
         self.pointer.hovered.connect(self.ghost.move_to)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.models.towers.organ_query import intact_organs
-from napari_ctclip.pretraining.companions import MomentumText, TwinModels
 from napari_ctclip.pretraining.data.samples import Need, StudyBatch
+from napari_ctclip.pretraining.ema_teacher import MomentumText, TwinModels
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.objectives.objective import (
     Objective,
@@ -21,7 +21,7 @@ from napari_ctclip.pretraining.objectives.objective import (
     Setting,
     scale_rows,
 )
-from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
+from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_phrasings
 from napari_ctclip.pretraining.targets import (
     PairCalibration,
     anatomy_targets,
@@ -108,7 +108,7 @@ class AnatomyContrast(Objective):
         """Give out roles; soft targets begin after the warm-up."""
         self._soft = step >= self.options.warm_up
         if isinstance(module, TwinModels):
-            module.take_turns(step)
+            module.swap_roles(step)
 
     def end_step(self, module: nn.Module) -> None:
         """Let the slow text encoder follow."""
@@ -126,7 +126,7 @@ class AnatomyContrast(Objective):
             If there is not one caption an anatomy and crop.
         """
         learner: Any = model.learner if isinstance(model, TwinModels) else self.model_of(model)
-        rows = organ_wordings(batch)
+        rows = organ_phrasings(batch)
         regions = learner.embed_regions(learner.encode_image(batch.images), batch.masks)
         rows["usable"] &= intact_organs(batch.masks) & regions.present
         rows["image"] = regions.vectors

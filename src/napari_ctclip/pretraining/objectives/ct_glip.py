@@ -19,7 +19,7 @@ from napari_ctclip.pretraining.objectives.objective import (
     Setting,
     scale_rows,
 )
-from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_wordings
+from napari_ctclip.pretraining.objectives.organ_texts import embed_once, organ_phrasings
 from napari_ctclip.pretraining.targets import anatomy_targets
 
 __all__ = ["CtGlip", "CtGlipOptions"]
@@ -96,7 +96,7 @@ class CtGlip(Objective):
         DataError
             If there is not one caption an anatomy and crop.
         """
-        rows = organ_wordings(batch)
+        rows = organ_phrasings(batch)
         regions = model.embed_regions(model.encode_image(batch.images), batch.masks)
         names = model.embed_text(self._names)
         rows["present"] = regions.present

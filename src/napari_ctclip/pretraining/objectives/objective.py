@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from napari_ctclip.pretraining.data.samples import Need, StudyBatch
 
-__all__ = ["Objective", "Options", "Rows", "Setting", "scale_rows", "wording_numbers"]
+__all__ = ["Objective", "Options", "Rows", "Setting", "phrasing_numbers", "scale_rows"]
 
 _HIGHEST_SCALE = math.log(100.0)
 
@@ -120,7 +120,7 @@ def scale_rows(model: Any, count: int) -> Tensor:
     return scale.expand(count)
 
 
-def wording_numbers(texts: Sequence[str], like: Tensor) -> Tensor:
+def phrasing_numbers(texts: Sequence[str], like: Tensor) -> Tensor:
     """Return an int64 a text, equal for equal texts, on every process."""
     numbers = [int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1 for text in texts]
     return torch.tensor(numbers, dtype=torch.int64, device=like.device)

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.pretraining.data.samples import StudyBatch
-from napari_ctclip.pretraining.objectives.objective import Rows, wording_numbers
+from napari_ctclip.pretraining.objectives.objective import Rows, phrasing_numbers
 
-__all__ = ["embed_once", "organ_wordings"]
+__all__ = ["embed_once", "organ_phrasings"]
 
 
-def organ_wordings(batch: StudyBatch) -> Rows:
+def organ_phrasings(batch: StudyBatch) -> Rows:
     """Return ``usable`` and ``normal`` (B, R) bool and ``wording`` (B, R) int of the captions.
 
     An anatomy is usable if something is said of it.
@@ -34,7 +34,7 @@ def organ_wordings(batch: StudyBatch) -> Rows:
     device = batch.masks.device
     said = torch.tensor([bool(caption.text.strip()) for caption in flat], device=device)
     normal = torch.tensor([caption.normal for caption in flat], device=device)
-    wording = wording_numbers([caption.text for caption in flat], batch.masks)
+    wording = phrasing_numbers([caption.text for caption in flat], batch.masks)
     return {
         "usable": said.view(B, R),
         "normal": normal.view(B, R),

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ctclip.preprocessing.intensity import window_channels
+from napari_ctclip.pretraining.starter.localisation_targets import PLACES, place_shares
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, PatchPool
-from napari_ctclip.pretraining.starter.place_targets import PLACES, place_shares
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
 __all__ = ["PatchBatch", "PatchSampler", "degrade_slice"]

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.losses import contrastive_loss
+from napari_ctclip.pretraining.starter.localisation_loss import EarlierPlaces, localisation_loss
+from napari_ctclip.pretraining.starter.localisation_targets import seen_at_places
 from napari_ctclip.pretraining.starter.patch_batches import PatchBatch
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS
-from napari_ctclip.pretraining.starter.place_loss import EarlierPlaces, place_loss
-from napari_ctclip.pretraining.starter.place_targets import seen_at_places
 from napari_ctclip.pretraining.starter.ranking_loss import ranking_loss
 from napari_ctclip.pretraining.starter.sentences import TextClass, Vocabulary, load_vocabulary
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
-__all__ = ["PatchObjective", "draw_wording", "text_classes"]
+__all__ = ["PatchObjective", "draw_phrasing", "text_classes"]
 
 _OUT_OF_REACH = -1e3  # of a cosine: nothing competes there
 _NEGATED = 0.25
@@ -69,7 +69,7 @@ class PatchObjective(nn.Module):
         N, classes = len(batch.image), self._classes
         rounds = -(-N // len(classes))
         chosen = np.concatenate([rng.permutation(len(classes)) for _ in range(rounds)])[:N]
-        texts = [draw_wording(classes[int(k)], self._vocabulary, rng) for k in chosen]
+        texts = [draw_phrasing(classes[int(k)], self._vocabulary, rng) for k in chosen]
         kinds = torch.from_numpy(chosen)
         seen = batch.seen[:, kinds]
         pictures = batch.image.contiguous(memory_format=torch.channels_last)
@@ -81,7 +81,9 @@ class PatchObjective(nn.Module):
         layers: tuple[Tensor, ...] = ()
         if self.earlier is not None:
             layers = model.embed_dense(features)[:, :, 0], self.earlier()
-            each = [place_loss(layer, batch.shares, embedded, kinds, scale) for layer in layers]
+            each = [
+                localisation_loss(layer, batch.shares, embedded, kinds, scale) for layer in layers
+            ]
             loss = loss + self._places * torch.stack(each).mean()
         if ranked and self._ranking:
             wholes = model.embed_global(features)
@@ -116,7 +118,7 @@ def text_classes(vocabulary: Vocabulary) -> tuple[TextClass, ...]:
     return (*(findings[name] for name in PATCH_FINDINGS), *(tissues[name] for name in TISSUES))
 
 
-def draw_wording(kind: TextClass, vocabulary: Vocabulary, rng: np.random.Generator) -> str:
+def draw_phrasing(kind: TextClass, vocabulary: Vocabulary, rng: np.random.Generator) -> str:
     """Return one wording; of a tissue at times the absence of what would be found in it."""
     absent = [f for f in vocabulary.findings if f.tissue == kind.name and f.name in PATCH_FINDINGS]
     if absent and rng.random() < _NEGATED:

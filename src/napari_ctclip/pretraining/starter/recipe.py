@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_ctclip.core.errors import DataError
 
-__all__ = ["Recipe", "Table", "load_recipe", "read_recipe", "told_mistakes"]
+__all__ = ["Recipe", "Table", "describe_mistakes", "load_recipe", "read_recipe"]
 
 
 class Table(BaseModel):
@@ -115,10 +115,10 @@ def read_recipe(file: Path, kind: type[_Kind], *, overrides: Sequence[str] = ())
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        raise DataError(f"{file}: {told_mistakes(error, kind)}") from error
+        raise DataError(f"{file}: {describe_mistakes(error, kind)}") from error
 
 
-def told_mistakes(error: ValidationError, kind: type[BaseModel], *, prefix: str = "") -> str:
+def describe_mistakes(error: ValidationError, kind: type[BaseModel], *, prefix: str = "") -> str:
     """Return what is wrong with a recipe, key by key, on one line."""
     told = []
     for mistake in error.errors():

@@ -36,10 +36,10 @@ from napari_ctclip.session.files.document import (
     ViewEntry,
 )
 from napari_ctclip.session.files.finding_entries import (
-    asked_prompt,
     entry_of,
     finding_of,
     prompt_of,
+    queried_prompt,
 )
 from napari_ctclip.session.files.saved_session import (
     ModelReference,
@@ -50,7 +50,7 @@ from napari_ctclip.session.files.saved_session import (
     SavedView,
     ScanReference,
 )
-from napari_ctclip.session.files.session_copy import told_if_not_written
+from napari_ctclip.session.files.session_copy import describe_if_not_written
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
@@ -119,7 +119,7 @@ def write_session(state: SessionState, path: Path) -> Path:
         notes=state.notes,
         report=None if state.report is None else ReportEntry(**asdict(state.report)),
     )
-    with told_if_not_written(path), replacing(path) as partial:
+    with describe_if_not_written(path), replacing(path) as partial:
         _write(partial, document, arrays)
     return path
 
@@ -265,7 +265,7 @@ def _saved_view(entry: ViewEntry) -> SavedView:
 
 
 def _saved_prompt(entry: PromptEntry) -> SavedPrompt:
-    return SavedPrompt(asked_prompt(entry), entry.shown)
+    return SavedPrompt(queried_prompt(entry), entry.shown)
 
 
 def _masks_of(

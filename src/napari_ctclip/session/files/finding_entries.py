@@ -15,7 +15,7 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.session.files.document import FindingEntry, PromptEntry, TemplatesEntry
 
-__all__ = ["asked_prompt", "entry_of", "finding_of", "prompt_of"]
+__all__ = ["entry_of", "finding_of", "prompt_of", "queried_prompt"]
 
 
 def entry_of(finding: Finding, arrays: dict[str, npt.NDArray[Any]]) -> FindingEntry:
@@ -67,7 +67,7 @@ def finding_of(entry: FindingEntry, array: Callable[[str], npt.NDArray[Any]]) ->
         mean_hounsfield=entry.mean_hounsfield,
         volume_ml=entry.volume_ml,
         region=region,
-        prompt=None if entry.prompt is None else asked_prompt(entry.prompt),
+        prompt=None if entry.prompt is None else queried_prompt(entry.prompt),
         anatomy=entry.anatomy,
         similarity=entry.similarity,
         probability=entry.probability,
@@ -96,7 +96,7 @@ def prompt_of(prompt: Prompt, *, shown: bool = False) -> PromptEntry:
     )
 
 
-def asked_prompt(entry: PromptEntry) -> Prompt:
+def queried_prompt(entry: PromptEntry) -> Prompt:
     """Return the prompt of an entry.
 
     Raises

@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.io.export.nifti_writing import replacing
 
-__all__ = ["copy_session", "told_if_not_written"]
+__all__ = ["copy_session", "describe_if_not_written"]
 
 
 def copy_session(source: Path, path: Path) -> Path:
@@ -22,13 +22,13 @@ def copy_session(source: Path, path: Path) -> Path:
         If it cannot be read, or the folder takes no file; an older file of that name is then as it
         was.
     """
-    with told_if_not_written(path), replacing(path) as partial:
+    with describe_if_not_written(path), replacing(path) as partial:
         shutil.copyfile(source, partial)
     return path
 
 
 @contextmanager
-def told_if_not_written(path: Path) -> Iterator[None]:
+def describe_if_not_written(path: Path) -> Iterator[None]:
     """Tell in one line that a session file cannot be written."""
     try:
         yield

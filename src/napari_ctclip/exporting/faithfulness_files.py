@@ -1,0 +1,129 @@
+"""Truth files: an erased place and a tested map as tables and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.explanation.map_test import MapTest
+from napari_ctclip.explanation.occlusion import OccludedRegion
+from napari_ctclip.exporting.faithfulness_figures import map_test_figure, occlusion_figure
+from napari_ctclip.figures.figures import write_figure
+from napari_ctclip.io.csv_tables import write_csv_table
+from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.scoring.provenance import describe_prompt, describe_templates
+
+__all__ = ["MAP_TEST_COLUMNS", "OCCLUSION_COLUMNS", "write_map_test", "write_occlusion"]
+
+OCCLUSION_COLUMNS = ("prompt", "where", "before", "after", "change", "controls_beyond", "controls")
+"""Columns of ``erase.csv``, similarities; then one column a control, its change."""
+
+MAP_TEST_COLUMNS = (
+    "prompt", "where", "share", "tokens", "deletion", "insertion", "reference_deletion",
+    "reference_insertion",
+)  # fmt: skip
+"""Columns of ``deletion_curve.csv``: similarities with so many tokens blurred or left alone."""
+
+
+def write_occlusion(
+    erased: OccludedRegion, volume: Volume, folder: Path, *, provenance: Mapping[str, Any]
+) -> list[Path]:
+    """Write ``erase.csv``, ``erase.png`` and ``erase.json``; return the files.
+
+    Parameters
+    ----------
+    erased : OccludedRegion
+        What came out.
+    volume : Volume
+        The scan as it is.
+    folder : Path
+        Made if it does not exist. Files of the same name are replaced, each whole or not at all.
+    provenance : mapping
+        What the numbers depend on; the place and its filling are added.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"erase.{ending}" for ending in ("csv", "png", "json")]
+    numbers = range(1, len(erased.controls) + 1)
+    head = (*OCCLUSION_COLUMNS, *(f"control_{n}" for n in numbers))
+    write_csv_table(
+        files[0], head, (_erase_row(erased, place) for place in range(len(erased.effects)))
+    )
+    write_figure(occlusion_figure(erased, volume), files[1])
+    facts = dict(provenance) | {"erased": _facts(erased, volume)}
+    with replacing(files[2]) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return files
+
+
+def write_map_test(tested: MapTest, folder: Path, *, provenance: Mapping[str, Any]) -> list[Path]:
+    """Write ``deletion_curve.csv``, ``.png`` and ``.json``; return the files.
+
+    Parameters
+    ----------
+    tested : MapTest
+        The curves.
+    folder : Path
+        Made if it does not exist. Files of the same name are replaced, each whole or not at all.
+    provenance : mapping
+        What the numbers depend on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"deletion_curve.{ending}" for ending in ("csv", "png", "json")]
+    rows = (
+        (
+            tested.prompt.positive, tested.anatomy, f"{row.share:g}", row.tokens,
+            *(f"{v:.6f}" for v in (row.deletion, row.insertion)),
+            *(f"{v:.6f}" for v in (row.reference_deletion, row.reference_insertion)),
+        )
+        for row in tested.rows
+    )  # fmt: skip
+    write_csv_table(files[0], MAP_TEST_COLUMNS, rows)
+    write_figure(map_test_figure(tested), files[1])
+    budget = {
+        "prompt": describe_prompt(tested.prompt),
+        "tokens_that_bring_back_nine_tenths": tested.tokens_that_carry,
+        "tokens_without_which_half_is_gone": tested.tokens_it_hangs_on,
+        "token_mm": list(tested.token_mm),
+    }
+    with replacing(files[2]) as partial:
+        text = json.dumps(dict(provenance) | {"map_test": budget}, indent=2)
+        partial.write_text(text + "\n", encoding="utf-8")
+    return files
+
+
+def _erase_row(erased: OccludedRegion, number: int) -> tuple[object, ...]:
+    effect = erased.effects[number]
+    changes = [f"{control:.6f}" for control in effect.controls]
+    missing = len(erased.controls) - len(changes)
+    return (
+        erased.prompt.positive,
+        effect.where,
+        f"{effect.before:.6f}",
+        f"{effect.after:.6f}",
+        f"{effect.change:.6f}",
+        effect.beyond,
+        len(effect.controls),
+        *changes,
+        *[""] * missing,
+    )
+
+
+def _facts(erased: OccludedRegion, volume: Volume) -> dict[str, Any]:
+    fill, geometry = erased.fill, volume.geometry
+    middle = [start + (n - 1) / 2 for start, n in zip(
+        erased.region.start, erased.region.mask.shape, strict=True)]  # fmt: skip
+    return {
+        "prompt": erased.prompt.positive,
+        "negative": erased.prompt.negative,
+        "templates": describe_templates(erased.prompt.templates),
+        "centre_mm": [round(float(v), 2) for v in geometry.index_to_world(middle)],
+        "volume_ml": round(erased.region.volume_ml(geometry), 4),
+        "filled_ml": round(fill.region.volume_ml(geometry), 4),
+        "organ": fill.organ,
+        "donor_voxels": fill.donors,
+        "donor_hounsfield": [round(fill.donor_mean, 1), round(fill.donor_sd, 1)],
+        "notices": [notice.message for notice in erased.notices],
+    }

@@ -1,0 +1,239 @@
+"""Truth flow: erasing a place and testing a map, from the question to what is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.region import Region
+from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.faithfulness.faithfulness_cost import (
+    FaithfulnessCost,
+    TestedScan,
+    tested_scan,
+)
+from napari_ctclip.plugin.faithfulness.faithfulness_layers import change_layer, filled_layer
+from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_ctclip.explanation.map_test import MapTest
+    from napari_ctclip.explanation.occlusion import OccludedRegion
+
+__all__ = ["CHANGE", "FILLED", "FaithfulnessFlow"]
+
+CHANGE, FILLED = "change", "erased place"
+"""Keys of the layers that an erase draws."""
+
+
+class FaithfulnessFlow:
+    """What is asked of a heatmap's truth, and the last answers.
+
+    Parameters
+    ----------
+    session : Session
+        Whose study, model and prompts are tested.
+    jobs : JobQueue
+        Where the work runs.
+    scene : Scene
+        Where the change is drawn.
+    messages : Messages
+        Where the user reads what happens.
+    """
+
+    changed = Signal()
+    """Another result is there, or none."""
+
+    def __init__(
+        self, session: Session, *, jobs: JobQueue, scene: Scene, messages: Messages
+    ) -> None:
+        self.erased: OccludedRegion | None = None
+        self.tested: MapTest | None = None
+        self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
+        self.cost = FaithfulnessCost(session, jobs=jobs)
+        session.encoding_changed.connect(self._on_encoding_changed)
+        scene.window_changed.connect(self._follow_window)
+
+    # --- the tests ------------------------------------------------------------------------------
+
+    def hot_region(self, positive: str, index: tuple[int, int, int]) -> Region:
+        """Return the heat about a voxel, cut at half the prompt's peak; not for the GUI thread.
+
+        Raises
+        ------
+        CtClipError
+            If the prompt has no answer.
+        DataError
+            If the heat there is lower.
+        """
+        from napari_ctclip.explanation.found_regions import DEFAULT_SHARE, heat_region
+
+        answer, study = self._session.answer_to(positive), self._session.study
+        if answer is None or study is None:
+            raise CtClipError(f"“{positive}” has no answer yet; ask it first")
+        threshold = DEFAULT_SHARE * answer.whole.peak.value
+        return heat_region(answer.similarity_map, study.volume, seed=index, threshold=threshold)
+
+    def erase(self, prompt: Prompt, place: Callable[[], Region], *, controls: int) -> None:
+        """Erase a place and ask the prompt again, in the background.
+
+        Parameters
+        ----------
+        prompt : Prompt
+            What is asked again.
+        place : callable
+            Returns the region; called off the GUI thread.
+        controls : int
+            At how many other places the same is done.
+
+        Raises
+        ------
+        CtClipError
+            If the scan is not encoded.
+        """
+
+        def work(
+            scan: TestedScan, progress: Progress, should_stop: StopRequested
+        ) -> tuple[OccludedRegion, float]:
+            from napari_ctclip.explanation.occlusion import occlude_region
+            from napari_ctclip.explanation.reencoding import affected_share
+
+            study, model, encoding, device = scan
+            region, start = place(), perf_counter()
+            erased = occlude_region(
+                model, study, encoding, prompt, region, controls=controls, device=device,
+                progress=progress, should_stop=should_stop,
+            )  # fmt: skip
+            share = affected_share(model, encoding.scan, region, study.volume.geometry)
+            passes = (1 + len(erased.controls)) * share
+            return erased, (perf_counter() - start) / passes
+
+        def done(result: tuple[OccludedRegion, float]) -> None:
+            self.erased, seconds = result
+            self.cost.take(seconds)  # measured: better than any estimate
+            self._draw(self.erased)
+            first = self.erased.effects[0]
+            self._messages.info(f"“{prompt.positive}”, {first.where}: {first.reading}.")
+            for notice in self.erased.notices:
+                self._messages.warning(notice.message)
+            self.changed.emit()
+
+        self._submit(f"Erasing for “{prompt.positive}”", work, done)
+
+    def test_map(self, prompt: Prompt) -> None:
+        """Find a prompt's deletion and insertion curves, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If the scan is not encoded.
+        """
+
+        def work(scan: TestedScan, progress: Progress, should_stop: StopRequested) -> MapTest:
+            from napari_ctclip.explanation.map_test import map_test
+
+            study, model, encoding, device = scan
+            return map_test(
+                model, study, encoding, prompt, device=device, progress=progress,
+                should_stop=should_stop,
+            )  # fmt: skip
+
+        def done(tested: MapTest) -> None:
+            self.tested = tested
+            self._messages.info(tested.reading)
+            self.changed.emit()
+
+        self._submit(f"Testing the map of “{prompt.positive}”", work, done)
+
+    def save(self, folder: Path) -> None:
+        """Write the last results to a folder, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If there are none.
+        """
+        erased, tested, study = self.erased, self.tested, self._session.study
+        if study is None or (erased is None and tested is None):
+            raise CtClipError("there is nothing to save yet; erase a place or test the map first")
+        volume = study.volume
+
+        def work(progress: Progress, should_stop: StopRequested) -> int:
+            from napari_ctclip.exporting.faithfulness_files import write_map_test, write_occlusion
+
+            facts = self._session.provenance()
+            files: list[Path] = []
+            if erased is not None:
+                files += write_occlusion(erased, volume, folder, provenance=facts)
+            if tested is not None:
+                files += write_map_test(tested, folder, provenance=facts)
+            return len(files)
+
+        self._jobs.submit(
+            Job(
+                "Saving the tests",
+                work,
+                lambda count: self._messages.info(f"{count} files in {folder}."),
+            )
+        )
+
+    def set_layer_shown(self, key: str, shown: bool) -> None:
+        """Show or hide one of the layers of the last erase; one that was removed comes back."""
+        if shown and self.erased is not None and self._scene.layer(key) is None:
+            self._draw(self.erased, (key,))
+        layer = self._scene.layer(key)
+        if layer is not None:
+            layer.visible = shown
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _submit(
+        self,
+        title: str,
+        work: Callable[[TestedScan, Progress, StopRequested], object],
+        done: Callable[..., None],
+    ) -> None:
+        """Let a test work on the scan as it is now; the result of another scan is dropped."""
+        scan = tested_scan(self._session)
+
+        def wanted() -> bool:
+            now = self._session.encoding
+            return now is not None and now.scan is scan.encoding.scan
+
+        def run(progress: Progress, should_stop: StopRequested) -> object:
+            return work(scan, progress, should_stop)
+
+        self._jobs.submit(Job(title, run, done, still_wanted=wanted))
+
+    def _draw(self, erased: OccludedRegion, keys: tuple[str, ...] = (FILLED, CHANGE)) -> None:
+        study, frame, window = self._session.study, self._scene.frame, self._scene.window
+        if study is None or frame is None or window is None:
+            return
+        if FILLED in keys:
+            self._scene.put(
+                FILLED, filled_layer(erased.fill, study.volume, frame, limits=window.limits)
+            ).visible = False
+        if CHANGE in keys:
+            layer = self._scene.put(CHANGE, change_layer(erased.difference, frame))
+            layer.visible = True
+
+    def _follow_window(self) -> None:
+        layer, window = self._scene.layer(FILLED), self._scene.window
+        if layer is not None and window is not None:
+            layer.contrast_limits = window.limits
+
+    def _on_encoding_changed(self, encoding: object) -> None:
+        """Forget what was found in another scan, or by another model."""
+        del encoding
+        self.erased = self.tested = None
+        for key in (CHANGE, FILLED):
+            self._scene.take_off(key)
+        self.cost.take(None)
+        self.changed.emit()

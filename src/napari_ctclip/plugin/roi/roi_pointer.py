@@ -1,0 +1,108 @@
+"""Place pointer: drawing a ball or a box with the mouse, in any plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_ctclip.plugin.canvas.pointer import CLICK_PIXELS
+from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.roi.roi import Place, RoiKind, box_roi, dragged_box, sphere_roi
+from napari_ctclip.plugin.roi.roi_flow import RoiFlow
+
+__all__ = ["LARGEST_MM", "RoiPointer"]
+
+LARGEST_MM = 60.0
+"""Ours: largest radius of a ball; beyond it an organ says more."""
+
+
+class RoiPointer:
+    """The two tools: a ball from its middle outwards, a box from corner to corner.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is drawn on.
+    places : RoiFlow
+        Takes what is drawn.
+    guarded : callable
+        Runs an action and shows what it raises.
+    """
+
+    tool_changed = Signal()
+    """Another tool has the mouse, or none."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        places: RoiFlow,
+        *,
+        guarded: Callable[[Callable[[], Any]], None],
+    ) -> None:
+        self._scene, self._places, self._guarded = scene, places, guarded
+        self.tool: RoiKind | None = None
+
+    def arm(self, tool: RoiKind | None) -> None:
+        """Give the mouse to a tool; None gives it back."""
+        if tool is not self.tool:
+            self.tool = tool
+            self.tool_changed.emit()
+
+    def toggle(self, tool: RoiKind) -> None:
+        """Arm a tool, or disarm it if it was armed."""
+        self.arm(None if self.tool is tool else tool)
+
+    def drag(self, viewer: Any, event: Any) -> Iterator[None] | None:
+        """Return what follows the mouse from this press on; None if no tool has it."""
+        if self.tool is None or self._scene.frame is None:
+            return None
+        if self._scene.index_at(event.position[-3:]) is None:
+            return None
+        return self._drag(viewer, event, self.tool)
+
+    def _drag(self, viewer: Any, event: Any, tool: RoiKind) -> Iterator[None]:
+        pressed, first = event.pos, np.asarray(event.position[-3:])
+        start = self._scene.index_at(first)
+        across = viewer.dims.order[-3] - (viewer.dims.ndim - 3)
+        event.handled = True  # else the canvas pans
+        place: Place | None = None
+        yield
+        while event.type == "mouse_move":
+            event.handled = True
+            if _pixels(pressed, event.pos) > CLICK_PIXELS:
+                place = self._dragged(tool, start, first, event, across) or place
+                if place is not None:
+                    self._places.preview(place)
+            yield
+        if _pixels(pressed, event.pos) <= CLICK_PIXELS:
+            place = self._clicked(tool, start)
+        if place is not None:
+            drawn = place
+            self._guarded(lambda: self._places.take(drawn))
+
+    def _clicked(self, tool: RoiKind, index: Any) -> Place:
+        """Return a place of the size that is set, about a voxel."""
+        if tool is RoiKind.BALL:
+            return sphere_roi(index, self._places.radius_mm)
+        return box_roi(index, self._places.sides_mm)
+
+    def _dragged(
+        self, tool: RoiKind, start: Any, first: Any, event: Any, across: int
+    ) -> Place | None:
+        """Return what was drawn so far; None where the mouse has left the scan."""
+        here = np.asarray(event.position[-3:])
+        if tool is RoiKind.BALL:
+            radius = min(float(np.linalg.norm(here - first)), LARGEST_MM)
+            return sphere_roi(start, round(radius, 1))
+        end, frame = self._scene.index_at(here), self._scene.frame
+        if end is None or frame is None:
+            return None
+        depth = self._places.sides_mm[across]
+        return dragged_box(frame.geometry, start, end, across=across, depth_mm=depth)
+
+
+def _pixels(start: Any, end: Any) -> float:
+    return float(abs(end[0] - start[0]) + abs(end[1] - start[1]))

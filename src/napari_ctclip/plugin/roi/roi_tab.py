@@ -1,0 +1,242 @@
+"""Place tab: what one place of the scan is, which findings fit it, and where else it looks so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QSizePolicy,
+    QTableView,
+    QWidget,
+)
+
+from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.finding import Finding
+from napari_ctclip.explanation.probe import Probe
+from napari_ctclip.explanation.roi_description import (
+    CAUTION,
+    no_similar_words,
+    organ_words,
+    reference_words,
+    statistics_words,
+)
+from napari_ctclip.plugin.roi.roi import Place, RoiKind, sphere_roi
+from napari_ctclip.plugin.roi.roi_plot import RoiPlot
+from napari_ctclip.plugin.roi.roi_table import RoiTable
+from napari_ctclip.plugin.roi.roi_tools import RoiTools
+from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
+from napari_ctclip.plugin.widgets.row_table import row_view, sorted_rows
+from napari_ctclip.session.organ_readout import naming_words
+
+if TYPE_CHECKING:
+    from napari_ctclip.explanation.local_findings import LocalFinding
+
+__all__ = ["RoiTab"]
+
+_WIDTHS = (140, 48, 62, 52, 48, 50)
+_HINT = "Draw a ball or a box in any plane, click a place, or take an organ or a finding."
+_NOT_ENCODED = "Encode the scan (Explore tab) to rank findings for this place."
+
+
+class RoiTab(QWidget):
+    """The tab.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        What it works on.
+    selected_finding : callable
+        Returns the finding with a region selected in the Findings tab, or None.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        *,
+        selected_finding: Callable[[], Finding | None],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bench, self._selected_finding = workbench, selected_finding
+        self.tools = RoiTools(workbench)
+        self.text = sentence(_HINT, "What the place is")
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.plot = RoiPlot()
+        self.plot.set_theme(workbench.viewer.theme)
+        self.model = RoiTable(self)
+        self.sorted = sorted_rows(self.model)
+        self.table = self._make_table()
+        self.nulls = sentence(CAUTION, "What the numbers are held against")
+        self.similar = QListWidget()
+        self.similar.setAccessibleName("Similar places")
+        self.similar.setToolTip("Where else the scan looks like this place; a click goes there")
+        self.similar.setFixedHeight(58)
+        self.none_similar = sentence("", "Why there are no similar places")
+        self.ask = push_button("Ask as prompt", "Ask the selected finding of the whole scan")
+        self.accept = push_button("Accept finding", "Keep the place, named by the selected finding")
+        self.save = push_button("Save…", "Tables of the ranked findings, with what they depend on")
+        self._lay_out()
+        self._connect()
+        self._show()
+
+    # --- layout ---------------------------------------------------------------------------------
+
+    def _make_table(self) -> QTableView:
+        table = row_view(
+            self.sorted, "Findings of the place", widths=_WIDTHS, wide="last", one=True
+        )
+        table.setSortingEnabled(True)
+        table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+        table.setMinimumHeight(98)
+        table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        return table
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.ask, self.accept, self.save):
+            buttons.addWidget(button)
+        layout = tab_layout(self, spacing=4)
+        layout.addWidget(self.tools)
+        layout.addWidget(self.text)
+        layout.addWidget(self.plot)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.nulls)
+        layout.addWidget(QLabel("Similar places"))
+        layout.addWidget(self.similar)
+        layout.addWidget(self.none_similar)
+        layout.addLayout(buttons)
+
+    def _connect(self) -> None:
+        bench = self._bench
+        for button, act in (
+            (self.ask, self._ask),
+            (self.accept, self._accept),
+            (self.save, self._save),
+            (self.tools.finding, self._take_finding),
+        ):
+            button.clicked.connect(lambda *_, act=act: bench.guarded(act))
+        self.similar.itemClicked.connect(self._go_to)
+        self.similar.itemActivated.connect(self._go_to)
+        selection = self.table.selectionModel()
+        if selection is not None:
+            selection.selectionChanged.connect(self._show_buttons)
+        bench.place.changed.connect(self._show)
+        bench.probed.connect(self._on_probed)
+        bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
+
+    # --- the user -------------------------------------------------------------------------------
+
+    def selected(self) -> LocalFinding | None:
+        """Return the selected finding of the table."""
+        selection = self.table.selectionModel()
+        rows: list[QModelIndex] = [] if selection is None else selection.selectedRows()
+        return self.model.rows[self.sorted.mapToSource(rows[0]).row()] if rows else None
+
+    def _ask(self) -> None:
+        finding = self.selected()
+        if finding is None:
+            raise CtClipError("no finding is selected: click one in the table first")
+        self._bench.prompts.add(finding.text)
+
+    def _accept(self) -> None:
+        region, finding = self._bench.place.region, self.selected()
+        if region is None:
+            raise CtClipError("there is no place yet: draw or click one first")
+        text = "" if finding is None else finding.text
+        self._bench.findings.accept(region, title=text, positive=text)
+
+    def _save(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Save the place to")
+        if folder:
+            self._bench.place.save(Path(folder))
+
+    def _take_finding(self) -> None:
+        finding = self._selected_finding()
+        if finding is None:
+            raise CtClipError("no finding with a region is selected in the Findings tab")
+        place = Place(RoiKind.FINDING, name=finding.name, region=finding.region)
+        self._bench.place.take(place)
+
+    def _go_to(self, item: QListWidgetItem) -> None:
+        index = item.data(Qt.ItemDataRole.UserRole)
+        # not look_at: that would make the similar place the one that is asked
+        self._bench.guarded(lambda: self._bench.scene.go_to(index))
+
+    # --- what changes elsewhere -----------------------------------------------------------------
+
+    def _on_probed(self, probe: Probe, is_ranking: bool) -> None:
+        """Ask the clicked place, while someone looks at this tab."""
+        places = self._bench.place
+        now = places.place
+        same = now is not None and now.kind is RoiKind.BALL and now.centre == probe.index
+        if self.isVisible() and self.tools.follow.isChecked() and not same:
+            place = sphere_roi(probe.index, places.radius_mm)
+            self._bench.guarded(lambda: places.take(place))
+
+    def _show(self) -> None:
+        places = self._bench.place
+        place, reading = places.place, places.reading
+        told = [_HINT] if place is None else [place.words()]
+        if reading is not None:
+            told += [organ_words(reading.statistics), statistics_words(reading.statistics)]
+            if reading.naming is not None:
+                told.append(f"the model calls it {naming_words(reading.naming)}")
+        elif places.is_reading:
+            told.append("reading …")
+        self.text.setText("; ".join(told))
+        self.plot.show_histogram(None if reading is None else reading.histogram)
+        local = None if reading is None else reading.local
+        self._list_findings()
+        if reading is not None and local is not None:
+            self.nulls.setText(f"{reference_words(local, reading.templates)} {CAUTION}")
+        else:
+            self.nulls.setText(CAUTION if reading is None else f"{_NOT_ENCODED} {CAUTION}")
+        self._list_similar()
+        self._show_buttons()
+
+    def _list_findings(self) -> None:
+        """Rank the findings anew; the selected one stays selected."""
+        chosen, reading = self.selected(), self._bench.place.reading
+        self.model.set_local(None if reading is None else reading.local)
+        texts = [finding.text for finding in self.model.rows]
+        if chosen is not None and chosen.text in texts:
+            row = self.sorted.mapFromSource(self.model.index(texts.index(chosen.text), 0)).row()
+            self.table.selectRow(row)
+
+    def _list_similar(self) -> None:
+        self.similar.clear()
+        reading = self._bench.place.reading
+        local = None if reading is None else reading.local
+        why = "" if local is None else no_similar_words(local)
+        self.none_similar.setText(why)
+        self.none_similar.setVisible(bool(why))
+        self.similar.setVisible(not why)
+        if local is None:
+            return
+        voxels = self._bench.place.similar_voxels()
+        for rank, (similar, index) in enumerate(zip(local.similar, voxels, strict=True), start=1):
+            where = anatomy_label(similar.organ) if similar.organ else "no organ mask"
+            z, y, x = index
+            item = QListWidgetItem(
+                f"{rank}. {where}, cosine {similar.cosine:.2f}; slice {z}, row {y}, column {x}"
+            )
+            item.setData(Qt.ItemDataRole.UserRole, index)
+            self.similar.addItem(item)
+
+    def _show_buttons(self, *_: object) -> None:
+        places = self._bench.place
+        self.ask.setEnabled(self.selected() is not None)
+        self.accept.setEnabled(places.region is not None)
+        self.save.setEnabled(places.reading is not None and places.reading.local is not None)

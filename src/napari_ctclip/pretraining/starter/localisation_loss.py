@@ -1,0 +1,89 @@
+"""Place loss: the places of an encoder against texts, those of its last layer and of an earlier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ctclip.models.published.slice_model import SliceModel
+from napari_ctclip.pretraining.starter.localisation_targets import seen_at_places
+
+__all__ = ["EarlierPlaces", "localisation_loss"]
+
+_OUT_OF_REACH = -1e3  # a logit: nothing competes there
+
+
+class EarlierPlaces(nn.Module):
+    """Read-out of an earlier layer, for training alone: small things are still seen apart there.
+
+    What that layer learns to tell apart, the last one can pass on.
+
+    Parameters
+    ----------
+    model : SliceModel
+        With open_clip's ``ModifiedResNet``.
+    name : str
+        Layer of its image tower.
+    width : int
+        Of embeddings.
+
+    References
+    ----------
+    Lee et al. 2015, "Deeply-Supervised Nets" (arXiv 1409.5185), section 2: companion objectives of
+    hidden layers; here against the texts, as the last layer's are.
+    """
+
+    def __init__(self, model: SliceModel, name: str, width: int) -> None:
+        super().__init__()
+        visual: nn.Module = model.clip.visual  # type: ignore[assignment]
+        layer: nn.Sequential = getattr(visual, name)
+        channels: int = layer[-1].conv3.out_channels  # type: ignore[union-attr, assignment]
+        self.head = nn.Conv2d(channels, width, kernel_size=1)
+        self._map: Tensor | None = None
+        layer.register_forward_hook(self._keep)
+
+    def forward(self) -> Tensor:
+        """Return places (N, E, h, w), unit norm, of the images that the model encoded last."""
+        kept, self._map = self._map, None  # a model that is copied holds no graph
+        assert kept is not None, "the model encodes images first"
+        return functional.normalize(self.head(kept.float()), dim=1)
+
+    def _keep(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        self._map = output
+
+
+def localisation_loss(
+    places: Tensor, shares: Tensor, texts: Tensor, kinds: Tensor, scale: Tensor
+) -> Tensor:
+    """Return the symmetric soft cross-entropy between places and texts.
+
+    Half of it asks each place for the texts of what is there; half asks each text for the places
+    where it is, among all of the batch: there a rare finding counts as much as a common one.
+
+    Parameters
+    ----------
+    places : Tensor (N, E, h, h)
+        Unit norm along E.
+    shares : Tensor (N, K, P, P)
+        Of :func:`~napari_ctclip.pretraining.starter.localisation_targets.place_shares`.
+    texts : Tensor (M, E)
+        Unit norm.
+    kinds : Tensor (M,), long
+        Finding or tissue of each text, an index into K.
+    scale : Tensor
+        Factor on the cosines (``exp(logit_scale)``).
+    """
+    seen = seen_at_places(shares, places.shape[-1])[:, kinds]
+    status = seen.permute(0, 2, 3, 1).flatten(0, 2)
+    logits = scale * torch.einsum("nehw,me->nhwm", places, texts).flatten(0, 2)
+    logits = logits.masked_fill(status < 0, _OUT_OF_REACH)
+    right = (status == 1).to(logits.dtype)
+    return (_cross_entropy(logits, right) + _cross_entropy(logits.T, right.T)) / 2
+
+
+def _cross_entropy(logits: Tensor, right: Tensor) -> Tensor:
+    """Return the mean over rows that have a right answer; several share the row."""
+    count = right.sum(dim=1)
+    rows = -(right * logits.log_softmax(dim=1)).sum(dim=1) / count.clamp_min(1.0)
+    return rows.sum() / (count > 0).sum().clamp_min(1)

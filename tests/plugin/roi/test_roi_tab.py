@@ -1,0 +1,241 @@
+"""The Place tab: a place drawn, clicked or chosen, and what is told of it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_ctclip.plugin.canvas.views import View
+from napari_ctclip.plugin.roi import roi_flow as place_flow
+from napari_ctclip.plugin.roi.roi import sphere_roi
+from napari_ctclip.plugin.roi.roi_tab import RoiTab
+from tests.phantom import BALL_CENTRE, ball_study
+from tests.plugin.conftest import Desk
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def asked(open_desk: Desk) -> Desk:
+    """A desk with an encoded scan."""
+    open_desk.ask("bright spot")
+    return open_desk
+
+
+def _tab(desk: Desk) -> RoiTab:
+    return desk.widget.place
+
+
+def _take_ball(desk: Desk) -> None:
+    desk.bench.place.take(sphere_roi(BALL_CENTRE, 6.0))
+    desk.wait()
+
+
+def test_a_place_is_read_off_the_gui_thread_and_ranked(
+    asked: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[Any] = []
+    original = place_flow.read_roi
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread())
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(place_flow, "read_roi", watched)
+    _take_ball(asked)
+    assert threads
+    assert threading.main_thread() not in threads
+    tab = _tab(asked)
+    local = asked.bench.place.reading.local
+    assert tab.sorted.rowCount() == len(local.findings) > 1
+    values = [finding.similarity for finding in local.findings]
+    assert tab.sorted.index(0, 1).data() == f"{max(values):+.2f}"
+    tab.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert tab.sorted.index(0, 1).data() == f"{min(values):+.2f}"
+    assert "bright spot" in {finding.text for finding in local.findings}  # the user's own
+    assert "not a probability" in tab.nulls.text()
+    assert "Against:" in tab.nulls.text()
+    assert tab.similar.count() == len(local.similar)
+
+
+def test_before_the_scan_is_encoded_ct_numbers_are_told_and_findings_follow(
+    open_desk: Desk,
+) -> None:
+    _take_ball(open_desk)
+    tab = _tab(open_desk)
+    assert "HU" in tab.text.text()
+    assert "Encode" in tab.nulls.text()
+    assert tab.sorted.rowCount() == 0
+    assert not tab.save.isEnabled()
+    open_desk.ask("bright spot")
+    assert tab.sorted.rowCount() > 1
+    assert tab.save.isEnabled()
+
+
+def test_only_the_latest_of_many_places_is_read_to_the_end(
+    asked: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    original = place_flow.read_roi
+
+    def watched(study: Any, region: Any, **options: Any) -> Any:
+        read.append(region)
+        return original(study, region, **options)
+
+    monkeypatch.setattr(place_flow, "read_roi", watched)
+    for radius in (3.0, 4.0, 5.0, 6.0, 7.0):
+        asked.bench.place.take(sphere_roi(BALL_CENTRE, radius))
+    asked.wait()
+    assert len(read) <= 2
+    assert asked.bench.place.reading.statistics.voxels == asked.bench.place.region.mask.sum()
+    assert asked.bench.place.place.radius_mm == 7.0
+
+
+def test_sizes_change_the_place_and_undo_takes_it_back(asked: Desk) -> None:
+    _take_ball(asked)
+    tools = _tab(asked).tools
+    tools.radius.setValue(9.0)
+    asked.wait()
+    assert asked.bench.place.place.radius_mm == 9.0
+    tools.undo.click()
+    asked.wait()
+    assert asked.bench.place.place.radius_mm == tools.radius.value() == 6.0
+    assert not tools.undo.isEnabled()
+
+
+def test_an_organ_and_a_finding_can_be_asked(asked: Desk) -> None:
+    tab = _tab(asked)
+    tab.tools.finding.click()
+    assert "no finding with a region" in asked.status
+    row = tab.tools.organ.findData("lung_left")
+    tab.tools.organ.setCurrentIndex(row)
+    tab.tools.organ.activated.emit(row)
+    asked.wait()
+    masks = asked.bench.session.study.organ_masks
+    assert asked.bench.place.reading.statistics.voxels == masks.mask("lung_left").sum()
+    assert "left lung" in tab.text.text()
+    assert tab.similar.isHidden()
+    assert "most of an organ (left lung)" in tab.none_similar.text()
+    assert "Similar places" not in asked.viewer.layers
+    asked.widget.findings.region.click()
+    asked.wait()
+    asked.widget.findings.table.selectRow(0)
+    tab.tools.finding.click()
+    asked.wait()
+    assert asked.bench.place.region is asked.bench.findings.kept.findings[0].region
+    assert asked.bench.place.reading is not None
+
+
+def test_other_organ_masks_are_read_anew(asked: Desk) -> None:
+    _take_ball(asked)
+    assert "no organ mask" not in _tab(asked).text.text()
+    asked.bench.session.set_masks(None)
+    asked.wait()
+    assert "no organ mask" in _tab(asked).text.text()
+    assert not _tab(asked).tools.organ.isEnabled()
+
+
+def test_a_place_becomes_a_finding_and_its_finding_a_prompt(asked: Desk) -> None:
+    tab = _tab(asked)
+    _take_ball(asked)
+    assert not tab.ask.isEnabled()
+    tab.table.selectRow(0)
+    chosen = tab.selected()
+    tab.accept.click()
+    asked.wait()
+    kept = asked.bench.findings.kept.findings[-1]
+    assert kept.name == chosen.text
+    assert kept.region.mask.sum() == asked.bench.place.region.mask.sum()
+    tab.table.selectRow(1)
+    text = tab.selected().text
+    tab.ask.click()
+    asked.wait()
+    assert asked.bench.session.answer_to(text) is not None
+
+
+def test_a_similar_place_is_gone_to_and_the_place_stays(asked: Desk) -> None:
+    _take_ball(asked)
+    tab = _tab(asked)
+    place = asked.bench.place.place
+    item = tab.similar.item(0)
+    tab.similar.itemClicked.emit(item)
+    at = asked.bench.scene.index_at(asked.viewer.dims.point)
+    assert at == asked.bench.place.similar_voxels()[0]
+    assert asked.bench.place.place is place
+    assert len(asked.viewer.layers["Similar places"].data) == tab.similar.count()
+
+
+def test_a_prompt_that_is_answered_later_is_ranked_for_the_place(asked: Desk) -> None:
+    _take_ball(asked)
+    tab = _tab(asked)
+    tab.table.selectRow(1)
+    chosen = tab.selected().text
+    texts = {finding.text for finding in tab.model.rows}
+    assert "bright mass of mine" not in texts
+    asked.ask("bright mass of mine")
+    assert {finding.text for finding in tab.model.rows} == texts | {"bright mass of mine"}
+    assert tab.selected().text == chosen
+    reading = asked.bench.place.reading
+    asked.bench.session.ask(asked.bench.prompts.table.rows[0].prompt)  # nothing new
+    asked.wait()
+    assert asked.bench.place.reading is reading
+    asked.bench.prompts.remove("bright mass of mine")
+    asked.wait()
+    assert {finding.text for finding in tab.model.rows} == texts
+
+
+def test_another_scan_forgets_the_place(asked: Desk) -> None:
+    _take_ball(asked)
+    asked.open(ball_study())
+    assert asked.bench.place.place is None
+    assert "Place" not in asked.viewer.layers
+    assert "Similar places" not in asked.viewer.layers
+    assert _tab(asked).sorted.rowCount() == 0
+    assert not _tab(asked).accept.isEnabled()
+
+
+def test_a_layer_removed_by_hand_comes_back_with_the_next_place(asked: Desk) -> None:
+    _take_ball(asked)
+    asked.viewer.layers.remove("Place")
+    asked.viewer.layers.remove("Similar places")
+    _tab(asked).tools.radius.setValue(8.0)
+    asked.wait()
+    assert "Place" in asked.viewer.layers
+    assert "Similar places" in asked.viewer.layers
+
+
+def test_the_outline_is_put_away_in_three_dimensions(asked: Desk) -> None:
+    _take_ball(asked)
+    asked.bench.views.show(View.VOLUME)
+    assert not asked.viewer.layers["Place"].visible
+    _tab(asked).tools.radius.setValue(8.0)
+    asked.wait()
+    assert not asked.viewer.layers["Place"].visible
+    asked.bench.views.show(View.PLANE)
+    assert asked.viewer.layers["Place"].visible
+
+
+def test_what_is_told_is_saved(
+    asked: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _take_ball(asked)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out"))
+    _tab(asked).save.click()
+    asked.wait()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "findings.csv", "similar.csv", "hounsfield.csv", "place.json",
+    }  # fmt: skip
+
+
+def test_nothing_open_and_a_place_outside_say_so(desk: Desk) -> None:
+    desk.bench.guarded(lambda: desk.bench.place.take(sphere_roi((0, 0, 0), 5.0)))
+    assert "no CT is open" in desk.status
+    desk.open()
+    desk.bench.guarded(lambda: desk.bench.place.take(sphere_roi((900, 0, 0), 5.0)))
+    assert "outside the scan" in desk.status
+    assert desk.bench.place.place is None
