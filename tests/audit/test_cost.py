@@ -23,9 +23,9 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
+from napari_ctclip.testing import TinyModel
 from tests.models.small_fvlm import LetterTextEncoder, small_fvlm
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 
 class _Convolution(TinyModel, nn.Module):
@@ -146,7 +146,7 @@ def test_counting_never_loads_triton() -> None:
     # its LLVM and that of a software OpenGL in one process end it by a segmentation fault
     code = (
         "import sys; import torch; from napari_ctclip.audit.counted_pass import count_pass; "
-        "from tests.tiny_model import TinyModel; "
+        "from napari_ctclip.testing import TinyModel; "
         "count_pass(TinyModel(), torch.zeros(1, 1, 4, 4, 4)); "
         "assert not any(name.split('.')[0] == 'triton' for name in sys.modules)"
     )

@@ -10,9 +10,9 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.testing import TinyModel
 from tests.models.small_fvlm import small_fvlm
 from tests.phantom import SHAPE, ball_study
-from tests.tiny_model import TinyModel
 
 
 def _codes(found: PreprocessingAudit) -> set[str]:

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
 from napari_ctclip.models import factory
+from napari_ctclip.testing import TinyModel
 from tests.evaluation.evaluation_studies import Studies, write_studies
 from tests.models.small_open_clip import small_open_clip
-from tests.tiny_model import TinyModel
 
 runner = CliRunner()
 BALLS = (True, False, True, False, True, False)

@@ -13,9 +13,9 @@ from napari_ctclip.session.files.archive import SessionState, write_session
 from napari_ctclip.session.files.saved_session import SavedPrompt
 from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
+from napari_ctclip.testing import TinyModel
 from tests.exporting.asked import asked_session, ball_finding
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 runner = CliRunner()
 

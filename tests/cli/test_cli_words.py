@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli.main import app
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 
 @pytest.fixture

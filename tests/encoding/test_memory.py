@@ -15,9 +15,9 @@ from napari_ctclip.encoding.memory import attempts_at
 from napari_ctclip.encoding.organ_crops import embed_organs
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap
 from napari_ctclip.scoring.encoded_study import encode_study
+from napari_ctclip.testing import TinyModel
 from tests.models.small_fvlm import small_fvlm
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 
 class _Narrow(TinyModel, nn.Module):

@@ -8,8 +8,8 @@ from napari_ctclip.evaluation.evaluation_result import Plan
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.score_studies import StudyScorer
 from napari_ctclip.io.store.manifest import read_manifest
+from napari_ctclip.testing import TinyModel
 from tests.evaluation.evaluation_studies import TASKS
-from tests.tiny_model import TinyModel
 
 BALLS = (True, False, True, False, True, False, True, False)
 SPLITS = ("valid",) * 2 + ("test",) * 6

@@ -15,9 +15,9 @@ from napari_ctclip.evaluation.montage_task import classify_montage
 from napari_ctclip.evaluation.task_files import TaskSet, ZeroShotTask, read_tasks, shipped_tasks
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.regions.patches import PatchPlan
+from napari_ctclip.testing import TinyModel
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 TASKS = TaskSet(
     "spots",

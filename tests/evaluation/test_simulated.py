@@ -10,7 +10,7 @@ from napari_ctclip.evaluation.simulated import Answer, StudyResult, examine, exa
 from napari_ctclip.evaluation.simulated_report import finding_rows, macro, markdown_table
 from napari_ctclip.evaluation.study_cache import load_study, save_study
 from napari_ctclip.simulation import FINDINGS, simulate_study
-from tests.tiny_model import TinyModel
+from napari_ctclip.testing import TinyModel
 
 SEED = 60_001
 CALCIUM = {"aortic calcification": ("bright plaque", "dark hole")}

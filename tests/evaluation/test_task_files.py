@@ -12,7 +12,7 @@ from napari_ctclip.regions.token_grid import THORACIC_CAVITY
 from napari_ctclip.scoring.prompt_ensemble import ensemble_text, with_ensembles
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.simulation import FINDINGS
-from tests.tiny_model import TinyModel
+from napari_ctclip.testing import TinyModel
 
 TASK = '[[tasks]]\nlabel = "a"\nanatomy = ""\npositive = "x"\n'
 HEAD = 'name = "n"\nsource = "s"\n'

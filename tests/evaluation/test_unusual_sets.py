@@ -7,8 +7,8 @@ import pytest
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.evaluation_result import Plan
+from napari_ctclip.testing import TinyModel
 from tests.evaluation.runs import evaluated, metrics_of, scorer_in
-from tests.tiny_model import TinyModel
 
 
 def test_one_class_only_is_not_defined_and_left_out_of_the_mean(studies):

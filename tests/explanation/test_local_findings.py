@@ -20,8 +20,8 @@ from napari_ctclip.explanation.reference_distribution import (
 from napari_ctclip.explanation.similar_regions import similar_regions
 from napari_ctclip.regions.drawn_region import box_region, sphere_region
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 ASKED = (Prompt("dark hole"), Prompt("bright spot"))
 OTHERS = tuple(Prompt(f"something else {n}") for n in range(30))

@@ -20,8 +20,8 @@ from napari_ctclip.models.interface import EncodingWindows
 from napari_ctclip.regions.drawn_region import sphere_region
 from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 BRIGHT = Prompt("bright spot")
 

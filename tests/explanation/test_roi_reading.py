@@ -20,8 +20,8 @@ from napari_ctclip.explanation.roi_reading import RoiReading, read_roi
 from napari_ctclip.exporting.roi_tables import PLACE_COLUMNS, write_roi
 from napari_ctclip.regions.drawn_region import organ_region, sphere_region
 from napari_ctclip.scoring.encoded_study import encode_study
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 STUDY = ball_study()
 BALL = sphere_region(STUDY.volume.geometry, BALL_CENTRE, radius_mm=6.0)

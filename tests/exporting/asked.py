@@ -11,8 +11,8 @@ from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.exporting.content import ExportContent
 from napari_ctclip.session.findings_session import FindingsSession
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 PROMPT = "bright spot"
 

@@ -28,6 +28,7 @@ from napari_ctclip.io.template_files import read_templates
 from napari_ctclip.session.findings_session import FindingsSession
 from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
+from napari_ctclip.testing import TinyModel
 from tests.exporting.asked import (
     PROMPT,
     asked_session,
@@ -38,7 +39,6 @@ from tests.exporting.asked import (
 )
 from tests.io.scan_files import write_nifti
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 BOX = Region.of(np.ones((5, 5, 6), dtype=bool), start=(18, 28, 41))
 OWN = TemplateSet("two ways", ("{}", "odd {}"), (*(f"no {w} {{}}" for w in "abcdefgh"), "some {}"))

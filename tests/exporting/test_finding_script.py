@@ -21,6 +21,7 @@ from napari_ctclip.exporting.finding_script import finding_recipe, write_finding
 from napari_ctclip.io import read_volume
 from napari_ctclip.session.findings_session import FindingsSession
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.exporting.asked import (
     PROMPT,
     asked_session,
@@ -31,7 +32,6 @@ from tests.exporting.asked import (
 )
 from tests.io.scan_files import write_nifti
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 BOX = Region.of(np.ones((5, 5, 6), dtype=bool), start=(18, 28, 41))
 

@@ -29,8 +29,8 @@ else:
     from napari_ctclip.plugin.shell.study_widget import StudyWidget
     from napari_ctclip.plugin.shell.workbench import Workbench
     from napari_ctclip.session.session import Session
+    from napari_ctclip.testing import TinyModel
     from tests.phantom import ball_study
-    from tests.tiny_model import TinyModel
 
 WAIT_MS = 20_000
 

@@ -17,8 +17,8 @@ from napari_ctclip.scoring.change import score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session.follow_up import CHANGE_COLUMNS, FollowUp, write_changes
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 
 def without_ball(study: Study) -> Study:

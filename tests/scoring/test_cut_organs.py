@@ -17,8 +17,8 @@ from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.cut_organs import cut_notices, cut_organs
 from napari_ctclip.scoring.encoded_study import answer_prompt, encode_study
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
+from napari_ctclip.testing import TinyModel
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 SHAPE = (12, 10, 10)
 _TOKEN = (2, 8, 8)

@@ -23,8 +23,8 @@ from napari_ctclip.session.organ_readout import (
     read_organ_names,
 )
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 NAMES = ("dark_air", "bone", "liver")  # the tiny model knows dark from bright, and bone is bright
 

@@ -16,8 +16,8 @@ from napari_ctclip.scoring.patch_scores import PatchPrompts
 from napari_ctclip.scoring.placed_patches import PlacedPatches, place_patches
 from napari_ctclip.session.montage_session import MontageSession
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 PLAN = PatchPlan(24.0, organ="lung")
 PROMPTS = PatchPrompts(("bright spot",), ("dark air",))

@@ -17,9 +17,9 @@ from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.readout import templates_notices
 from napari_ctclip.session.phrasing import check_phrasing
 from napari_ctclip.session.report_reading import read_report
+from napari_ctclip.testing import TinyModel
 from tests.exporting.asked import asked_session
 from tests.phantom import BALL_CENTRE
-from tests.tiny_model import TinyModel
 
 # the tiny model takes "bright" for high HU and whatever it does not know for a direction of chance
 MIXED = TemplateSet("mixed", ("{}", "bright {}", "odd words about {}"), ("no {}", "dark {}"))

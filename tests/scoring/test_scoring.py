@@ -14,8 +14,8 @@ from napari_ctclip.regions.token_grid import token_regions
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, region_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast, softmax_probability
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 ALL_AXIS_CODES = ["IPL", "SPL", "RAS", "LPS", "SAR", "AIL"]
 

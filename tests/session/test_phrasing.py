@@ -15,8 +15,8 @@ from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.scoring.prompt_comparison import difference_map, symmetric_limit
 from napari_ctclip.session.phrasing import check_phrasing
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 
 class DeafModel(TinyModel):

@@ -12,8 +12,8 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.session.report_reading import ReadReport, Verdict, read_report
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 
 def session_of(tmp_path: Path, study: Study | None = None) -> Session:

@@ -10,8 +10,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
-from tests.tiny_model import TinyModel
 
 
 @pytest.fixture

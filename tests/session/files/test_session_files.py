@@ -24,10 +24,10 @@ from napari_ctclip.session.files.saved_session import (
     SavedView,
     read_scan,
 )
+from napari_ctclip.testing import TinyModel
 from tests.exporting.asked import asked_session, ball_finding, point_finding
 from tests.io.scan_files import write_nifti
 from tests.phantom import ball_study
-from tests.tiny_model import TinyModel
 
 NAME = "case.ctclip.zip"
 

@@ -1,4 +1,4 @@
-"""A model small enough for any test, whose answers are known: "bright" peaks where HU is high."""
+"""A model small enough for any test, whose answers are known in advance."""
 
 from __future__ import annotations
 
@@ -19,11 +19,29 @@ from napari_ctclip.models.interface import (
 )
 from napari_ctclip.preprocessing.specification import Preprocessing
 
+__all__ = ["WIDTH", "TinyModel"]
+
 WIDTH = 8
+"""Length of an embedding."""
 
 
 class TinyModel:
-    """Token = mean of its patch; "bright" and "nodule" texts point to high HU, "dark" to low."""
+    """A model without weights: similarity is brightness.
+
+    A token is the mean of its patch. Texts with "bright", "nodule", "bone" or "mass" point to high
+    HU, those with "dark" to low HU, and any other text to a fixed random direction.
+
+    Parameters
+    ----------
+    orientation : str
+        The axis code that it wants of a scan.
+    patch_size : tuple of int
+        Voxels (z, y, x) behind a token.
+    spacing_mm : tuple of float
+        The voxel spacing (z, y, x) that it wants, mm.
+    windows : EncodingWindows, optional
+        The windows in which a scan is encoded.
+    """
 
     def __init__(
         self,
@@ -47,28 +65,35 @@ class TinyModel:
 
     @property
     def logit_scale(self) -> Tensor:
+        """The log of the scale of similarities: 20."""
         return torch.tensor(float(np.log(20.0)))
 
     def weights_hash(self) -> str:
+        """Return a hash of the preprocessing: there are no weights."""
         return hashlib.sha256(repr(self.preprocessing).encode()).hexdigest()
 
     def encode_image(self, image: Tensor) -> FeatureMap:
+        """Return the mean of every patch of images (B, 1, D, H, W)."""
         self.encoded_on.append(threading.get_ident())
         return FeatureMap((functional.avg_pool3d(image, self.patch_size),))
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Return one unit vector (T, E) for each text."""
         return torch.stack([self._embed(text) for text in texts])
 
     def embed_global(self, features: FeatureMap) -> Tensor:
+        """Return the normalised mean of all tokens (B, E)."""
         return functional.normalize(self.embed_dense(features).mean(dim=(2, 3, 4)), dim=1)
 
     def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
+        """Return the normalised mean of the tokens of each region."""
         dense = self.embed_dense(features)
         member = functional.max_pool3d(masks.float(), self.patch_size)
         summed = torch.einsum("bedhw,brdhw->bre", dense, member)
         return RegionEmbeddings(functional.normalize(summed, dim=2), member.flatten(2).any(dim=2))
 
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
+        """Return the embedding (B, E, d, h, w) of every token."""
         brightness = features.levels[0]
         axes = [brightness, 1.0 - brightness]
         rest = brightness.new_zeros((1, WIDTH - 2, *brightness.shape[2:]))

@@ -1,0 +1,1 @@
+"""The functions behind the public names of the package: what a notebook or a script calls."""
