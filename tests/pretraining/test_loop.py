@@ -63,7 +63,7 @@ def train_here(method: str, texts: Path, folder: Path, source=None, *, resume=Fa
     recipe = tiny_recipe(method, texts, **loop)
     assembly = tiny_assembly(recipe)
     run = RunFolder(folder)
-    run.write_script(recipe)
+    run.write_recipe(recipe)
     launch = launch_fabric(recipe, assembly.trained)
     train_method(launch, recipe, assembly, source or RandomStudies(), folder=run, resume=resume)
     return assembly

@@ -26,7 +26,7 @@ def main(folder: Path, texts: Path, *, calibration: str) -> None:
     )
     assembly = tiny_assembly(recipe)
     run = RunFolder(folder)
-    run.write_script(recipe)
+    run.write_recipe(recipe)
     try:
         train_method(
             launch_fabric(recipe, assembly.trained),

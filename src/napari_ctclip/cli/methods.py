@@ -107,7 +107,7 @@ def _train(
         _print_cost(measure_cost(launch, recipe, assembly, source), recipe)
         return
     if launch.fabric.is_global_zero:
-        folder.write_script(recipe)
+        folder.write_recipe(recipe)
         folder.write_data(training.identity)
     quiet = not launch.fabric.is_global_zero
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

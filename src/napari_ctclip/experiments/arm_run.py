@@ -97,7 +97,7 @@ def run_arm(
     if not _is_examined(folder, studies):
         assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
         launch = launch_fabric(recipe, assembly.trained)
-        run.write_script(recipe)
+        run.write_recipe(recipe)
         watch = _Watch(plan, arm, assembly, studies, tasks, folder, report)
         train_method(launch, recipe, assembly, cohort, folder=run, resume=True, report=watch)
         _examine(plan, arm, assembly, studies, tasks, folder)

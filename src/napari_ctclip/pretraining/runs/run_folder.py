@@ -139,7 +139,7 @@ class RunFolder:
                     f"--recipe {self.path / _RECIPE}, or give another --out"
                 )
 
-    def write_script(self, recipe: MethodRecipe) -> None:
+    def write_recipe(self, recipe: MethodRecipe) -> None:
         """Keep the recipe with every default filled in."""
         import tomli_w
 
