@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 
 from napari import current_viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox
 
-from napari_ctclip import __version__
 from napari_ctclip.plugin.canvas._compat import main_window
 from napari_ctclip.plugin.shell.keys import KEYS, MOUSE
 from napari_ctclip.plugin.shell.status_strip import RESEARCH_USE
@@ -20,7 +20,7 @@ def about_text() -> str:
     """Return what the dialog says, as HTML."""
     keys = _rows({key.replace("-", "+"): does for key, does in KEYS.items()})
     return (
-        f"<h3>napari-ctclip {__version__}</h3>"
+        f"<h3>napari-ctclip {version('napari-ctclip')}</h3>"
         f"<p><b>{RESEARCH_USE}</b></p>"
         "<p>Type a finding, see where it is on a CT. A similarity says how much a place looks like "
         "the words, relative to this scan; it is not a probability of disease. Heat is as coarse "
