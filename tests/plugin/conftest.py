@@ -11,26 +11,26 @@ from typing import Any
 
 import pytest
 
+from napari_ctclip.core.study import Study
+from napari_ctclip.core.volume import Window
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.session.session import Session
+from napari_ctclip.testing import TinyModel
+from tests.phantom import ball_study
+
 if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-    collect_ignore_glob = ["test_*.py"]  # no display: run under xvfb-run
+    collect_ignore_glob = ["*/test_*.py"]  # no display: run under xvfb-run
 else:
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
     from qtpy.QtWidgets import QWidget
 
-    from napari_ctclip.core.study import Study
-    from napari_ctclip.core.volume import Window
-    from napari_ctclip.encoding.feature_cache import FeatureCache
     from napari_ctclip.plugin.canvas.views import View
     from napari_ctclip.plugin.findings import export_dialog
-    from napari_ctclip.plugin.prompts import phrasing_flow as wording_flow
-    from napari_ctclip.plugin.prompts import typed_prompts
+    from napari_ctclip.plugin.prompts import phrasing_flow, typed_prompts
     from napari_ctclip.plugin.session import autosave_flow
     from napari_ctclip.plugin.shell.study_widget import StudyWidget
     from napari_ctclip.plugin.shell.workbench import Workbench
-    from napari_ctclip.session.session import Session
-    from napari_ctclip.testing import TinyModel
-    from tests.phantom import ball_study
 
 WAIT_MS = 20_000
 
@@ -127,7 +127,7 @@ def make_desk(
     monkeypatch.setattr(autosave_flow, "autosave_folder", lambda: tmp_path / "state")
     monkeypatch.setattr(export_dialog, "keep_setting", lambda name, value: None)
     monkeypatch.setattr(typed_prompts, "keep_setting", lambda name, value: None)
-    monkeypatch.setattr(wording_flow, "keep_setting", lambda name, value: None)
+    monkeypatch.setattr(phrasing_flow, "keep_setting", lambda name, value: None)
     desks: list[Desk] = []
 
     def make(*, show: bool = False) -> Desk:

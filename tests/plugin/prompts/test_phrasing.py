@@ -20,8 +20,8 @@ from napari_ctclip.plugin.prompts import phrasing_flow as wording_flow
 from napari_ctclip.plugin.prompts.phrasing_flow import PhrasingFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.prompts.prompt_history import PromptHistory
-from napari_ctclip.plugin.shell.background import JobQueue
-from napari_ctclip.plugin.shell.messages import Message, Messages
+from napari_ctclip.plugin.window.jobs import JobQueue
+from napari_ctclip.plugin.window.messages import Message, Messages
 from tests.exporting.asked import asked_session
 from tests.plugin.conftest import WAIT_MS
 

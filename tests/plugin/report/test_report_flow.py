@@ -12,8 +12,8 @@ import pytest
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.report.report_flow import ReportFlow
-from napari_ctclip.plugin.shell.background import Job
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.files.saved_session import SavedReport
 from napari_ctclip.session.findings_session import FindingsSession
 from tests.exporting.asked import asked_session

@@ -14,7 +14,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin.session import autosave_flow
-from napari_ctclip.plugin.shell import _compat_settings
+from napari_ctclip.plugin.window import settings
 from napari_ctclip.session.files.archive import read_session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.conftest import SmallDisk
@@ -129,14 +129,14 @@ def test_settings_that_cannot_be_stored_hold_until_the_end_and_are_said_once(
     npe2pm.register(npe2.PluginManifest.from_file(MANIFEST))
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(small_disk.path / "settings.yaml"))
     told: list[str] = []
-    monkeypatch.setattr(_compat_settings, "show_warning", told.append)
-    _compat_settings.keep_setting("export_folder", "/first")
+    monkeypatch.setattr(settings, "show_warning", told.append)
+    settings.keep_setting("export_folder", "/first")
     stored = small_disk.path / "napari-ctclip.yaml"
     assert "/first" in stored.read_text()
     small_disk.set_writable(False)
     for folder in ("/second", "/third"):
-        _compat_settings.keep_setting("export_folder", folder)
-    assert _compat_settings.setting("export_folder", default="") == "/third"
+        settings.keep_setting("export_folder", folder)
+    assert settings.setting("export_folder", default="") == "/third"
     (message,) = told
     assert f"{stored}: Read-only file system" in message
     assert "/first" in stored.read_text()

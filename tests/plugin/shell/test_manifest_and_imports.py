@@ -14,7 +14,7 @@ from napari_ctclip import plugin
 from napari_ctclip.plugin.shell.keys import KEYS
 from tests.paths import ROOT
 
-MODULES = sorted(m.name for m in pkgutil.iter_modules(plugin.__path__))
+MODULES = sorted(m.name for m in pkgutil.walk_packages(plugin.__path__, "napari_ctclip.plugin."))
 MANIFEST = Path(napari_ctclip.__file__).parent / "napari.yaml"
 
 
@@ -30,7 +30,7 @@ def test_neither_plugin_nor_panel_nor_scan_loads_a_model_library() -> None:
     code = (
         "import importlib, sys\n"
         f"for name in {MODULES!r}:\n"
-        "    importlib.import_module('napari_ctclip.plugin.' + name)\n"
+        "    importlib.import_module(name)\n"
         "heavy = {'torch', 'monai', 'open_clip', 'transformers'}\n"
         "assert not heavy & set(sys.modules), 'import'\n"
         "from qtpy.QtWidgets import QApplication\n"

@@ -15,10 +15,10 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.findings.export_dialog import ExportDialog
 from napari_ctclip.plugin.shell import menus
-from napari_ctclip.plugin.shell._compat_settings import keep_setting
 from napari_ctclip.plugin.shell.preferences import preferences, preferred_session
 from napari_ctclip.plugin.study import sample_data, sample_dialog
 from napari_ctclip.plugin.study.sample_dialog import SampleDialog
+from napari_ctclip.plugin.window.settings import keep_setting
 from napari_ctclip.session.sample_scans import known_samples
 from napari_ctclip.session.session import Session
 from tests.phantom import ball_study

@@ -9,7 +9,7 @@ from psygnal import Signal
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
 from napari_ctclip.models.runtime.device import resolved_device
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from napari_ctclip.plugin.faithfulness.faithfulness_cost import (
     tested_scan,
 )
 from napari_ctclip.plugin.faithfulness.faithfulness_layers import change_layer, filled_layer
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from qtpy.QtWidgets import (
 from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
 from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin.findings.exporting import why_not
-from napari_ctclip.plugin.shell._compat_settings import keep_setting, setting
 from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.window.settings import keep_setting, setting
 
 __all__ = ["ExportDialog", "remembered_kinds"]
 

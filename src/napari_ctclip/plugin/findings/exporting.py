@@ -11,8 +11,8 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QApplication
 
 from napari_ctclip.exporting.content import ExportContent, ExportKind
-from napari_ctclip.plugin.shell.background import Job, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import MessageAction, Messages
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import MessageAction, Messages
 
 if TYPE_CHECKING:
     from napari_ctclip.exporting.write_exports import Exported

@@ -10,8 +10,8 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.shell.background import Job, JobQueue
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.findings_session import FindingsSession
 from napari_ctclip.session.session import Session
 

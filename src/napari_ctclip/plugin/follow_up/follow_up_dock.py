@@ -20,12 +20,12 @@ from napari_ctclip.plugin.canvas._compat import main_window
 from napari_ctclip.plugin.canvas.second_pane import SecondPane
 from napari_ctclip.plugin.follow_up.change_table import ChangeTable
 from napari_ctclip.plugin.follow_up.follow_up_flow import FollowUpFlow
-from napari_ctclip.plugin.shell.docking import dock_beside_panel
-from napari_ctclip.plugin.shell.status_strip import StatusStrip
 from napari_ctclip.plugin.shell.workbench import workbench_of
 from napari_ctclip.plugin.study.series_dialog import ask_series
+from napari_ctclip.plugin.widgets.docking import dock_beside_panel
 from napari_ctclip.plugin.widgets.panel_parts import sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view, sorted_rows
+from napari_ctclip.plugin.window.status_strip import StatusStrip
 from napari_ctclip.session.follow_up import write_changes
 
 if TYPE_CHECKING:

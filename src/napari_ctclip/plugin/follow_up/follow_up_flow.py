@@ -12,9 +12,9 @@ from napari_ctclip.core.notice import Notice
 from napari_ctclip.plugin.canvas.linked_views import LinkedViews
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
-from napari_ctclip.plugin.shell.background import Job
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.study.study_flow import StudyFlow
+from napari_ctclip.plugin.window.jobs import Job
 from napari_ctclip.regions.correspondence import Correspondence
 from napari_ctclip.session.follow_up import FollowUp
 from napari_ctclip.session.session import Session

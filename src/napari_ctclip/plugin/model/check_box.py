@@ -10,9 +10,9 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QPixmap, QResizeEvent
 from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_ctclip.plugin.shell.background import Job
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import sentence
+from napari_ctclip.plugin.window.jobs import Job
 
 if TYPE_CHECKING:
     from napari_ctclip.audit.study_check import StudyCheck

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.volume import Window
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.regions.montage_layout import MontageLayout
 from napari_ctclip.session.montage_session import (
     MontageSession,

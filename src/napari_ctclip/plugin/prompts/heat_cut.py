@@ -11,7 +11,7 @@ from psygnal import Signal
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.explanation.cut_region import CutRegion, CutRule, cut_region
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
-from napari_ctclip.plugin.shell.background import Job
+from napari_ctclip.plugin.window.jobs import Job
 from napari_ctclip.session.findings_session import voxel_of_peak
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from psygnal import Signal
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.io.template_files import known_templates
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
-from napari_ctclip.plugin.shell._compat_settings import keep_setting, setting
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.settings import keep_setting, setting
 from napari_ctclip.session.session import Session
 
 __all__ = ["PhrasingFlow"]

@@ -13,8 +13,8 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.plugin.canvas.layers import default_heat_range
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.prompts.prompt_table import PromptTable
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session.session import Session
 

@@ -17,8 +17,8 @@ from napari_ctclip.plugin.canvas.difference_layer import (
 from napari_ctclip.plugin.prompts.cut_dialog import CutDialog
 from napari_ctclip.plugin.prompts.prompt_table import PromptRow
 from napari_ctclip.plugin.prompts.word_dialog import WordDialog
-from napari_ctclip.plugin.shell.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.prompt_comparison import difference_map
 from napari_ctclip.session.phrasing import PhrasingCheck, check_phrasing

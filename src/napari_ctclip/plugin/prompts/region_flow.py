@@ -9,7 +9,7 @@ from psygnal import Signal
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, LayerData, heat_layer
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.shell.background import Job, JobQueue
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session.session import Session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_ctclip.plugin.shell._compat_settings import keep_setting, setting
+from napari_ctclip.plugin.window.settings import keep_setting, setting
 
 __all__ = ["remember_prompt", "remembered_prompts"]
 

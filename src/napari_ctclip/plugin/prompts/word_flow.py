@@ -12,7 +12,7 @@ from napari_ctclip.plugin.canvas.difference_layer import FIRST_COLOUR, SECOND_CO
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData, heat_layer
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.prompts.region_flow import SELECTED_REGIONS
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session.session import Session
 from napari_ctclip.session.word_reading import WordMap, WordMapKind, read_words

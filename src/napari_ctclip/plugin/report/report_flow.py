@@ -11,8 +11,8 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.files.saved_session import SavedReport
 from napari_ctclip.session.report_reading import ReadReport, ReportLine, read_report
 from napari_ctclip.session.session import Session

@@ -16,8 +16,8 @@ from napari_ctclip.explanation.roi_reading import RoiReading, read_roi
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.roi.roi import Place, RoiKind
 from napari_ctclip.plugin.roi.roi_layer import Outline, RoiLayer, outline_of
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.session import Session
 
 __all__ = ["RoiFlow"]

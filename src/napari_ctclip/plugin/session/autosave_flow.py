@@ -16,9 +16,9 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.session.session_flow import SessionFlow
-from napari_ctclip.plugin.shell._compat_settings import setting
-from napari_ctclip.plugin.shell.background import Job, JobQueue
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.settings import setting
 from napari_ctclip.session.files.autosave import autosave_folder, autosave_path, left_behind
 
 if TYPE_CHECKING:

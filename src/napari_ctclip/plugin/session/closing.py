@@ -18,8 +18,8 @@ from napari_ctclip.plugin.findings.unsaved_scans import UnsavedScan
 from napari_ctclip.plugin.session.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.session.session_dialogs import chosen_session_file
 from napari_ctclip.plugin.session.session_flow import SessionFlow
-from napari_ctclip.plugin.shell._compat_settings import setting
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.settings import setting
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

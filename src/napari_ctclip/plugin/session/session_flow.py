@@ -17,9 +17,9 @@ from napari_ctclip.plugin.findings.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.report.report_flow import ReportFlow
 from napari_ctclip.plugin.session.opened_session import OpenedSession, are_better, open_volume_of
-from napari_ctclip.plugin.shell.background import Job, JobQueue
-from napari_ctclip.plugin.shell.messages import Messages
 from napari_ctclip.plugin.study.study_flow import StudyFlow
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:

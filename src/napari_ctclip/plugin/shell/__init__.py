@@ -1,1 +1,1 @@
-"""The window that holds everything: workbench, keys, menus, jobs, messages."""
+"""The window that holds everything: workbench, panel, keys, menus, launch."""

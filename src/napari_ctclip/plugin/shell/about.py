@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_ctclip.plugin.canvas._compat import main_window
 from napari_ctclip.plugin.shell.keys import KEYS, MOUSE
-from napari_ctclip.plugin.shell.status_strip import RESEARCH_USE
+from napari_ctclip.plugin.window.status_strip import RESEARCH_USE
 
 __all__ = ["about_text", "show_about"]
 

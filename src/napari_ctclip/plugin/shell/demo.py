@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QApplication
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.study import Study
 from napari_ctclip.plugin.shell.launch import open_window
-from napari_ctclip.plugin.shell.messages import Message
 from napari_ctclip.plugin.study.sample_data import SAMPLE_FINDINGS, simulated_chest_volume
+from napari_ctclip.plugin.window.messages import Message
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -10,8 +10,8 @@ from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_ctclip.plugin.canvas._compat import main_window
-from napari_ctclip.plugin.shell._compat_settings import show_preferences
 from napari_ctclip.plugin.shell.workbench import Workbench, workbench_of
+from napari_ctclip.plugin.window.settings import show_preferences
 
 __all__ = [
     "ask_totalsegmentator",

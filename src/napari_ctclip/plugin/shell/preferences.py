@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctclip.encoding.feature_cache import FeatureCache, default_cache_folder
-from napari_ctclip.plugin.shell._compat_settings import on_setting_changed, setting
+from napari_ctclip.plugin.window.settings import on_setting_changed, setting
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:

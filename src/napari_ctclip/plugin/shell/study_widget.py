@@ -16,11 +16,11 @@ from napari_ctclip.plugin.report.report_tab import ReportTab
 from napari_ctclip.plugin.roi.roi_tab import RoiTab
 from napari_ctclip.plugin.shell.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.shell.preferences import follow_preferences
-from napari_ctclip.plugin.shell.status_strip import StatusStrip
 from napari_ctclip.plugin.shell.workbench import workbench_of
 from napari_ctclip.plugin.study.data_tab import DataTab
 from napari_ctclip.plugin.widgets.focus_ring import FocusRing
 from napari_ctclip.plugin.widgets.panel_parts import scrolled
+from napari_ctclip.plugin.window.status_strip import StatusStrip
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

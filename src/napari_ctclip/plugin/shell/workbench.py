@@ -33,11 +33,12 @@ from napari_ctclip.plugin.roi.roi_pointer import RoiPointer
 from napari_ctclip.plugin.session.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.session.closing import ClosingGuard
 from napari_ctclip.plugin.session.session_flow import SessionFlow
-from napari_ctclip.plugin.shell.background import Job, JobQueue
-from napari_ctclip.plugin.shell.messages import Messages
 from napari_ctclip.plugin.shell.preferences import preferences, preferred_session
 from napari_ctclip.plugin.study.organ_naming_flow import OrganNamingFlow
 from napari_ctclip.plugin.study.study_flow import StudyFlow
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Workbench(QObject):
         self.messages = Messages()
         self.jobs = JobQueue(self.messages, self)
         self.scene = Scene(viewer)
+        self.window = Window(self.session, self.jobs, self.scene, self.messages)
         parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
         self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
         self.prompts.model_name = preferences().model
@@ -254,8 +256,7 @@ class Workbench(QObject):
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run a GUI action; what it raises is shown as one line."""
-        with self.messages.border():
-            action()
+        self.window.guarded(action)
 
     def _on_click(self, index: tuple[int, int, int]) -> None:
         """Turn every plane to the voxel that was clicked, and probe there while that is armed."""

@@ -20,12 +20,12 @@ from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.plugin.shell._compat_settings import keep_setting
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.study.organ_table import NAMED_COLUMN, OrganTable
 from napari_ctclip.plugin.study.series_dialog import ask_series
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view
+from napari_ctclip.plugin.window.settings import keep_setting
 from napari_ctclip.segmentation.totalsegmentator import is_installed
 from napari_ctclip.session.organ_readout import agreement_words
 

@@ -8,7 +8,7 @@ from psygnal import Signal
 
 from napari_ctclip.core.organ_naming import OrganNaming
 from napari_ctclip.plugin.canvas.organ_outlines import OrganOutlines
-from napari_ctclip.plugin.shell.background import Job, JobQueue
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
 from napari_ctclip.session.organ_readout import naming_words, read_organ_names
 from napari_ctclip.session.session import Session
 

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.errors import Cancelled
-from napari_ctclip.plugin.shell.background import Job, Progress, StopRequested
 from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
 from napari_ctclip.session.sample_scans import SampleScan, download_sample, known_samples
 
 __all__ = ["SampleDialog", "open_sample"]

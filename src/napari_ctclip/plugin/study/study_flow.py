@@ -16,9 +16,9 @@ from napari_ctclip.plugin.canvas._compat_layers import prepare_labels
 from napari_ctclip.plugin.canvas.foreign_layers import is_volume_layer, volume_of_layer
 from napari_ctclip.plugin.canvas.layers import own_metadata
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.shell._compat_settings import setting
-from napari_ctclip.plugin.shell.background import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.shell.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.settings import setting
 from napari_ctclip.session.session import PreparedMasks, Session
 
 if TYPE_CHECKING:

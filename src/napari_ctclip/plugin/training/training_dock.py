@@ -20,14 +20,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.plugin.shell.docking import dock_beside_panel
-from napari_ctclip.plugin.shell.status_strip import StatusStrip
 from napari_ctclip.plugin.shell.workbench import workbench_of
 from napari_ctclip.plugin.training.run_watch import RunWatch
 from napari_ctclip.plugin.training.training_curves import TrainingCurves
 from napari_ctclip.plugin.training.training_start import TrainingStart
+from napari_ctclip.plugin.widgets.docking import dock_beside_panel
 from napari_ctclip.plugin.widgets.fold import Fold
 from napari_ctclip.plugin.widgets.panel_parts import scrolled, sentence
+from napari_ctclip.plugin.window.status_strip import StatusStrip
 from napari_ctclip.pretraining.runs.run_record import RunRecord, Snapshot
 from napari_ctclip.pretraining.runs.run_status import RunState
 

@@ -1,13 +1,15 @@
-"""Background: slow work off the GUI thread, one job at a time, with progress and cancel."""
+"""Jobs: slow work off the GUI thread, one job at a time, with progress and cancel."""
 
 from __future__ import annotations
 
 import atexit
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari.qt.threading import FunctionWorker
@@ -15,12 +17,13 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 
 from napari_ctclip.core.errors import Cancelled
-from napari_ctclip.plugin.shell.messages import Messages
-from napari_ctclip.plugin.shell.triton_guard import keep_triton_out
+from napari_ctclip.plugin.window.messages import Messages
 
-__all__ = ["Job", "JobQueue", "Progress", "StopRequested"]
+__all__ = ["Job", "JobQueue", "Progress", "StopRequested", "keep_triton_out"]
 
 _PATIENCE_MS = 30_000
+_MAPS = Path("/proc/self/maps")
+_MESA = ("libLLVM", "libgallium", "swrast_dri")
 
 Progress = Callable[[int, int], None]
 StopRequested = Callable[[], bool]
@@ -79,7 +82,7 @@ class _Stop:
 
 
 class JobQueue(QObject):
-    """Jobs in the order they were asked for, one at a time.
+    """Jobs in the order they were submitted, one at a time.
 
     Parameters
     ----------
@@ -207,6 +210,20 @@ class JobQueue(QObject):
 
 def _cancelled(job: Job) -> Cancelled:
     return Cancelled(f"{job.title}: cancelled; nothing was changed")
+
+
+def keep_triton_out() -> None:
+    """Make Triton look uninstalled where Mesa draws the window, as in software OpenGL.
+
+    PyTorch imports Triton once its compiler is asked for, and torchvision, hence open_clip, asks.
+    Its LLVM beside Mesa's ends the process: a segmentation fault while the module is loaded
+    (Triton 3, Mesa 22.3). Inference here compiles nothing, so nothing is lost. Where Triton is
+    loaded already, or OpenGL comes from elsewhere, nothing is changed.
+    """
+    if "triton" in sys.modules or not _MAPS.exists():
+        return
+    if any(library in _MAPS.read_text("utf-8", errors="replace") for library in _MESA):
+        sys.modules["triton"] = None  # type: ignore[assignment]
 
 
 @atexit.register

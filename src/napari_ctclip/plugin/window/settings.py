@@ -1,4 +1,4 @@
-"""The plugin's settings as napari keeps them, and its page of them."""
+"""Settings: what napari stores for the plugin, and the page of Preferences that shows it."""
 
 from __future__ import annotations
 

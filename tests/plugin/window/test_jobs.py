@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from napari_ctclip.core.errors import Cancelled, CtClipError
-from napari_ctclip.plugin.shell.background import Job, JobQueue
-from napari_ctclip.plugin.shell.messages import Message, Messages
+from napari_ctclip.plugin.window import jobs
+from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.messages import Message, Messages
 
 pytestmark = pytest.mark.gui
 
@@ -131,3 +134,37 @@ def test_unwanted_result_is_dropped_silently(heard: Heard) -> None:
     heard.wait()
     assert heard.results == []
     assert heard.messages == []
+
+
+@pytest.fixture
+def without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+
+
+def _maps(path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (path / "maps").write_text(text)
+    monkeypatch.setattr(jobs, "_MAPS", path / "maps")
+
+
+@pytest.mark.usefixtures("without_triton")
+def test_triton_cannot_be_imported_beside_mesas_llvm(tmp_path, monkeypatch) -> None:
+    _maps(tmp_path, monkeypatch, "7f00 r-xp 0 00:00 0 /usr/lib/x86_64-linux-gnu/libLLVM-15.so.1\n")
+    jobs.keep_triton_out()
+    with pytest.raises(ImportError):
+        import triton  # noqa: F401
+    monkeypatch.delitem(sys.modules, "triton")
+
+
+@pytest.mark.usefixtures("without_triton")
+def test_triton_is_left_alone_where_opengl_comes_from_elsewhere(tmp_path, monkeypatch) -> None:
+    _maps(tmp_path, monkeypatch, "7f00 r-xp 0 00:00 0 /usr/lib/libGLX_nvidia.so.0\n")
+    jobs.keep_triton_out()
+    assert "triton" not in sys.modules
+
+
+def test_a_triton_that_is_loaded_already_stays(tmp_path, monkeypatch) -> None:
+    loaded = object()
+    monkeypatch.setitem(sys.modules, "triton", loaded)
+    _maps(tmp_path, monkeypatch, "/usr/lib/libLLVM.so\n")
+    jobs.keep_triton_out()
+    assert sys.modules["triton"] is loaded

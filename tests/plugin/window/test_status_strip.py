@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from napari_ctclip.plugin.shell.background import JobQueue
-from napari_ctclip.plugin.shell.messages import Messages
-from napari_ctclip.plugin.shell.status_strip import StatusStrip
+from napari_ctclip.plugin.window.jobs import JobQueue
+from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.status_strip import StatusStrip
 
 pytestmark = pytest.mark.gui
 

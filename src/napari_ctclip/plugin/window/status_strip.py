@@ -15,9 +15,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctclip.plugin.shell.background import JobQueue
-from napari_ctclip.plugin.shell.messages import Message, Messages
 from napari_ctclip.plugin.widgets.panel_parts import sentence
+from napari_ctclip.plugin.window.jobs import JobQueue
+from napari_ctclip.plugin.window.messages import Message, Messages
 
 __all__ = ["RESEARCH_USE", "SIMILARITY_IS", "StatusStrip"]
 

@@ -1,0 +1,1 @@
+"""What the parts of one napari window share: session, jobs, scene, messages, settings."""
