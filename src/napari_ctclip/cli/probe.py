@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -25,12 +26,12 @@ from napari_ctclip.cli.scan import (
     millimetres,
     open_session,
 )
+from napari_ctclip.core.roi import Roi
 from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
-    from napari_ctclip.core.region import Region
-    from napari_ctclip.core.study import Study
+    from napari_ctclip.core.geometry import Geometry
     from napari_ctclip.explanation.roi_reading import RoiReading
     from napari_ctclip.session.session import Session
 
@@ -67,11 +68,12 @@ def probe(
     device: DeviceOption = "auto",
 ) -> None:
     """Rank the findings that fit one place of a CT, each held against its nulls."""
-    place = _drawn(at, radius, size=size, organ=organ)
+    described = _described(at, radius, size=size, organ=organ)
     with terminal.data_errors():
         from napari_ctclip.core.prompt import Prompt
         from napari_ctclip.explanation.roi_reading import read_roi
         from napari_ctclip.exporting.roi_tables import write_roi
+        from napari_ctclip.regions.drawn_region import roi_region
 
         wording = read_templates(templates)
         asked = [Prompt(text) for text in prompt or ()]
@@ -85,7 +87,8 @@ def probe(
         )
         study = session.study
         assert study is not None, "a session on a scan has it"
-        region = _region(study, place)
+        roi = described(study.volume.geometry)
+        region = roi_region(roi, study)
         scan = load_and_encode(session, model, [wording])
         reading = read_roi(
             study,
@@ -96,49 +99,40 @@ def probe(
         )
         files: tuple[Path, ...] = ()
         if out is not None:
-            files = write_roi(reading, out, drawn=place, provenance=session.provenance())
+            files = write_roi(
+                reading,
+                out,
+                drawn=roi.facts(study.volume.geometry),
+                provenance=session.provenance(),
+            )
     _print(reading, session, most=most)
     for path in files:
         terminal.out.print(f"  {path}", markup=False)
 
 
-def _drawn(at: str, radius: float | None, *, size: str, organ: str) -> dict[str, Any]:
-    """Return the place that the options mean."""
+def _described(
+    at: str, radius: float | None, *, size: str, organ: str
+) -> Callable[[Geometry], Roi]:
+    """Return what makes the region of interest that the options mean, once the grid is known.
+
+    It raises a DataError if that lies outside the scan.
+    """
     if bool(at) == bool(organ):
         raise typer.BadParameter("give either --at x,y,z or --organ NAME")
     if (radius is not None and size) or (organ and (radius is not None or size)):
         raise typer.BadParameter("give one of --radius, --size and --organ")
     if organ:
-        return {"organ": organ}
-    middle = millimetres(at, "--at")
+        return lambda _: Roi.organ(organ)
+    centre = millimetres(at, "--at")
     if size:
-        sides = millimetres(size, "--size")
+        right_left, front_back, up_down = sides = millimetres(size, "--size")
         if min(sides) <= 0:
             raise typer.BadParameter(f"--size {size!r} needs three sides above 0 mm")
-        return {"at_ras_mm": middle, "size_rl_ap_si_mm": sides}
-    if radius is not None and not 0 <= radius < math.inf:
-        raise typer.BadParameter(f"--radius {radius:g} is no number of mm from 0 up")
-    return {"at_ras_mm": middle, "radius_mm": _RADIUS_MM if radius is None else radius}
-
-
-def _region(study: Study, place: dict[str, Any]) -> Region:
-    """Return the voxels of a place.
-
-    Raises
-    ------
-    DataError
-        If it lies outside the scan, or the masks lack the organ.
-    """
-    from napari_ctclip.regions.drawn_region import box_about, organ_region, sphere_region
-
-    if "organ" in place:
-        return organ_region(study.organ_masks, place["organ"])
-    geometry = study.volume.geometry
-    z, y, x = index_at(place["at_ras_mm"], geometry)
-    if "radius_mm" in place:
-        return sphere_region(geometry, (z, y, x), radius_mm=place["radius_mm"])
-    right_left, front_back, up_down = place["size_rl_ap_si_mm"]
-    return box_about(geometry, (z, y, x), (up_down, front_back, right_left))
+        return lambda grid: Roi.box(index_at(centre, grid), (up_down, front_back, right_left))
+    reach = _RADIUS_MM if radius is None else radius
+    if not 0 <= reach < math.inf:
+        raise typer.BadParameter(f"--radius {reach:g} is no number of mm from 0 up")
+    return lambda grid: Roi.sphere(index_at(centre, grid), reach)
 
 
 def _print(reading: RoiReading, session: Session, *, most: int) -> None:

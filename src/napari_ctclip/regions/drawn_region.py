@@ -1,4 +1,4 @@
-"""Drawn regions: a box or a ball that somebody put on a scan, or an organ that was taken."""
+"""The voxels of a region of interest: a box or a sphere on a scan, or an organ of the masks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,32 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.region import Region
+from napari_ctclip.core.roi import Roi, RoiKind
+from napari_ctclip.core.study import Study
 
-__all__ = ["box_about", "box_region", "organ_region", "sphere_region"]
+__all__ = ["box_about", "box_region", "organ_region", "roi_region", "sphere_region"]
 
 Index = tuple[float, float, float]
+
+
+def roi_region(roi: Roi, study: Study) -> Region:
+    """Return the voxels of a region of interest; those of an organ take a while.
+
+    Raises
+    ------
+    DataError
+        If it lies outside the scan, or the masks lack the organ.
+    """
+    geometry = study.volume.geometry
+    match roi.kind:
+        case RoiKind.POINT | RoiKind.SPHERE:
+            return sphere_region(geometry, roi.centre, radius_mm=roi.radius_mm)
+        case RoiKind.BOX:
+            return box_about(geometry, roi.centre, roi.sides_mm)
+        case RoiKind.FINDING if roi.region is not None:
+            return roi.region
+        case _:
+            return organ_region(study.organ_masks, roi.name)
 
 
 def box_region(geometry: Geometry, corner: Index, opposite: Index) -> Region:

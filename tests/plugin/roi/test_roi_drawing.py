@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
-from napari_ctclip.plugin.roi.roi import RoiKind, dragged_box
+from napari_ctclip.core.roi import Roi, RoiKind
+from napari_ctclip.regions.drawn_region import roi_region
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk
 
@@ -47,7 +48,7 @@ def test_a_ball_is_drawn_in_any_plane_and_the_picture_stays(drawing: Desk) -> No
         by = QPoint(0, 20)
         _drag(drawing, canvas, by)
         place = drawing.bench.place.place
-        assert place.kind is RoiKind.BALL
+        assert place.kind is RoiKind.SPHERE
         assert place.radius_mm == pytest.approx(20 / zoom, abs=0.15)
         assert model.scene.camera.center == eye
         drawing.wait()
@@ -95,7 +96,7 @@ def test_a_dragged_box_holds_both_corners_and_no_more() -> None:
     study = ball_study()
     geometry = study.volume.geometry
     depth = 3 * geometry.spacing_mm[0]
-    place = dragged_box(geometry, (10, 12, 20), (10, 9, 14), across=0, depth_mm=depth)
-    region = place.region_in(study)
+    place = Roi.box_between(geometry, (10, 12, 20), (10, 9, 14), across=0, depth_mm=depth)
+    region = roi_region(place, study)
     assert region.start == (9, 9, 14)
     assert region.mask.shape == (3, 4, 7)

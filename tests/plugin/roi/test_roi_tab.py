@@ -10,9 +10,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_ctclip.core.roi import Roi
 from napari_ctclip.plugin.canvas.views import View
 from napari_ctclip.plugin.roi import roi_flow as place_flow
-from napari_ctclip.plugin.roi.roi import sphere_roi
 from napari_ctclip.plugin.roi.roi_tab import RoiTab
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk
@@ -32,7 +32,7 @@ def _tab(desk: Desk) -> RoiTab:
 
 
 def _take_ball(desk: Desk) -> None:
-    desk.bench.place.take(sphere_roi(BALL_CENTRE, 6.0))
+    desk.bench.place.take(Roi.sphere(BALL_CENTRE, 6.0))
     desk.wait()
 
 
@@ -89,7 +89,7 @@ def test_only_the_latest_of_many_places_is_read_to_the_end(
 
     monkeypatch.setattr(place_flow, "read_roi", watched)
     for radius in (3.0, 4.0, 5.0, 6.0, 7.0):
-        asked.bench.place.take(sphere_roi(BALL_CENTRE, radius))
+        asked.bench.place.take(Roi.sphere(BALL_CENTRE, radius))
     asked.wait()
     assert len(read) <= 2
     assert asked.bench.place.reading.statistics.voxels == asked.bench.place.region.mask.sum()
@@ -233,9 +233,9 @@ def test_what_is_told_is_saved(
 
 
 def test_nothing_open_and_a_place_outside_say_so(desk: Desk) -> None:
-    desk.bench.guarded(lambda: desk.bench.place.take(sphere_roi((0, 0, 0), 5.0)))
+    desk.bench.guarded(lambda: desk.bench.place.take(Roi.sphere((0, 0, 0), 5.0)))
     assert "no CT is open" in desk.status
     desk.open()
-    desk.bench.guarded(lambda: desk.bench.place.take(sphere_roi((900, 0, 0), 5.0)))
+    desk.bench.guarded(lambda: desk.bench.place.take(Roi.sphere((900, 0, 0), 5.0)))
     assert "outside the scan" in desk.status
     assert desk.bench.place.place is None

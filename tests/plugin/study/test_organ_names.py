@@ -10,8 +10,8 @@ import torch
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.roi import Roi
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.plugin.roi.roi import sphere_roi
 from napari_ctclip.plugin.study.organ_table import NAMED_COLUMN
 from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
@@ -73,7 +73,7 @@ def test_the_organ_names_of_a_ct_glip_folder_show_in_the_window(
     assert (
         f"The model calls this organ: {called['heart']} " in desk.widget.explore.probe.text.text()
     )
-    desk.bench.place.take(sphere_roi(BALL_CENTRE, 6.0))
+    desk.bench.place.take(Roi.sphere(BALL_CENTRE, 6.0))
     desk.wait()
     assert "the model calls it " in desk.widget.place.text.text()
     session.set_masks(None)

@@ -10,14 +10,15 @@ from psygnal import Signal
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
+from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.explanation.roi_reading import RoiReading, read_roi
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.roi.roi import Place, RoiKind
 from napari_ctclip.plugin.roi.roi_layer import Outline, RoiLayer, outline_of
 from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.regions.drawn_region import roi_region
 from napari_ctclip.session.session import Session
 
 __all__ = ["RoiFlow"]
@@ -58,7 +59,7 @@ class RoiFlow:
         messages: Messages,
         asked: Callable[[], Sequence[Prompt]],
     ) -> None:
-        self.place: Place | None = None
+        self.place: Roi | None = None
         self.region: Region | None = None
         self.reading: RoiReading | None = None
         self.is_reading = False
@@ -66,7 +67,7 @@ class RoiFlow:
         self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
         self._asked = asked
         self._layer = RoiLayer(scene)
-        self._earlier: list[Place] = []
+        self._earlier: list[Roi] = []
         self._latest: object = None
         self._volume: Volume | None = None  # what the place lies in
         self._read_with: tuple[Prompt, ...] = ()  # the user's prompts that were ranked
@@ -84,7 +85,7 @@ class RoiFlow:
 
     # --- the user's side ------------------------------------------------------------------------
 
-    def take(self, place: Place) -> None:
+    def take(self, place: Roi) -> None:
         """Ask a place, in the background.
 
         Raises
@@ -112,9 +113,9 @@ class RoiFlow:
             raise CtClipError("there is no place before this one")
         self._turn_to(self._earlier.pop())
 
-    def preview(self, place: Place) -> None:
+    def preview(self, place: Roi) -> None:
         """Draw a place that is still being dragged; it is not asked yet."""
-        self._layer.show_region(place.region_in(self._study()))
+        self._layer.show_region(roi_region(place, self._study()))
 
     def similar_voxels(self) -> tuple[tuple[int, int, int], ...]:
         """Return the voxels (z, y, x) of the similar places, most alike first."""
@@ -162,13 +163,13 @@ class RoiFlow:
         now = self._session.study
         return now is not None and now.volume is study.volume
 
-    def _turn_to(self, place: Place) -> None:
+    def _turn_to(self, place: Roi) -> None:
         study = self._study()
         # an organ takes a while: its voxels are found with its reading
-        region = None if place.kind is RoiKind.ORGAN else place.region_in(study)
+        region = None if place.kind is RoiKind.ORGAN else roi_region(place, study)
         self.place, self.region, self.reading = place, region, None
         self._volume = study.volume
-        if place.kind is RoiKind.BALL:
+        if place.kind is RoiKind.SPHERE:
             self.radius_mm = place.radius_mm
         elif place.kind is RoiKind.BOX:
             self.sides_mm = place.sides_mm
@@ -177,7 +178,7 @@ class RoiFlow:
             self._layer.show_region(region)
         self._read(place, study)
 
-    def _read(self, place: Place, study: Study) -> None:
+    def _read(self, place: Roi, study: Study) -> None:
         latest = self._latest = object()
         session, known, asked = self._session, self.region, tuple(self._asked())
         self._read_with = asked
@@ -189,7 +190,7 @@ class RoiFlow:
             return self._latest is latest
 
         def work(progress: Progress, should_stop: StopRequested) -> _Read:
-            region = place.region_in(study) if known is None else known
+            region = roi_region(place, study) if known is None else known
             outline = outline_of(region, study.volume.geometry) if known is None else None
             reading = read_roi(study, region, encoded=encoded, asked=asked, templates=templates)
             return region, outline, reading

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
+from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.plugin.canvas.pointer import CLICK_PIXELS
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.roi.roi import Place, RoiKind, box_roi, dragged_box, sphere_roi
 from napari_ctclip.plugin.roi.roi_flow import RoiFlow
 
 __all__ = ["LARGEST_MM", "RoiPointer"]
@@ -68,7 +68,7 @@ class RoiPointer:
         start = self._scene.index_at(first)
         across = viewer.dims.order[-3] - (viewer.dims.ndim - 3)
         event.handled = True  # else the canvas pans
-        place: Place | None = None
+        place: Roi | None = None
         yield
         while event.type == "mouse_move":
             event.handled = True
@@ -83,25 +83,25 @@ class RoiPointer:
             drawn = place
             self._guarded(lambda: self._places.take(drawn))
 
-    def _clicked(self, tool: RoiKind, index: Any) -> Place:
+    def _clicked(self, tool: RoiKind, index: Any) -> Roi:
         """Return a place of the size that is set, about a voxel."""
-        if tool is RoiKind.BALL:
-            return sphere_roi(index, self._places.radius_mm)
-        return box_roi(index, self._places.sides_mm)
+        if tool is RoiKind.SPHERE:
+            return Roi.sphere(index, self._places.radius_mm)
+        return Roi.box(index, self._places.sides_mm)
 
     def _dragged(
         self, tool: RoiKind, start: Any, first: Any, event: Any, across: int
-    ) -> Place | None:
+    ) -> Roi | None:
         """Return what was drawn so far; None where the mouse has left the scan."""
         here = np.asarray(event.position[-3:])
-        if tool is RoiKind.BALL:
+        if tool is RoiKind.SPHERE:
             radius = min(float(np.linalg.norm(here - first)), LARGEST_MM)
-            return sphere_roi(start, round(radius, 1))
+            return Roi.sphere(start, round(radius, 1))
         end, frame = self._scene.index_at(here), self._scene.frame
         if end is None or frame is None:
             return None
         depth = self._places.sides_mm[across]
-        return dragged_box(frame.geometry, start, end, across=across, depth_mm=depth)
+        return Roi.box_between(frame.geometry, start, end, across=across, depth_mm=depth)
 
 
 def _pixels(start: Any, end: Any) -> float:

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.explanation.roi_description import (
     CAUTION,
@@ -29,7 +30,6 @@ from napari_ctclip.explanation.roi_description import (
     reference_words,
     statistics_words,
 )
-from napari_ctclip.plugin.roi.roi import Place, RoiKind, sphere_roi
 from napari_ctclip.plugin.roi.roi_plot import RoiPlot
 from napari_ctclip.plugin.roi.roi_table import RoiTable
 from napari_ctclip.plugin.roi.roi_tools import RoiTools
@@ -164,9 +164,9 @@ class RoiTab(QWidget):
 
     def _take_finding(self) -> None:
         finding = self._selected_finding()
-        if finding is None:
+        if finding is None or finding.region is None:
             raise CtClipError("no finding with a region is selected in the Findings tab")
-        place = Place(RoiKind.FINDING, name=finding.name, region=finding.region)
+        place = Roi.finding(finding.name, finding.region)
         self._bench.place.take(place)
 
     def _go_to(self, item: QListWidgetItem) -> None:
@@ -180,15 +180,15 @@ class RoiTab(QWidget):
         """Ask the clicked place, while someone looks at this tab."""
         places = self._bench.place
         now = places.place
-        same = now is not None and now.kind is RoiKind.BALL and now.centre == probe.index
+        same = now is not None and now.kind is RoiKind.SPHERE and now.centre == probe.index
         if self.isVisible() and self.tools.follow.isChecked() and not same:
-            place = sphere_roi(probe.index, places.radius_mm)
+            place = Roi.sphere(probe.index, places.radius_mm)
             self._bench.guarded(lambda: places.take(place))
 
     def _show(self) -> None:
         places = self._bench.place
         place, reading = places.place, places.reading
-        told = [_HINT] if place is None else [place.words()]
+        told = [_HINT] if place is None else [place.describe()]
         if reading is not None:
             told += [organ_words(reading.statistics), statistics_words(reading.statistics)]
             if reading.naming is not None:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.plugin.roi.roi import Place, RoiKind
+from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.plugin.roi.roi_pointer import LARGEST_MM
 from napari_ctclip.plugin.shell.workbench import Workbench
 
@@ -113,7 +113,7 @@ class RoiTools(QWidget):
 
     def _connect(self) -> None:
         bench = self._bench
-        self.ball.clicked.connect(lambda: bench.drawing.toggle(RoiKind.BALL))
+        self.ball.clicked.connect(lambda: bench.drawing.toggle(RoiKind.SPHERE))
         self.box.clicked.connect(lambda: bench.drawing.toggle(RoiKind.BOX))
         self.undo.clicked.connect(lambda: bench.guarded(bench.place.undo))
         self.organ.activated.connect(self._on_organ)
@@ -129,13 +129,13 @@ class RoiTools(QWidget):
     def _on_organ(self, row: int) -> None:
         name = self.organ.itemData(row)
         if name:
-            place = Place(RoiKind.ORGAN, name=name)
+            place = Roi.organ(name)
             self._bench.guarded(lambda: self._bench.place.take(place))
 
     def _on_radius(self, radius: float) -> None:
         places = self._bench.place
         places.radius_mm, now = radius, places.place
-        if now is not None and now.kind is RoiKind.BALL:
+        if now is not None and now.kind is RoiKind.SPHERE:
             self._bench.guarded(lambda: places.take(replace(now, radius_mm=radius)))
 
     def _on_side(self, axis: int, side: float) -> None:
@@ -186,5 +186,5 @@ class RoiTools(QWidget):
 
     def _show_tool(self) -> None:
         self._show_sizes()
-        self.ball.setChecked(self._bench.drawing.tool is RoiKind.BALL)
+        self.ball.setChecked(self._bench.drawing.tool is RoiKind.SPHERE)
         self.box.setChecked(self._bench.drawing.tool is RoiKind.BOX)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_ctclip.core.roi import RoiKind
 from napari_ctclip.core.volume import WINDOWS
-from napari_ctclip.plugin.roi.roi import RoiKind
 from napari_ctclip.plugin.shell.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def bind_keys(workbench: Workbench, explore: ExploreTab) -> None:
         "H": toggle_heat,
         "G": scene.toggle_organs,
         "Shift-T": lambda: workbench.ghost.set_shown(not workbench.ghost.is_shown),
-        "Shift-B": partial(workbench.drawing.toggle, RoiKind.BALL),
+        "Shift-B": partial(workbench.drawing.toggle, RoiKind.SPHERE),
         "Shift-R": partial(workbench.drawing.toggle, RoiKind.BOX),
         "J": to_peak,
         "K": workbench.slices.next_peak,
