@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from napari_ctclip.evaluation.bootstrap import bootstrap_p_value, draw_weights, interval_of
-from napari_ctclip.evaluation.ranking import resampled_auroc
+from napari_ctclip.evaluation.metrics import resampled_auroc
 
 
 def test_the_scans_of_a_patient_are_drawn_together():

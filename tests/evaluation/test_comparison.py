@@ -10,10 +10,9 @@ import pytest
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.comparison import compare_tables
-from napari_ctclip.evaluation.comparison_files import compare_folders, write_comparison
-from napari_ctclip.evaluation.delong import delong_test
 from napari_ctclip.evaluation.label_metrics import MACRO, Resampling
-from napari_ctclip.evaluation.many_tests import holm_adjusted
+from napari_ctclip.evaluation.paired_tests import delong_test, holm_adjusted
+from napari_ctclip.evaluation.result_files import compare_folders, write_comparison
 from napari_ctclip.evaluation.score_table import (
     ScoreTable,
     read_score_table,

@@ -16,7 +16,7 @@ from napari_ctclip.reports.abnormality_dictionary import (
     default_dictionary,
     findings_by_anatomy,
 )
-from napari_ctclip.reports.unnamed import unnamed_phrases
+from napari_ctclip.reports.corpus import unnamed_phrases
 
 DICTIONARY = default_dictionary()
 

@@ -104,8 +104,8 @@ def compare(
 ) -> None:
     """Compare models on the studies that both scored: DeLong, paired bootstrap, Holm."""
     with terminal.data_errors():
-        from napari_ctclip.evaluation.comparison_files import compare_folders, write_comparison
         from napari_ctclip.evaluation.label_metrics import MACRO, Resampling
+        from napari_ctclip.evaluation.result_files import compare_folders, write_comparison
 
         comparison = compare_folders(results, resampling=Resampling(replicates, seed))
         terminal.print_notices(comparison.notices)

@@ -64,8 +64,7 @@ def decompose(
         write_audit_csv,
         write_audit_html,
     )
-    from napari_ctclip.reports.corpus import decompose_all, read_report_table
-    from napari_ctclip.reports.records import json_line
+    from napari_ctclip.reports.corpus import decompose_all, json_line, read_report_table
 
     with terminal.data_errors():
         rows = read_report_table(
@@ -112,9 +111,8 @@ def dictionary(
     """Build an abnormality dictionary from reports: dictionary.toml and unnamed.csv."""
     from napari_ctclip.io.csv_tables import write_csv_table
     from napari_ctclip.reports.abnormality_dictionary import build_dictionary
-    from napari_ctclip.reports.corpus import decompose_all, read_report_table
+    from napari_ctclip.reports.corpus import decompose_all, read_report_table, unnamed_phrases
     from napari_ctclip.reports.lexicon import load_lexicon
-    from napari_ctclip.reports.unnamed import unnamed_phrases
 
     with terminal.data_errors():
         rows = read_report_table(

@@ -78,12 +78,12 @@ def study(
 def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path | None) -> str:
     """Write table and figure into the folder, and into the page where there is one; return it."""
     from napari_ctclip.evaluation.label_metrics import Resampling
-    from napari_ctclip.experiments.figure import write_figure
     from napari_ctclip.experiments.results import (
         arm_row,
         insert_part,
         paired_rows,
         results_part,
+        write_figure,
     )
 
     how = Resampling(work.examination.replicates)

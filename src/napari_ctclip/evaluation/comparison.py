@@ -18,11 +18,13 @@ from napari_ctclip.evaluation.bootstrap import (
     draw_weights,
     interval_of,
 )
-from napari_ctclip.evaluation.delong import delong_test
-from napari_ctclip.evaluation.known_values import mean_of_known
 from napari_ctclip.evaluation.label_metrics import MACRO, Resampling
-from napari_ctclip.evaluation.many_tests import holm_adjusted
-from napari_ctclip.evaluation.ranking import resampled_auroc, resampled_average_precision
+from napari_ctclip.evaluation.metrics import (
+    mean_of_known,
+    resampled_auroc,
+    resampled_average_precision,
+)
+from napari_ctclip.evaluation.paired_tests import delong_test, holm_adjusted
 from napari_ctclip.evaluation.score_table import Column, ScoreTable
 
 __all__ = ["Comparison", "ComparisonRow", "compare_tables"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice, Severity
-from napari_ctclip.evaluation.calibration_metrics import LabelCalibration, calibration_metrics
-from napari_ctclip.evaluation.faithfulness_rows import FaithfulnessRow
+from napari_ctclip.evaluation.calibration import LabelCalibration, calibration_metrics
+from napari_ctclip.evaluation.faithfulness import FaithfulnessRow
 from napari_ctclip.evaluation.label_metrics import (
     LabelMetrics,
     Resampling,

@@ -17,10 +17,14 @@ from napari_ctclip.evaluation.bootstrap import (
     interval_of,
     with_exact_ends,
 )
-from napari_ctclip.evaluation.decisions import DECISION_METRICS, decision_metrics
-from napari_ctclip.evaluation.known_values import mean_of_known
+from napari_ctclip.evaluation.metrics import (
+    DECISION_METRICS,
+    decision_metrics,
+    mean_of_known,
+    resampled_auroc,
+    resampled_average_precision,
+)
 from napari_ctclip.evaluation.operating_point import OperatingPoint
-from napari_ctclip.evaluation.ranking import resampled_auroc, resampled_average_precision
 from napari_ctclip.evaluation.score_table import Column
 
 __all__ = ["MACRO", "RANKING_METRICS", "LabelMetrics", "Resampling", "label_metrics",

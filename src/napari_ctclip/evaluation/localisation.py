@@ -19,8 +19,7 @@ from napari_ctclip.evaluation.bootstrap import (
     interval_of,
     with_exact_ends,
 )
-from napari_ctclip.evaluation.known_values import quotient
-from napari_ctclip.evaluation.ranking import average_precision
+from napari_ctclip.evaluation.metrics import average_precision, quotient
 from napari_ctclip.regions.token_grid import token_regions
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_ctclip.evaluation.faithfulness_rows import FaithfulnessRow, faithfulness_row
+from napari_ctclip.evaluation.faithfulness import FaithfulnessRow, faithfulness_row
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.localisation import LocalisationRow, localisation_rows
 from napari_ctclip.evaluation.scored_study import ScoredStudy

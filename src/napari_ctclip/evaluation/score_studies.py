@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, cast
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.evaluation.faithfulness import measure_faithfulness
 from napari_ctclip.evaluation.lesion_files import LesionFile, lesion_mask
 from napari_ctclip.evaluation.localisation import localise
 from napari_ctclip.evaluation.manifest_study import read_manifest_study
-from napari_ctclip.evaluation.measure_faithfulness import measure_faithfulness
 from napari_ctclip.evaluation.montage_readout import MontageReadout, study_montage
 from napari_ctclip.evaluation.montage_task import classify_montage
 from napari_ctclip.evaluation.scored_study import (

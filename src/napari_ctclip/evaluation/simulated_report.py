@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_ctclip.evaluation.auroc import auroc
+from napari_ctclip.evaluation.metrics import auroc
 from napari_ctclip.evaluation.simulated import StudyResult
 from napari_ctclip.simulation import FINDINGS
 

@@ -1,4 +1,4 @@
-"""prepare: an archive's draft to manifest, store, list of rejections and quality report."""
+"""Preparation: from an archive of scans and reports to a training set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.io.store.manifest import faults_across
-from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.io.store.manifest_entry import ManifestEntry, Split
 from napari_ctclip.io.store.manifest_writing import write_manifest
 from napari_ctclip.io.store.study_record import StoreSpecification
 from napari_ctclip.io.store.study_store import StudyStore
@@ -23,13 +24,26 @@ from napari_ctclip.preparation.estimate import Estimate, estimate_preparation
 from napari_ctclip.preparation.organ_texts import DescribedStudy, described
 from napari_ctclip.preparation.quality_report import write_quality_report
 from napari_ctclip.preparation.rejection import Rejection, write_rejections
-from napari_ctclip.preparation.report_checks import check_report
 from napari_ctclip.preparation.sources.draft import Draft
-from napari_ctclip.preparation.splits import with_splits
+from napari_ctclip.preparation.study_checks import (
+    Suspicion,
+    check_report,
+    suspicions_of,
+    write_suspicions,
+)
 from napari_ctclip.preparation.study_preparation import is_finished
-from napari_ctclip.preparation.suspicious import Suspicion, suspicions_of, write_suspicions
 
-__all__ = ["Listener", "Options", "Plan", "Summary", "estimate_plan", "plan_preparation", "prepare"]
+__all__ = [
+    "Listener",
+    "Options",
+    "Plan",
+    "Summary",
+    "draw_split",
+    "estimate_plan",
+    "plan_preparation",
+    "prepare",
+    "with_splits",
+]
 
 _FILES = ("manifest.jsonl", "rejected.csv", "suspicious.csv", "report.html")
 _STORE = "store"
@@ -246,3 +260,42 @@ def _reasons(rejections: Sequence[Rejection]) -> str:
     codes = sorted({rejection.code for rejection in rejections})
     first = rejections[0].reason if rejections else "the archive lists none"
     return f"reasons: {', '.join(codes) or 'none'}; the first: {first}"
+
+
+def with_splits(
+    entries: Sequence[ManifestEntry], *, valid: float, test: float, seed: int
+) -> tuple[ManifestEntry, ...]:
+    """Return the studies with a split each; given splits stay.
+
+    A patient's studies without a split follow the patient's others; else the patient's split is
+    drawn, the same whatever other patients there are.
+
+    Raises
+    ------
+    DataError
+        If the shares leave nothing to train on.
+    """
+    if min(valid, test) < 0 or valid + test >= 1:
+        raise DataError(
+            f"validation share {valid:g} and test share {test:g} leave no training studies; "
+            "expected shares from 0 that add up to less than 1"
+        )
+    given = {entry.patient_id: entry.split for entry in entries if entry.split is not None}
+    return tuple(
+        entry.model_copy(
+            update={
+                "split": given.get(entry.patient_id)
+                or draw_split(entry.patient_id, valid=valid, test=test, seed=seed)
+            }
+        )
+        for entry in entries
+    )
+
+
+def draw_split(patient_id: str, *, valid: float, test: float, seed: int) -> Split:
+    """Return a patient's split: a number hashed from the id falls into one of the shares."""
+    digest = sha256(f"{seed}:{patient_id}".encode()).digest()
+    number = int.from_bytes(digest[:8], "big") / 2**64
+    if number < test:
+        return "test"
+    return "valid" if number < test + valid else "train"

@@ -19,7 +19,7 @@ from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preparation.organ_texts import DescribedStudy
 from napari_ctclip.preparation.quality_figures import contact_sheet, distributions
 from napari_ctclip.preparation.rejection import Rejection
-from napari_ctclip.preparation.suspicious import Suspicion
+from napari_ctclip.preparation.study_checks import Suspicion
 
 __all__ = ["write_quality_report"]
 

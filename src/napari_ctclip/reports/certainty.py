@@ -1,15 +1,16 @@
-"""Certainty: whether words are said to be there, absent, or only suspected."""
+"""Certainty: what a sentence asserts or denies, its status, and the comparison with a prior."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from napari_ctclip.reports.clauses import Clauses
 from napari_ctclip.reports.folding import TokenLine
 from napari_ctclip.reports.lexicon import Lexicon
-from napari_ctclip.reports.structure import Certainty
+from napari_ctclip.reports.structure import Certainty, Change, FindingMention, Status
 
-__all__ = ["Scopes", "scopes_of"]
+__all__ = ["Scopes", "change_of", "scopes_of", "status_of"]
 
 _QUESTION_REACH = 4  # Ours: tokens between a finding and the question mark that doubts it
 _NEXT_REACH = 2  # Ours: tokens: "not enlarged", "not significantly enlarged"
@@ -109,3 +110,43 @@ def _participle(tokens: TokenLine, start: int, seen: frozenset[str]) -> int | No
 
 def _words(tokens: TokenLine, first: int, last: int) -> str:
     return " ".join(token.word for token in tokens[first : last + 1])
+
+
+def status_of(
+    tokens: TokenLine,
+    findings: Sequence[FindingMention],
+    scopes: Scopes,
+    lexicon: Lexicon,
+) -> tuple[Status, str]:
+    """Return what a sentence says of its anatomies, and why.
+
+    A finding that is present or suspected makes it abnormal; so does a word like "irregular" that
+    nothing denies. What is denied, and words like "preserved", make it normal.
+    """
+    for mention in findings:
+        abnormal = not lexicon.findings[mention.name].normal
+        if abnormal and mention.certainty is not Certainty.ABSENT:
+            return Status.ABNORMAL, f"{mention.name} {mention.certainty}"
+    normal = next((f"{m.name} absent" for m in findings if m.certainty is Certainty.ABSENT), "")
+    for hit in lexicon.status_matcher.find(tokens):
+        words = " ".join(token.word for token in tokens[hit.first : hit.last + 1])
+        certainty, said = scopes.certainty_at(hit.first, hit.last)
+        denied = certainty is Certainty.ABSENT
+        if "abnormal" in hit.values and not denied:
+            return Status.ABNORMAL, f"{words!r} {said}"
+        if "abnormal" in hit.values or not denied:  # "no normal ..." says neither
+            normal = normal or f"{words!r} {said}"
+    if normal:
+        return Status.NORMAL, normal
+    return Status.UNSTATED, "nothing says normal or abnormal"
+
+
+def change_of(tokens: TokenLine, lexicon: Lexicon) -> Change | None:
+    """Return how a sentence compares its finding to a prior examination; None if it does not."""
+    kinds = [hit.values for hit in lexicon.change_matcher.find(tokens)]
+    flat = {kind for values in kinds for kind in values}
+    for kind in ("resolved", "new", "unchanged", "larger", "smaller"):
+        if kind in flat or ("compared" in flat and f"{kind}_if_compared" in flat):
+            return Change(kind)
+    advised = any(token.word == "recommended" for token in tokens)
+    return Change.COMPARED if "compared" in flat and not advised else None

@@ -1,22 +1,37 @@
-"""Corpus: many reports from a table, decomposed on several processes."""
+"""Corpus: the decomposition of many reports, as records, and the terms the lexicon lacks."""
 
 from __future__ import annotations
 
 import csv
+import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.report import Report
 from napari_ctclip.reports.decomposition import decompose
-from napari_ctclip.reports.lexicon import load_lexicon
-from napari_ctclip.reports.structure import DecomposedReport
+from napari_ctclip.reports.lexicon import Lexicon, load_lexicon
+from napari_ctclip.reports.structure import (
+    Certainty,
+    DecomposedReport,
+    FindingMention,
+    Sentence,
+    Status,
+)
 
-__all__ = ["ReportRow", "decompose_all", "read_report_table"]
+__all__ = [
+    "ReportRow",
+    "decompose_all",
+    "json_line",
+    "read_report_table",
+    "record_of",
+    "unnamed_phrases",
+]
 
 _CHUNK = 64  # reports a process takes at a time
 _WORTH_A_PROCESS = 400  # a process takes half a second to start: as long as 200 reports
@@ -114,3 +129,84 @@ def _require(file: Path, there: Iterable[str], wanted: Iterable[str]) -> None:
     missing = [column for column in wanted if column and column not in there]
     if missing:
         raise DataError(f"{file}: no column {missing[0]!r}; it has {', '.join(there)}")
+
+
+def record_of(report: DecomposedReport, identifier: str) -> dict[str, Any]:
+    """Return everything read from a report: sentences, anatomies, findings, notices."""
+    return {
+        "id": identifier,
+        "notices": [{"code": n.code, "message": n.message} for n in report.notices],
+        "findings": {name: str(sure) for name, sure in report.finding_certainties.items()},
+        "anatomies": {
+            name: {
+                "findings": text.findings,
+                "impression": text.impression,
+                "normal": text.normal,
+                "in_impression": text.in_impression,
+            }
+            for name, text in report.anatomy_texts.items()
+        },
+        "sentences": [_sentence(sentence) for sentence in report.sentences],
+    }
+
+
+def json_line(report: DecomposedReport, identifier: str) -> str:
+    """Return the record of a report as one line of JSON."""
+    return json.dumps(record_of(report, identifier), ensure_ascii=False)
+
+
+def _sentence(sentence: Sentence) -> dict[str, Any]:
+    return {
+        "section": str(sentence.section),
+        "text": sentence.text,
+        "span": list(sentence.span),
+        "anatomies": list(sentence.anatomies),
+        "structures": list(sentence.structures),
+        "status": str(sentence.status),
+        "findings": [_mention(mention) for mention in sentence.findings],
+        "measurements_mm": [list(m.millimetres) for m in sentence.measurements],
+        "change": str(sentence.change) if sentence.change else None,
+        "reasons": list(sentence.reasons),
+    }
+
+
+def _mention(mention: FindingMention) -> dict[str, Any]:
+    return {
+        "name": mention.name,
+        "anatomies": list(mention.anatomies),
+        "certainty": str(mention.certainty),
+        "span": list(mention.span),
+        "reason": mention.reason,
+    }
+
+
+_LINKING = frozenset({"the", "a", "an", "of", "in", "is", "are", "was", "were", "and", "with", ","})
+
+
+def unnamed_phrases(
+    reports: Iterable[DecomposedReport], *, lexicon: Lexicon | None = None
+) -> Counter[tuple[str, str]]:
+    """Return (anatomy, phrase) -> reports, for abnormal sentences without a named finding.
+
+    A phrase is the word that made the sentence abnormal with the word before it, folded; phrases of
+    two words carry no patient's data and show what the lexicon lacks.
+    """
+    words = load_lexicon() if lexicon is None else lexicon
+    counts: Counter[tuple[str, str]] = Counter()
+    for report in reports:
+        counts.update({pair for s in report.sentences for pair in _phrases(s, words)})
+    return counts
+
+
+def _phrases(sentence: Sentence, lexicon: Lexicon) -> list[tuple[str, str]]:
+    named = any(m.certainty is not Certainty.ABSENT for m in sentence.findings)
+    if named or sentence.status is not Status.ABNORMAL:
+        return []
+    tokens = lexicon.folding.tokens(sentence.text)
+    phrases = []
+    for hit in lexicon.status_matcher.find(tokens):
+        if "abnormal" in hit.values:
+            before = tokens[hit.first - 1].word if hit.first else ""
+            start = hit.first if before in _LINKING or not before.isalpha() else hit.first - 1
+            phrases.append(" ".join(token.word for token in tokens[start : hit.last + 1]))
+    return [(anatomy, phrase) for anatomy in sentence.anatomies or ("",) for phrase in phrases]

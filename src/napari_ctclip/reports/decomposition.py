@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.report import Report
-from napari_ctclip.reports.language import REPORT_KNOWN
 from napari_ctclip.reports.lexicon import Lexicon, load_lexicon
 from napari_ctclip.reports.reading import (
     NOT_ENGLISH,
+    REPORT_KNOWN,
     Reading,
     read_sentence,
 )

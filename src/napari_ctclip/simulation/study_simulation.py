@@ -1,31 +1,28 @@
-"""simulate_study: a whole simulated chest CT from a seed."""
+"""Study simulation: from a seed to a chest CT study with its ground truth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter, uniform_filter1d
 
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.simulation.acquisition import degrade_voxels
-from napari_ctclip.simulation.atelectasis import add_atelectasis
 from napari_ctclip.simulation.body_plan import LABELS, BodyPlan, body_profile, draw_body_plan
-from napari_ctclip.simulation.calcification import (
-    add_aortic_calcification,
-    add_coronary_calcification,
-)
-from napari_ctclip.simulation.confusers import add_confusers
 from napari_ctclip.simulation.diffuse_lesions import (
     add_consolidation,
     add_emphysema,
     add_ground_glass,
 )
-from napari_ctclip.simulation.focal_lesions import add_mass, add_nodules
+from napari_ctclip.simulation.focal_lesions import add_confusers, add_mass, add_nodules
 from napari_ctclip.simulation.grid import Grid
-from napari_ctclip.simulation.heart_changes import (
+from napari_ctclip.simulation.heart_lesions import (
+    add_aortic_calcification,
+    add_coronary_calcification,
     enlarge_heart,
     fill_pericardium,
     name_pericardial_fluid,
@@ -36,17 +33,13 @@ from napari_ctclip.simulation.interstitial_lesions import add_fibrosis
 from napari_ctclip.simulation.lesion import FINDINGS, SimulatedStudy, finding_bit
 from napari_ctclip.simulation.mediastinum import draw_mediastinum, paint_tube
 from napari_ctclip.simulation.noise_field import draw_noise
-from napari_ctclip.simulation.pleural_lesions import add_effusion, add_pneumothorax
+from napari_ctclip.simulation.pleural_lesions import add_atelectasis, add_effusion, add_pneumothorax
 from napari_ctclip.simulation.report_writing import write_report
 from napari_ctclip.simulation.scene import Scene
 from napari_ctclip.simulation.torso import paint_torso
-from napari_ctclip.simulation.vessels import (
-    grow_lung_trees,
-    paint_airway_trees,
-    paint_vessel_trees,
-)
+from napari_ctclip.simulation.vessels import grow_lung_trees, paint_airway_trees, paint_vessel_trees
 
-__all__ = ["draw_findings", "simulate_study"]
+__all__ = ["degrade_voxels", "draw_findings", "simulate_study"]
 
 _PLANNING_MM = 4.0
 _NORMAL_SHARE = 0.17
@@ -230,3 +223,73 @@ def _add_lesions(
     for finding, add in _AFTER_VESSELS.items():
         if finding in chosen:
             add(scene, lesion_rng[finding])
+
+
+def degrade_voxels(
+    hu: npt.NDArray[np.float32], rng: np.random.Generator, *, spacing_mm: tuple[float, float, float]
+) -> npt.NDArray[np.float32]:
+    """Return a scan (D, H, W) in HU as a random scanner and protocol would give it.
+
+    Ours: noise 3-90 HU (median 17), slices up to 8.5 mm, kernels from soft to sharp.
+    """
+    sharpness = float(rng.uniform(-1, 1))
+    thickness = float(rng.choice([0.0, 2.5, 5.0, 8.5], p=[0.45, 0.25, 0.2, 0.1]))
+    noise_hu = float(np.clip(np.exp(rng.normal(np.log(17), 0.75)), 3, 90))
+    out = _kernel(hu, sharpness, spacing_mm)
+    out = out + _noise(hu, rng, noise_hu=noise_hu, sharpness=sharpness)
+    if rng.random() < 0.2:
+        out = out + _streaks(hu, rng, float(rng.uniform(10, 60)))
+    count = round(thickness / spacing_mm[0])
+    if count > 1:
+        out = uniform_filter1d(out, count, axis=0, mode="nearest")
+    out = out + np.float32(rng.normal(0, 6))
+    if rng.random() < 0.3:
+        out = _circle(out, rng)
+    return np.asarray(out, dtype=np.float32)
+
+
+def _kernel(
+    hu: npt.NDArray[np.float32], sharpness: float, spacing_mm: tuple[float, float, float]
+) -> npt.NDArray[np.float32]:
+    """Return the image after a smoothing (-1) to edge-enhancing (+1) kernel."""
+    sigma = [0.0, 0.9 / spacing_mm[1], 0.9 / spacing_mm[2]]
+    soft = gaussian_filter(hu, sigma)
+    if sharpness < 0:
+        return np.asarray(hu + (soft - hu) * -sharpness, dtype=np.float32)
+    return np.asarray(hu + (hu - soft) * (1.2 * sharpness), dtype=np.float32)
+
+
+def _noise(
+    hu: npt.NDArray[np.float32], rng: np.random.Generator, *, noise_hu: float, sharpness: float
+) -> npt.NDArray[np.float32]:
+    """Return correlated noise that grows with the attenuation along a slice."""
+    white = rng.standard_normal(hu.shape, dtype=np.float32)
+    grain = gaussian_filter(white, [0.35, 0.75, 0.75]) if sharpness < 0.3 else white
+    if sharpness > 0.6:  # a sharp kernel removes the low frequencies
+        grain = grain - gaussian_filter(grain, [0, 1.5, 1.5])
+    grain /= grain.std()
+    water = np.clip(hu / 1000 + 1, 0, 2.5).mean(axis=(1, 2))
+    level = np.clip(water / water.mean(), 0.5, 2.0) ** 0.8
+    return np.asarray(grain * (noise_hu * level)[:, None, None], dtype=np.float32)
+
+
+def _streaks(
+    hu: npt.NDArray[np.float32], rng: np.random.Generator, strength_hu: float
+) -> npt.NDArray[np.float32]:
+    """Return left-to-right streaks where shoulders or arms starve the detector."""
+    rows = rng.standard_normal(hu.shape[:2]).astype(np.float32)
+    rows = gaussian_filter(rows, [0.3, 0.6])
+    dense = np.clip(hu / 1000 + 1, 0, 2.5).mean(axis=2)
+    starved = np.clip(dense / np.percentile(dense, 98), 0, 1.2) ** 8
+    waves = rows / rows.std() * starved * strength_hu
+    fade = np.hanning(hu.shape[2] + 2)[1:-1].astype(np.float32)
+    return np.asarray(waves[:, :, None] * (0.3 + 0.7 * fade), dtype=np.float32)
+
+
+def _circle(hu: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return the scan with padding outside the round field of view."""
+    h, w = hu.shape[1:]
+    y, x = np.mgrid[:h, :w]
+    r2 = ((y - (h - 1) / 2) / (h / 2)) ** 2 + ((x - (w - 1) / 2) / (w / 2)) ** 2
+    padding = float(rng.choice([-2000.0, -1024.0]))
+    return np.asarray(np.where(r2 > 1.0, padding, hu), dtype=np.float32)

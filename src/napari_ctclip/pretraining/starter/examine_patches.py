@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_ctclip.evaluation.auroc import auroc
+from napari_ctclip.evaluation.metrics import auroc
 from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, make_pool

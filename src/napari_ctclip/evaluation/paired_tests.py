@@ -1,7 +1,8 @@
-"""DeLong: the variance of AUROCs on the same studies, and the test of two models' difference."""
+"""Paired tests: DeLong's test of two AUROCs, and Holm's correction for several tests."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from scipy.stats import norm, rankdata
 
 from napari_ctclip.core.errors import DataError
 
-__all__ = ["DeLongTest", "delong_covariance", "delong_test"]
+__all__ = ["DeLongTest", "delong_covariance", "delong_test", "holm_adjusted"]
 
 _ROUNDING = 1e-14
 
@@ -91,3 +92,19 @@ def delong_test(
     return DeLongTest(
         float(first), float(second), difference, difference - reach, difference + reach, p
     )
+
+
+def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for being many; NaN stays and does not count.
+
+    References
+    ----------
+    Holm 1979, the step-down procedure.
+    """
+    adjusted = [float("nan")] * len(p_values)
+    known = sorted((p, i) for i, p in enumerate(p_values) if np.isfinite(p))
+    highest = 0.0
+    for rank, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, (len(known) - rank) * p))
+        adjusted[i] = highest
+    return adjusted

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.evaluation.reliability import (
+from napari_ctclip.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
     fit_temperature,

@@ -1,4 +1,4 @@
-"""Suspicious studies: kept, but worth a look before they are trained on."""
+"""Study checks: reports that rules cannot read, and scans that look wrong."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import StudyRecord
+from napari_ctclip.preparation.rejection import Rejection
+from napari_ctclip.reports import decompose
 
-__all__ = ["Suspicion", "suspicions_of", "write_suspicions"]
+__all__ = ["Suspicion", "check_report", "suspicions_of", "write_suspicions"]
 
 # Ours: a report of a few words teaches little; slices beyond 5 mm hide nodules
 _FEW_WORDS = 5
@@ -99,3 +101,25 @@ def _volume_outliers(records: Iterable[StudyRecord]) -> dict[str, list[tuple[str
                 message = f"{name} has {ml:.0f} ml, the median is {np.exp(median):.0f} ml."
                 remarks.setdefault(study_id, []).append(("organ-volume", message))
     return remarks
+
+
+_BLANK = {"", ".", "-", "--", "n/a", "na", "nan", "none", "not given", "not given.", "null"}
+
+
+def check_report(entry: ManifestEntry, *, any_language: bool = False) -> Rejection | None:
+    """Return why a study's text cannot be trained on; None if it can.
+
+    A report is set aside as foreign if none of its sentences is recognised as English; one of
+    which some are is kept, with a remark.
+    """
+    text = entry.text.strip()
+    if text.lower() in _BLANK:
+        reason = "no report: neither report, findings, impression nor organ sentences hold text"
+        return Rejection.of(entry, "empty-report", reason)
+    if any_language or all(notice.code != "not-english" for notice in decompose(text).notices):
+        return None
+    reason = (
+        "no sentence of the report is recognised as English, which report rules and text encoders "
+        "expect; translate it, or keep it with --any-language"
+    )
+    return Rejection.of(entry, "foreign-report", reason)

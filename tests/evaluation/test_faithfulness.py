@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_ctclip.evaluation.faithfulness_rows import faithfulness_row
+from napari_ctclip.evaluation.faithfulness import faithfulness_row
 from napari_ctclip.explanation.faithfulness import SHARES, FaithfulnessCurves
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.evaluation.delong import delong_covariance, delong_test
+from napari_ctclip.evaluation.paired_tests import delong_covariance, delong_test
 
 
 def _by_all_pairs(labels, scores):

@@ -1,14 +1,88 @@
-"""Thresholds from another split, and what they make of studies, against scikit-learn."""
+"""Metrics agree with scikit-learn, for one study set and for every resample of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from sklearn import metrics
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.evaluation.decisions import decision_metrics
+from napari_ctclip.evaluation.calibration import fit_platt
+from napari_ctclip.evaluation.metrics import (
+    auroc,
+    average_precision,
+    decision_metrics,
+    macro_auroc,
+    resampled_auroc,
+    resampled_average_precision,
+)
 from napari_ctclip.evaluation.operating_point import choose_threshold, literature_threshold
+
+
+def test_auroc_equals_scikit_learn_with_ties():
+    rng = np.random.default_rng(0)
+    labels, scores = rng.random(80) < 0.3, rng.integers(0, 9, 80)
+    assert auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_a_class_without_positives_is_not_a_number_and_not_in_the_mean():
+    labels = np.array([[1, 0], [0, 0], [1, 0]])
+    scores = np.array([[0.9, 0.1], [0.2, 0.5], [0.8, 0.7]])
+    assert np.isnan(auroc(labels[:, 1], scores[:, 1]))
+    assert macro_auroc(labels, scores) == 1.0
+
+
+def test_calibration_recovers_the_curve_that_made_the_labels():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0.1, 0.3, 20000)
+    labels = rng.random(20000) < 1 / (1 + np.exp(-(8 * scores - 2)))
+    fitted = fit_platt(labels, scores, source="a test")
+    assert fitted.slope == pytest.approx(8, rel=0.06)
+    assert fitted.intercept == pytest.approx(-2, rel=0.06)
+
+
+def test_calibration_of_separable_scores_stays_finite():
+    fitted = fit_platt(np.arange(20) >= 10, np.arange(20) / 20, source="a test")
+    assert 0 < fitted.slope < 1e3
+
+
+def test_calibration_of_one_class_is_refused():
+    with pytest.raises(DataError, match="both classes"):
+        fit_platt(np.ones(5), np.arange(5.0), source="a test")
+
+
+@pytest.mark.parametrize("distinct", [4, 1000])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_resample_equals_scikit_learn_on_the_drawn_studies(seed, distinct):
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.random(60) < 0.3, rng.integers(0, distinct, 60) / 7
+    weights = rng.multinomial(60, np.full(60, 1 / 60), size=8).astype(float)
+    areas = resampled_auroc(labels, scores, weights)
+    precisions = resampled_average_precision(labels, scores, weights)
+    for row, area, precision in zip(weights.astype(int), areas, precisions, strict=True):
+        drawn = np.repeat(np.arange(60), row)
+        assert area == pytest.approx(roc_auc_score(labels[drawn], scores[drawn]))
+        assert precision == pytest.approx(average_precision_score(labels[drawn], scores[drawn]))
+
+
+def test_weights_of_one_give_the_plain_metrics():
+    rng = np.random.default_rng(0)
+    labels, scores = rng.random(40) < 0.5, rng.integers(0, 6, 40)
+    assert resampled_auroc(labels, scores, np.ones((1, 40)))[0] == pytest.approx(
+        auroc(labels, scores)
+    )
+    assert average_precision(labels, scores) == pytest.approx(
+        average_precision_score(labels, scores)
+    )
+
+
+def test_one_class_has_no_area_and_no_positive_has_no_precision():
+    ones, none = np.ones(5, dtype=bool), np.zeros(5, dtype=bool)
+    weights = np.ones((3, 5))
+    assert np.isnan(resampled_auroc(ones, np.arange(5.0), weights)).all()
+    assert np.isnan(resampled_average_precision(none, np.arange(5.0), weights)).all()
+    assert resampled_average_precision(ones, np.arange(5.0), weights).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(6))

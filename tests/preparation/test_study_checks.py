@@ -14,8 +14,8 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.preparation.masks import join_masks
 from napari_ctclip.preparation.organ_texts import described
-from napari_ctclip.preparation.report_checks import check_report
-from napari_ctclip.preparation.splits import draw_split, with_splits
+from napari_ctclip.preparation.preparation import draw_split, with_splits
+from napari_ctclip.preparation.study_checks import check_report
 
 
 def entry(study: str = "s", patient: str = "p", **values: object) -> ManifestEntry:
