@@ -19,7 +19,7 @@ from napari_ctclip.plugin.canvas.orientation_letters import LETTER_COLOUR
 from napari_ctclip.plugin.montage import gallery
 from napari_ctclip.plugin.prompts import word_flow
 from napari_ctclip.plugin.prompts.organ_plot import OrganPlot
-from napari_ctclip.plugin.roi.roi_plot import RoiPlot
+from napari_ctclip.plugin.roi.roi_tab import RoiPlot
 from napari_ctclip.plugin.training import training_curves
 from napari_ctclip.plugin.training.training_curves import TrainingCurves
 from napari_ctclip.plugin.widgets.themed_plot import ThemedPlot

@@ -16,7 +16,7 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.canvas.heat_grid import heat_on_scan
 from napari_ctclip.plugin.canvas.layers import Frame, ct_layer, heat_layer
-from napari_ctclip.plugin.faithfulness.faithfulness_layers import change_layer
+from napari_ctclip.plugin.faithfulness.faithfulness_flow import change_layer
 
 _CODES = ["".join(axes) for order in permutations(("RL", "AP", "SI")) for axes in product(*order)]
 _SCAN = Geometry.from_spacing((11, 40, 48), (8.0, 1.5, 1.5), origin_ras=(60.0, 50.0, 900.0))

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtGui import QTextCharFormat
 
 from napari_ctclip.plugin.report import report_flow
-from napari_ctclip.plugin.report.report_table import ReportTable
+from napari_ctclip.plugin.report.report_tab import ReportTable
 from tests.phantom import BALL_CENTRE
 
 REPORT = "Nodule in the left lung. Nodule in the right lung. The patient was scanned supine."

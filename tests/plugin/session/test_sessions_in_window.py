@@ -75,7 +75,7 @@ def test_a_name_without_the_ending_gets_it(worked: Desk, tmp_path: Path) -> None
 
 
 def test_nothing_open_is_nothing_to_save(desk: Desk) -> None:
-    desk.widget.findings.save.click()
+    desk.widget.session_buttons.save.click()
     assert "no session to save" in desk.status
 
 

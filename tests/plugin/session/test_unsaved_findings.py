@@ -63,7 +63,7 @@ def test_what_a_dead_window_left_is_offered_and_taken_up(
     left = tmp_path / "state" / "999999999-1-dead.ctclip.zip"  # no process has that number
     worked.bench.autosave.path.rename(left)
     other = make_desk(show=True)
-    box = other.widget.findings.recovery
+    box = other.widget.recovery
     assert not box.isHidden()
     assert "unsaved findings" in box.text.text()
     box.recover.click()
@@ -83,9 +83,9 @@ def test_what_was_left_can_be_thrown_away(tmp_path: Path, make_desk: Any) -> Non
     left = tmp_path / "state" / "999999999-1-dead.ctclip.zip"
     left.write_bytes(b"")
     desk = make_desk(show=True)
-    desk.widget.findings.recovery.discard.click()
+    desk.widget.recovery.discard.click()
     assert not left.exists()
-    assert desk.widget.findings.recovery.isHidden()
+    assert desk.widget.recovery.isHidden()
 
 
 def test_findings_of_the_scan_before_stay_kept_when_another_is_opened(worked: Desk) -> None:
@@ -149,6 +149,6 @@ def test_a_killed_process_leaves_its_findings_to_the_next_window(
     started.wait(30)
     assert left_behind(state) == [path]
     desk = make_desk(show=True)
-    desk.widget.findings.recovery.recover.click()
+    desk.widget.recovery.recover.click()
     desk.wait()
     assert [f.name for f in desk.bench.findings.kept.findings] == ["left nodule"]

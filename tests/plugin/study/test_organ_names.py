@@ -12,7 +12,7 @@ from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.roi import Roi
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.plugin.study.organ_table import NAMED_COLUMN
+from napari_ctclip.plugin.study.organs import NAMED_COLUMN
 from napari_ctclip.session.session import Session
 from tests.phantom import BALL_CENTRE, ball_study
 from tests.plugin.conftest import Desk

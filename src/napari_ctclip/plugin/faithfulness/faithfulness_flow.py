@@ -7,30 +7,41 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+from napari.utils.colormaps import Colormap
 from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.plugin.canvas.heat_grid import heat_on_scan
+from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.faithfulness.faithfulness_cost import (
     FaithfulnessCost,
     TestedScan,
     tested_scan,
 )
-from napari_ctclip.plugin.faithfulness.faithfulness_layers import change_layer, filled_layer
 from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
+    from napari_ctclip.core.similarity_map import SimilarityMap
     from napari_ctclip.explanation.map_test import MapTest
     from napari_ctclip.explanation.occlusion import OccludedRegion
+    from napari_ctclip.regions.normal_tissue import NormalFill
 
-__all__ = ["CHANGE", "FILLED", "FaithfulnessFlow"]
+__all__ = ["CHANGE", "FILLED", "FaithfulnessFlow", "change_layer", "filled_layer"]
 
 CHANGE, FILLED = "change", "erased place"
 """Keys of the layers that an erase draws."""
+_FALLS, _RISES = (0.25, 0.62, 1.0), (1.0, 0.45, 0.25)  # told apart by colour-blind readers
+_OPAQUE = 0.9
+_LEAST_CHANGE = 0.02
+_NAME_LENGTH = 40
+_MARGIN_MM = 5.0
 
 
 class FaithfulnessFlow:
@@ -237,3 +248,48 @@ class FaithfulnessFlow:
             self._scene.take_off(key)
         self.cost.take(None)
         self.changed.emit()
+
+
+def change_layer(change: SimilarityMap, frame: Frame) -> LayerData:
+    """Return the image layer of a map less the one before: blue fell, orange rose, clear stayed."""
+    values, grid = heat_on_scan(change.with_zeros(), frame.geometry)
+    most = max(float(np.abs(values).max()), _LEAST_CHANGE)
+    metadata = {"schema": 1, "role": "change", "prompt": change.prompt.positive}
+    properties = frame.placing(grid) | {
+        "name": f"Change: {change.prompt.positive[:_NAME_LENGTH]}",
+        "colormap": _diverging(),
+        "contrast_limits": (-most, most),
+        "blending": "translucent_no_depth",
+        "interpolation2d": "linear",
+        "interpolation3d": "linear",
+        "metadata": {NAMESPACE: metadata | {"score_kind": "change of similarity"}},
+    }
+    return values, properties, "image"
+
+
+def filled_layer(
+    fill: NormalFill, volume: Volume, frame: Frame, *, limits: tuple[float, float]
+) -> LayerData:
+    """Return the image layer of an erased place as the model saw it, over the scan around it."""
+    geometry = volume.geometry
+    margin = np.ceil(_MARGIN_MM / np.asarray(geometry.spacing_mm)).astype(int)
+    low = np.maximum(np.asarray(fill.region.start) - margin, 0)
+    high = np.minimum([s.stop for s in fill.region.box] + margin, geometry.shape)
+    box = tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+    voxels = volume.voxels[box].copy()
+    at = tuple(
+        slice(s.start - a, s.stop - a) for s, a in zip(fill.region.box, low.tolist(), strict=True)
+    )
+    voxels[at][fill.region.mask] = fill.hounsfield
+    properties = frame.placing(geometry.cropped(low.tolist(), high.tolist())) | {
+        "name": "Erased place",
+        "colormap": "gray",
+        "contrast_limits": limits,
+        "metadata": {NAMESPACE: {"schema": 1, "role": "erased"}},
+    }
+    return voxels, properties, "image"
+
+
+def _diverging() -> Colormap:
+    colours = [(*_FALLS, _OPAQUE), (*_FALLS, 0.0), (*_RISES, 0.0), (*_RISES, _OPAQUE)]
+    return Colormap(colours, name="ctclip change", controls=(0.0, 0.45, 0.55, 1.0))

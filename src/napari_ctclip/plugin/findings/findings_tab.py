@@ -1,4 +1,4 @@
-"""Findings tab: the findings, what becomes of them, exports and session files."""
+"""Findings tab: the findings, what becomes of them, and their export."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QLabel,
+    QMenu,
     QWidget,
 )
 
@@ -21,25 +22,20 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.findings.export_dialog import ExportDialog
 from napari_ctclip.plugin.findings.exporting import copy_text
 from napari_ctclip.plugin.findings.findings_table import COLUMNS, FindingsTable, cells_of
-from napari_ctclip.plugin.findings.script_menu import RecipeMenu
-from napari_ctclip.plugin.session.recovery_box import RecoveryBox
-from napari_ctclip.plugin.session.session_dialogs import ask_open_session, ask_save_session
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view
 
 if TYPE_CHECKING:
     from napari_ctclip.plugin.prompts.prompt_table import PromptRow
-    from napari_ctclip.plugin.session.opened_session import OpenedSession
 
-__all__ = ["FindingsTab"]
+__all__ = ["FindingsTab", "RecipeMenu"]
 
 _WIDTHS = (150, 84, 84, 44, 44, 44, 84, 140, 120)
 _HINT = (
     "Ask a prompt and add its region, or click a place and add the spot. Names and notes are "
     "edited by a double-click, regions with napari's brush."
 )
-_UNSAVED = " Not all is in a session file yet; a copy is kept in case of a crash."
 
 
 class FindingsTab(QWidget):
@@ -87,9 +83,6 @@ class FindingsTab(QWidget):
         self.recipes = RecipeMenu(workbench, selected=self.selected, parent=self)
         self.recipe.setMenu(self.recipes)
         self.export = button("Export…", "Tables, heatmaps, DICOM objects, reports")
-        self.save = button("Save session…", "Scan, prompts, view and findings in one file")
-        self.open = button("Open session…", "Go on where a session was saved")
-        self.recovery = RecoveryBox(workbench)
         self._lay_out()
         self._connect()
         self._show_state()
@@ -103,14 +96,12 @@ class FindingsTab(QWidget):
             (self.accept, self.reject, self.delete),
             (self.undo, self.redo, self.copy),
             (self.recipe, self.export),
-            (self.save, self.open),
         )
         for row, buttons in enumerate(rows):
             for column, button in enumerate(buttons):
                 span = 6 // len(buttons)
                 grid.addWidget(button, row, column * span, 1, span)
         layout = tab_layout(self)
-        layout.addWidget(self.recovery)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.hint)
         layout.addLayout(grid)
@@ -128,8 +119,6 @@ class FindingsTab(QWidget):
             (self.redo, kept.redo),
             (self.copy, self._copy),
             (self.export, lambda: ExportDialog(bench, self.window()).show()),
-            (self.save, lambda: ask_save_session(bench, self)),
-            (self.open, lambda: ask_open_session(bench, self)),
         ):
             button.clicked.connect(lambda *_, act=action: bench.guarded(act))
         self.table.installEventFilter(self)
@@ -137,8 +126,6 @@ class FindingsTab(QWidget):
         self.table.clicked.connect(self._go_to)
         self.table.activated.connect(self._go_to)
         kept.changed.connect(self._show_state)
-        bench.sessions.changed.connect(self._show_state)
-        bench.sessions.scan_moved.connect(self._ask_scan)
 
     # --- the user -------------------------------------------------------------------------------
 
@@ -209,17 +196,6 @@ class FindingsTab(QWidget):
         copy_text("\n".join("\t".join(line) for line in (COLUMNS, *lines)))
         self._bench.messages.info(f"Copied as text; findings: {len(findings)}.")
 
-    def _ask_scan(self, opened: OpenedSession) -> None:
-        lay = opened.saved.scan.path
-        title = f"Where is {Path(lay).name} now?"
-        if opened.saved.scan.series is None:
-            found, _ = QFileDialog.getOpenFileName(self, title, str(opened.path.parent))
-        else:
-            found = QFileDialog.getExistingDirectory(self, title, str(opened.path.parent))
-        if found:
-            bench = self._bench
-            bench.guarded(lambda: bench.sessions.open(opened.path, scan=Path(found)))
-
     # --- what changes elsewhere -----------------------------------------------------------------
 
     def _show_state(self, *_: Any) -> None:
@@ -228,4 +204,66 @@ class FindingsTab(QWidget):
         self.redo.setEnabled(kept.can_redo)
         for button in (self.accept, self.reject, self.delete, self.copy):
             button.setEnabled(some)
-        self.hint.setText(_HINT + (_UNSAVED if self._bench.sessions.is_unsaved else ""))
+
+
+class RecipeMenu(QMenu):
+    """What *Reproduce* offers.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        Whose findings they are.
+    selected : callable
+        Returns the findings that are selected.
+    parent : QWidget
+        The tab.
+    """
+
+    def __init__(
+        self, workbench: Workbench, *, selected: Callable[[], list[Finding]], parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self._bench, self._selected = workbench, selected
+        self.setToolTipsVisible(True)
+        self.copy_one = self._add(
+            "Copy recipe of this finding",
+            "A command and a Python script that give its similarity, volume and mean HU again",
+            self._copy_one,
+        )
+        self.save_one = self._add(
+            "Save recipe of this finding…",
+            "The same as a file, with the region beside it if it was drawn",
+            self._save_one,
+        )
+        self.addSeparator()
+        self.copy_all = self._add(
+            "Copy recipe of all numbers",
+            "A Python script that asks all prompts and makes all findings again",
+            workbench.copy_recipe,
+        )
+
+    def _add(self, text: str, tooltip: str, act: Callable[[], Any]) -> Any:
+        action = self.addAction(text)
+        assert action is not None, "a menu makes its own actions"
+        action.setToolTip(tooltip)
+        action.triggered.connect(lambda *_: self._bench.guarded(act))
+        return action
+
+    def _finding(self) -> Finding:
+        chosen = self._selected()
+        if not chosen:
+            raise CtClipError("no finding is selected: click one in the table first")
+        return chosen[0]
+
+    def _copy_one(self) -> None:
+        self._bench.finding_recipe(self._finding().key)
+
+    def _save_one(self) -> None:
+        from napari_ctclip.exporting.finding_script import recipe_name
+
+        finding = self._finding()
+        kept = self._bench.findings.kept.findings
+        start = recipe_name(kept.index(finding) + 1)
+        path, _ = QFileDialog.getSaveFileName(self, "Save recipe", start, "Python (*.py)")
+        if path:
+            self._bench.finding_recipe(finding.key, Path(path).with_suffix(".py"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QModelIndex, QObject, QSize, Qt
 from qtpy.QtWidgets import (
@@ -15,23 +15,25 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.canvas._compat import main_window
 from napari_ctclip.plugin.canvas.second_pane import SecondPane
-from napari_ctclip.plugin.follow_up.change_table import ChangeTable
 from napari_ctclip.plugin.follow_up.follow_up_flow import FollowUpFlow
 from napari_ctclip.plugin.shell.workbench import workbench_of
 from napari_ctclip.plugin.study.series_dialog import ask_series
 from napari_ctclip.plugin.widgets.docking import dock_beside_panel
 from napari_ctclip.plugin.widgets.panel_parts import sentence, tab_layout
-from napari_ctclip.plugin.widgets.row_table import row_view, sorted_rows
+from napari_ctclip.plugin.widgets.row_table import SORT_ROLE, Role, RowTable, row_view, sorted_rows
 from napari_ctclip.plugin.window.status_strip import StatusStrip
+from napari_ctclip.scoring.change import ScoreChange
+from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session.follow_up import write_changes
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["FollowUpDock"]
+__all__ = ["ChangeTable", "FollowUpDock"]
 
 _CT_FILES = "CT (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.gz);;All files (*)"
 _MASK_FILES = "Label maps (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm);;All files (*)"
@@ -225,3 +227,48 @@ class FollowUpDock(QWidget):
         text = _BEYOND if beyond else self._link_text()
         if self.state.text() != text:
             self.state.setText(text)
+
+
+class ChangeTable(RowTable[ScoreChange]):
+    """One row a prompt and region."""
+
+    titles = ("Prompt", "Where", "Before", "After", "Change")
+    tooltips = (
+        "Double-click a row to go there",
+        "Organ, or the whole scan; ◐: one of the scans shows it only in part",
+        "Similarity in the prior scan",
+        "Similarity in the current scan",
+        "After less before. Kernel, dose, contrast and breathing change similarities too.",
+    )
+    numbers = (2, 3, 4)
+
+    def cell(self, row: int, column: int, role: int) -> Any:
+        """Return what a cell shows, or is sorted by."""
+        change = self.rows[row]
+        before, after = change.before.similarity, change.after.similarity
+        difference = change.difference
+        if role == SORT_ROLE:
+            return (change.prompt, change.anatomy, before, after, difference)[column]
+        if role == Role.DisplayRole:
+            cells = (
+                change.prompt,
+                _where(change),
+                f"{before:.3f}",
+                f"{after:.3f}",
+                f"{_arrow(difference)} {difference:+.3f}",
+            )
+            return cells[column]
+        if role == Role.ToolTipRole:
+            return change.note or None
+        return None
+
+
+def _where(change: ScoreChange) -> str:
+    name = change.anatomy if change.anatomy == WHOLE_SCAN else anatomy_label(change.anatomy)
+    return f"{name} ◐" if change.note else name
+
+
+def _arrow(difference: float) -> str:
+    if abs(difference) < 0.0005:
+        return "="
+    return "▲" if difference > 0 else "▼"

@@ -28,8 +28,7 @@ from napari_ctclip.plugin.prompts.prompt_line import PromptLine
 from napari_ctclip.plugin.prompts.prompt_table import COLUMNS, PromptRow
 from napari_ctclip.plugin.prompts.prompt_tools import PromptTools
 from napari_ctclip.plugin.shell.workbench import Workbench
-from napari_ctclip.plugin.study.view_buttons import ViewButtons
-from napari_ctclip.plugin.study.window_buttons import WindowButtons
+from napari_ctclip.plugin.study.view_buttons import ViewButtons, WindowButtons
 from napari_ctclip.plugin.widgets.fold import Fold
 from napari_ctclip.plugin.widgets.panel_parts import tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view

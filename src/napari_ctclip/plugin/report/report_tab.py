@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import QModelIndex
+from qtpy.QtGui import QColor, QTextCharFormat
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QSizePolicy,
+    QTextEdit,
     QWidget,
 )
 
+from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.plugin.canvas.colour_legend import WordLegend
-from napari_ctclip.plugin.report.report_marks import (
-    line_at_cursor,
-    mark_sentences,
-    selected_characters,
-)
-from napari_ctclip.plugin.report.report_table import ReportTable
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
-from napari_ctclip.plugin.widgets.row_table import row_view
+from napari_ctclip.plugin.widgets.row_table import Role, RowTable, row_view
+from napari_ctclip.session.report_reading import ReadReport, ReportLine, Verdict
 from napari_ctclip.session.word_reading import selected_phrase
 
-__all__ = ["ReportTab"]
+__all__ = [
+    "VERDICT_MARKS",
+    "ReportTab",
+    "ReportTable",
+    "line_at_cursor",
+    "mark_sentences",
+    "selected_characters",
+]
 
 _WIDTHS = (134, 104, 56, 42, 60)
 _HINT = (
     "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
     "what it was not trained on is not judged. The text is stored only where you keep it."
 )
+_DISAGREES = "#c9641f"  # on the paper of either theme
+_Underline = QTextCharFormat.UnderlineStyle
+VERDICT_MARKS = {
+    Verdict.SUPPORTED: "✓",
+    Verdict.UNSUPPORTED: "⚠",
+    Verdict.DENIED_AGREES: "✓",
+    Verdict.DENIED_DISAGREES: "⚠",
+    Verdict.NOT_TRAINED: "?",
+    Verdict.NO_ORGAN: "?",
+    Verdict.NO_FINDING: "–",
+    Verdict.NOT_READ: "–",
+}
+"""A sign before the word: never colour alone."""
 
 
 class ReportTab(QWidget):
@@ -178,3 +198,97 @@ class ReportTab(QWidget):
             f"Findings: {judged}, lines: {len(read.lines)}; ⚠ {len(read.conflicts)} disagree with "
             f"the scan.{told} {_HINT}"
         )
+
+
+def mark_sentences(edit: QPlainTextEdit, read: ReadReport | None, *, chosen: int = -1) -> None:
+    """Underline sentences of a read report; none once the text is another one.
+
+    Parameters
+    ----------
+    edit : QPlainTextEdit
+        Where the text stands; its selection stays.
+    read : ReadReport or None
+        What was read of it.
+    chosen : int
+        Line that is looked at, underlined in full; those that disagree are so with a wave.
+    """
+    text = edit.toPlainText()
+    lines = read.lines if read is not None and read.text == text else ()
+    marks = []
+    for number, line in enumerate(lines):
+        disagrees, is_chosen = line.verdict.is_conflict, number == chosen
+        if not (disagrees or is_chosen):
+            continue
+        mark = QTextEdit.ExtraSelection()
+        mark.cursor = edit.textCursor()
+        start, stop = (_units(text, characters) for characters in line.span)
+        mark.cursor.setPosition(start)
+        mark.cursor.setPosition(stop, mark.cursor.MoveMode.KeepAnchor)
+        line_style = _Underline.SingleUnderline if is_chosen else _Underline.WaveUnderline
+        mark.format.setUnderlineStyle(line_style)
+        if disagrees:
+            mark.format.setUnderlineColor(QColor(_DISAGREES))
+        marks.append(mark)
+    edit.setExtraSelections(marks)
+
+
+def line_at_cursor(edit: QPlainTextEdit, read: ReadReport | None) -> int | None:
+    """Return the line of a read report whose sentence the cursor stands in; None if none."""
+    text = edit.toPlainText()
+    if read is None or read.text != text:
+        return None
+    at = _characters(text, edit.textCursor().position())
+    spans = (line.span for line in read.lines)
+    return next((n for n, (start, stop) in enumerate(spans) if start <= at < stop), None)
+
+
+def selected_characters(edit: QPlainTextEdit) -> tuple[int, int]:
+    """Return where the selection starts and stops, in characters of the text."""
+    text, cursor = edit.toPlainText(), edit.textCursor()
+    return (
+        _characters(text, cursor.selectionStart()),
+        _characters(text, cursor.selectionEnd()),
+    )
+
+
+def _characters(text: str, units: int) -> int:
+    """Return how many characters of a text Qt's first ``units`` are; it counts rare ones double."""
+    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
+
+
+def _units(text: str, characters: int) -> int:
+    return len(text[:characters].encode("utf-16-le")) // 2
+
+
+class ReportTable(RowTable[ReportLine]):
+    """The lines of a read report."""
+
+    titles = ("Verdict", "Finding", "Where", "Prob.", "Sentence")
+    tooltips = (
+        "What the scan says to the sentence, by this model; rest the mouse on a row for the reason",
+        "The finding that was asked; “suspected” where the report doubts it",
+        "The organ it was asked of",
+        "Probability of the finding there; relative to this scan, not a probability of disease",
+        "The sentence as written; a click goes to the peak of its finding",
+    )
+
+    def cell(self, row: int, column: int, role: int) -> Any:
+        """Return what a cell shows."""
+        line = self.rows[row]
+        if role == Role.DisplayRole:
+            return _cells(line)[column]
+        if role == Role.ToolTipRole:
+            return f"{line.sentence}\n{line.verdict}: {line.why}"
+        return None
+
+
+def _cells(line: ReportLine) -> tuple[str, ...]:
+    doubt = " (suspected)" if line.certainty == "uncertain" else ""
+    score = line.score
+    return (
+        f"{VERDICT_MARKS[line.verdict]} {line.verdict}",
+        f"{line.finding}{doubt}" or "–",
+        "–" if score is None else anatomy_label(score.anatomy),
+        "–" if score is None else f"{score.probability:.2f}",
+        line.sentence,
+    )

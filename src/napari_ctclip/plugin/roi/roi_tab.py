@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtCore import QModelIndex, QObject, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -25,27 +25,30 @@ from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.explanation.roi_description import (
     CAUTION,
+    finding_words,
     no_similar_words,
     organ_words,
     reference_words,
     statistics_words,
 )
-from napari_ctclip.plugin.roi.roi_plot import RoiPlot
-from napari_ctclip.plugin.roi.roi_table import RoiTable
 from napari_ctclip.plugin.roi.roi_tools import RoiTools
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
-from napari_ctclip.plugin.widgets.row_table import row_view, sorted_rows
+from napari_ctclip.plugin.widgets.row_table import SORT_ROLE, Role, RowTable, row_view, sorted_rows
+from napari_ctclip.plugin.widgets.themed_plot import FONT, PlotColours, ThemedPlot
+from napari_ctclip.regions.region_statistics import HounsfieldHistogram
 from napari_ctclip.session.organ_readout import naming_words
 
 if TYPE_CHECKING:
-    from napari_ctclip.explanation.local_findings import LocalFinding
+    from napari_ctclip.explanation.local_findings import LocalFinding, LocalFindings
 
-__all__ = ["RoiTab"]
+__all__ = ["RoiPlot", "RoiTab", "RoiTable"]
 
 _WIDTHS = (140, 48, 62, 52, 48, 50)
 _HINT = "Draw a ball or a box in any plane, click a place, or take an organ or a finding."
 _NOT_ENCODED = "Encode the scan (Explore tab) to rank findings for this place."
+_NONE = "–"
+_PIXELS = 74
 
 
 class RoiTab(QWidget):
@@ -240,3 +243,104 @@ class RoiTab(QWidget):
         self.ask.setEnabled(self.selected() is not None)
         self.accept.setEnabled(places.region is not None)
         self.save.setEnabled(places.reading is not None and places.reading.local is not None)
+
+
+class RoiTable(RowTable["LocalFinding"]):
+    """The findings of a place, most similar first.
+
+    Parameters
+    ----------
+    parent : QObject or None
+        What it dies with.
+    """
+
+    titles = ("Finding", "Sim.", "% organ", "Mirror", "p", "Trained")
+    tooltips = (
+        "Findings of this organ, and your own prompts; a click on a heading sorts",
+        "Similarity here, relative to this scan; not a probability of disease",
+        "Percent of places of this shape in this organ of this patient that answer less",
+        "Similarity across the midline",
+        "Share of the dictionary's other findings that fit the place at least as well",
+        "Whether the model was trained with the finding; another goes by the likeness of its words",
+    )
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._local: LocalFindings | None = None
+
+    def set_local(self, local: LocalFindings | None) -> None:
+        """List the findings of another place, or none."""
+        self._local = local
+        self.set_rows(() if local is None else local.findings)
+
+    def cell(self, row: int, column: int, role: int) -> Any:
+        """Return what a cell shows, or is sorted by; what cannot be said comes first or last."""
+        finding = self.rows[row]
+        if role == Role.DisplayRole:
+            return _cells(finding)[column]
+        if role == SORT_ROLE:
+            return _keys(finding)[column]
+        if role == Role.ToolTipRole and self._local is not None:
+            return finding_words(finding, self._local)
+        return None
+
+
+def _cells(finding: LocalFinding) -> tuple[str, ...]:
+    return (
+        finding.text,
+        f"{finding.similarity:+.2f}",
+        _said(finding.organ_percentile, ".1f"),
+        _said(finding.mirrored, "+.2f"),
+        _said(finding.prompt_p, ".3f"),
+        "✓ yes" if finding.known else "no",
+    )
+
+
+def _keys(finding: LocalFinding) -> tuple[str | float, ...]:
+    unsaid = float("-inf")
+    return (
+        finding.text.lower(),
+        finding.similarity,
+        unsaid if finding.organ_percentile is None else finding.organ_percentile,
+        unsaid if finding.mirrored is None else finding.mirrored,
+        float("inf") if finding.prompt_p is None else finding.prompt_p,
+        float(finding.known),
+    )
+
+
+def _said(value: float | None, form: str) -> str:
+    return _NONE if value is None else format(value, form)
+
+
+class RoiPlot(ThemedPlot):
+    """A small histogram; nothing to see without a place.
+
+    Parameters
+    ----------
+    parent : QWidget or None
+        The tab.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("CT numbers of the place; the line above says the same", parent)
+        self._histogram: HounsfieldHistogram | None = None
+        self.setFixedHeight(_PIXELS)
+
+    def show_histogram(self, histogram: HounsfieldHistogram | None) -> None:
+        """Draw a histogram; None hides the plot."""
+        self._histogram = histogram
+        self.setVisible(histogram is not None)
+        self.draw_soon()
+
+    def fill(self, colours: PlotColours) -> None:
+        """Draw the counts over an axis of HU."""
+        counted = self._histogram
+        if counted is None:
+            return
+        axes = self.figure.add_subplot()
+        colours._replace(edge=colours.ink).dress(axes)
+        axes.spines[["left", "right", "top"]].set_visible(False)
+        axes.set_yticks([])
+        axes.stairs(counted.shares, counted.edges, fill=True, color=colours.fill)
+        axes.set_xlim(float(counted.edges[0]), float(counted.edges[-1]))
+        axes.set_xlabel("HU", color=colours.ink, fontsize=FONT, labelpad=1)

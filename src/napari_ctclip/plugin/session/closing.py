@@ -14,10 +14,10 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.canvas._compat import is_going, quits_program
-from napari_ctclip.plugin.findings.unsaved_scans import UnsavedScan
 from napari_ctclip.plugin.session.autosave_flow import AutosaveFlow
-from napari_ctclip.plugin.session.session_dialogs import chosen_session_file
+from napari_ctclip.plugin.session.session_controls import chosen_session_file
 from napari_ctclip.plugin.session.session_flow import SessionFlow
+from napari_ctclip.plugin.session.unsaved_scans import UnsavedScan
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.plugin.window.settings import setting
 

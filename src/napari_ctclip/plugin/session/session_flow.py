@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +14,49 @@ from napari_ctclip.plugin.canvas.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
-from napari_ctclip.plugin.findings.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.report.report_flow import ReportFlow
-from napari_ctclip.plugin.session.opened_session import OpenedSession, are_better, open_volume_of
+from napari_ctclip.plugin.session.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.window.jobs import Job, JobQueue
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
+    from napari_ctclip.core.organ_masks import OrganMasks
+    from napari_ctclip.core.volume import Volume
+    from napari_ctclip.io.ct.read import ReadVolume
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.session.files.archive import SessionState
     from napari_ctclip.session.files.saved_session import (
         ModelReference,
         SavedSession,
+        ScanReference,
     )
 
+__all__ = ["OpenedSession", "SessionFlow", "are_better", "open_volume_of"]
 
-__all__ = ["OpenedSession", "SessionFlow"]
+
+@dataclass(frozen=True, eq=False)
+class OpenedSession:
+    """A session file with its scan, read off the GUI thread.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    saved : SavedSession
+        What it holds.
+    scan : ReadVolume or None
+        Its scan; None if that moved.
+    is_open : bool
+        Whether the scan was in the viewer already.
+    """
+
+    path: Path
+    saved: SavedSession
+    scan: ReadVolume | None
+    is_open: bool = False
 
 
 class SessionFlow:
@@ -290,3 +315,20 @@ class SessionFlow:
 
     def _on_edit(self, *_: Any) -> None:
         self.changed.emit()
+
+
+def open_volume_of(scan: ScanReference, volumes: tuple[Volume, ...]) -> Volume | None:
+    """Return the scan of a session among those that are open; slow, it hashes their voxels."""
+    for volume in volumes:
+        if (
+            volume.geometry.coincides_with(scan.geometry)
+            and volume.content_hash() == scan.content_sha256
+        ):
+            return volume
+    return None
+
+
+def are_better(masks: OrganMasks, now: OrganMasks | None) -> bool:
+    """Return whether a file's masks should take the place of those of the open scan."""
+    # quick masks are made again in seconds; others may have cost minutes, or a person's work
+    return now is None or (now.source == "quick" and masks.source != "quick")

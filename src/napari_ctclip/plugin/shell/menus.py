@@ -82,9 +82,9 @@ def save_session() -> None:
     """Ask for a file and save scan, prompts, view and findings to it."""
 
     def act(bench: Workbench) -> None:
-        from napari_ctclip.plugin.session.session_dialogs import ask_save_session
+        from napari_ctclip.plugin.session.session_controls import ask_save_session
 
-        ask_save_session(bench, main_window(bench.viewer))
+        ask_save_session(bench.sessions, main_window(bench.viewer))
 
     _do(act)
 
@@ -93,9 +93,9 @@ def open_session() -> None:
     """Ask for a session file and open it."""
 
     def act(bench: Workbench) -> None:
-        from napari_ctclip.plugin.session.session_dialogs import ask_open_session
+        from napari_ctclip.plugin.session.session_controls import ask_open_session
 
-        ask_open_session(bench, main_window(bench.viewer))
+        ask_open_session(bench.sessions, main_window(bench.viewer))
 
     _do(act)
 

@@ -14,6 +14,7 @@ from napari_ctclip.plugin.montage.montage_tab import MontageTab
 from napari_ctclip.plugin.prompts.explore_tab import ExploreTab
 from napari_ctclip.plugin.report.report_tab import ReportTab
 from napari_ctclip.plugin.roi.roi_tab import RoiTab
+from napari_ctclip.plugin.session.session_controls import RecoveryBox, SessionButtons
 from napari_ctclip.plugin.shell.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.shell.preferences import follow_preferences
 from napari_ctclip.plugin.shell.workbench import workbench_of
@@ -52,6 +53,9 @@ class StudyWidget(QWidget):
         self.report = ReportTab(self.workbench)
         self.montage = MontageTab(self.workbench)
         self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
+        messages = self.workbench.messages
+        self.recovery = RecoveryBox(self.workbench.autosave, messages=messages)
+        self.session_buttons = SessionButtons(self.workbench.sessions, messages=messages)
         self.place = RoiTab(self.workbench, selected_finding=self.findings.selected_with_region)
         self.truth = FaithfulnessTab(
             self.workbench,
@@ -63,7 +67,7 @@ class StudyWidget(QWidget):
             ("Place", self.place),
             ("Report", self.report),
             ("Montage", self.montage),
-            ("Findings", self.findings),
+            ("Findings", _stacked(self.recovery, self.findings, self.session_buttons)),
             ("Truth", self.truth),
             ("Data", self.data),
             ("Model", self.model),
@@ -105,3 +109,15 @@ class StudyWidget(QWidget):
     def _show_explore(self) -> None:
         if self.workbench.session.study is not None:
             self.tabs.setCurrentIndex(0)
+
+
+def _stacked(above: QWidget, tab: QWidget, below: QWidget) -> QWidget:
+    """Return a tab with parts of other rooms above and below it."""
+    stack = QWidget()
+    layout = QVBoxLayout(stack)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    layout.addWidget(above)
+    layout.addWidget(tab, 1)
+    layout.addWidget(below)
+    return stack

@@ -34,7 +34,7 @@ from napari_ctclip.plugin.session.autosave_flow import AutosaveFlow
 from napari_ctclip.plugin.session.closing import ClosingGuard
 from napari_ctclip.plugin.session.session_flow import SessionFlow
 from napari_ctclip.plugin.shell.preferences import preferences, preferred_session
-from napari_ctclip.plugin.study.organ_naming_flow import OrganNamingFlow
+from napari_ctclip.plugin.study.organs import OrganNamingFlow
 from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.window.jobs import Job, JobQueue
 from napari_ctclip.plugin.window.messages import Messages

@@ -21,7 +21,7 @@ from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.shell.workbench import Workbench
-from napari_ctclip.plugin.study.organ_table import NAMED_COLUMN, OrganTable
+from napari_ctclip.plugin.study.organs import NAMED_COLUMN, OrganTable
 from napari_ctclip.plugin.study.series_dialog import ask_series
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view
