@@ -90,5 +90,5 @@ class Messages:
         """Show whatever a GUI action raises inside; nothing leaves."""
         try:
             yield
-        except Exception as error:  # the GUI border: see DESIGN, house style
+        except Exception as error:  # the GUI border: whatever it is, the user reads it
             self.error(error, traceback.format_exc())
