@@ -18,9 +18,9 @@ from napari_ctclip.models.published.fvlm import FVLM_ANATOMIES, FVLM_PREPROCESSI
 from napari_ctclip.preprocessing.spatial import on_model_grid
 from napari_ctclip.pretraining.data.caption_findings import CaptionReader
 from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of
+from napari_ctclip.pretraining.data.random_crops import CropOptions
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import ChosenStudy
-from napari_ctclip.pretraining.method_recipe import DataTable
 
 _STEPS, _BATCH, _WORKERS = 4, 2, 2
 _CROPS = 8
@@ -95,6 +95,6 @@ def _stored(study: Study, folder: Path) -> StoredStudies:
         store,
         chosen,
         preprocessing=asked,
-        data=DataTable(anatomies=FVLM_ANATOMIES, crop=CROP, flip=0.2),
+        crops=CropOptions(FVLM_ANATOMIES, CROP, flip=0.2),
         reader=CaptionReader(FVLM_ANATOMIES, None),
     )

@@ -14,7 +14,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io import read_volume
-from napari_ctclip.pretraining.starter.sentences import canonical, load_vocabulary
+from napari_ctclip.pretraining.data.sentences import canonical, load_vocabulary
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series

@@ -10,7 +10,7 @@ from napari_ctclip.evaluation.simulated import EVALUATION_SEED, examine_study
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.hub.registry import known_model
 from napari_ctclip.models.interface import assert_implements
-from napari_ctclip.pretraining.starter.sentences import load_vocabulary
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
 from napari_ctclip.simulation import FINDINGS, simulate_study
 
 

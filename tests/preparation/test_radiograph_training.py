@@ -11,8 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import train as cli_train
-from napari_ctclip.pretraining.data.sources import prepared_data
 from napari_ctclip.pretraining.method_recipe import load_method_recipe
+from napari_ctclip.pretraining.sources import prepared_data
 from tests.preparation.test_radiographs import GREY
 from tests.preparation.training_runs import TRAINING, refusal, smoke, train
 

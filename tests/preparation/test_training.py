@@ -19,9 +19,9 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.data.montage_views import montage_options, montage_views
-from napari_ctclip.pretraining.data.sources import prepared_data
-from napari_ctclip.pretraining.methods import METHODS
+from napari_ctclip.pretraining.building import METHODS
+from napari_ctclip.pretraining.data.montages import montage_options, montage_views
+from napari_ctclip.pretraining.sources import prepared_data
 from napari_ctclip.session.session import Session
 from tests.preparation.conftest import ANATOMIES, Prepared
 from tests.preparation.made_up_archive import _study, study_name

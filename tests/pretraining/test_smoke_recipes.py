@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 from napari_ctclip.cli import train as cli_train
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.pretraining.building import assemble
+from napari_ctclip.pretraining.building import METHODS, assemble
 from napari_ctclip.pretraining.method_recipe import load_method_recipe
-from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES
 from napari_ctclip.session.session import Session
 from napari_ctclip.simulation import simulate_study

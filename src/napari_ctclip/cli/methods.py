@@ -14,8 +14,8 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES, recipe_file
 
 if TYPE_CHECKING:
+    from napari_ctclip.pretraining.cost import Cost
     from napari_ctclip.pretraining.method_recipe import MethodRecipe
-    from napari_ctclip.pretraining.runs.cost import Cost
     from napari_ctclip.pretraining.runs.run_folder import RunFolder
     from napari_ctclip.pretraining.runs.run_log import StepReport
 
@@ -83,11 +83,11 @@ def _train(
     """Train, or without a folder of the run measure what training would take."""
     # imported here: torch and fabric take seconds, and --help needs neither
     from napari_ctclip.pretraining.building import assemble
-    from napari_ctclip.pretraining.data.sources import prepared_data, simulated_data
     from napari_ctclip.pretraining.loop import Stopped, train_method
     from napari_ctclip.pretraining.method_recipe import load_method_recipe
     from napari_ctclip.pretraining.runs.launching import launch_fabric
     from napari_ctclip.pretraining.runs.run_folder import RunFolder
+    from napari_ctclip.pretraining.sources import prepared_data, simulated_data
 
     recipe = load_method_recipe(file, overrides=overrides)
     if recipe.method != method:
@@ -102,7 +102,7 @@ def _train(
     if launch.fabric.is_global_zero:
         terminal.print_notices(training.notices)
     if folder is None:
-        from napari_ctclip.pretraining.runs.cost import measure_cost
+        from napari_ctclip.pretraining.cost import measure_cost
 
         _print_cost(measure_cost(launch, recipe, assembly, source), recipe)
         return

@@ -114,7 +114,7 @@ def evaluate_starter(
     from napari_ctclip.evaluation.simulated import examine
     from napari_ctclip.evaluation.simulated_report import finding_rows, markdown_table
     from napari_ctclip.models.factory import load_model
-    from napari_ctclip.pretraining.starter.sentences import load_vocabulary
+    from napari_ctclip.pretraining.data.sentences import load_vocabulary
 
     unseen = {finding.name: finding.unseen for finding in load_vocabulary().findings}
     prompts = {name: (name, *wordings) for name, wordings in unseen.items()}

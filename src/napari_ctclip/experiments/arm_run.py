@@ -22,7 +22,7 @@ from napari_ctclip.experiments.examination import (
 from napari_ctclip.experiments.plan import Arm, WorkPlan
 from napari_ctclip.pretraining.building import Assembly, assemble
 from napari_ctclip.pretraining.data.samples import SampleSource
-from napari_ctclip.pretraining.data.simulated_dictionary import simulated_abnormalities
+from napari_ctclip.pretraining.data.simulated_cohort import simulated_abnormalities
 from napari_ctclip.pretraining.loop import train_method
 from napari_ctclip.pretraining.runs.launching import launch_fabric
 from napari_ctclip.pretraining.runs.run_folder import RunFolder

@@ -32,11 +32,27 @@ from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.vit3d import TransformerBlock
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
-from napari_ctclip.pretraining.methods import METHODS
+from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyContrast
+from napari_ctclip.pretraining.objectives.clip import Clip, SigLip
+from napari_ctclip.pretraining.objectives.clip_ild_dapt import ClipIldDapt
+from napari_ctclip.pretraining.objectives.ct_glip import CtGlip
+from napari_ctclip.pretraining.objectives.lrclr import Lrclr
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Setting
+from napari_ctclip.pretraining.objectives.organ_classification import OrganClassification
 from napari_ctclip.pretraining.starter.recipe import describe_mistakes
 
-__all__ = ["Assembly", "assemble", "objective_options"]
+__all__ = ["METHODS", "Assembly", "assemble", "objective_options"]
+
+METHODS: dict[str, type[Objective]] = {
+    "clip": Clip,
+    "siglip": SigLip,
+    "ct_glip": CtGlip,
+    "ct_glip_finetune": OrganClassification,
+    "lrclr": Lrclr,
+    "fvlm": AnatomyContrast,
+    "clip_ild_dapt": ClipIldDapt,
+}
+"""The objective behind each recipe's name."""
 
 
 @dataclass(frozen=True, eq=False)

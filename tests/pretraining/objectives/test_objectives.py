@@ -12,7 +12,7 @@ from torch.nn import functional
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.folder.organ_head import load_organ_head
-from napari_ctclip.pretraining.ema_teacher import MomentumText, TwinModels
+from napari_ctclip.pretraining.objectives.anatomy_contrast import MomentumText, TwinModels
 from napari_ctclip.pretraining.objectives.clip_ild_dapt import (
     ClipIldDapt,
     ClipIldDaptOptions,

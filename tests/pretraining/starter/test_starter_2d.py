@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from napari_ctclip.models.factory import load_model
+from napari_ctclip.pretraining.data.sentences import canonical, load_vocabulary
 from napari_ctclip.pretraining.starter import starter_2d
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler, degrade_slice
 from napari_ctclip.pretraining.starter.patch_objective import draw_phrasing, text_classes
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
 from napari_ctclip.pretraining.starter.recipe import read_recipe
-from napari_ctclip.pretraining.starter.sentences import canonical, load_vocabulary
 from napari_ctclip.pretraining.starter.starter_2d import pretrain_starter_2d
 from napari_ctclip.pretraining.starter.starter_2d_recipe import Starter2dRecipe
 from napari_ctclip.pretraining.starter.token_targets import TISSUES

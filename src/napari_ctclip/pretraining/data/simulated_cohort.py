@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from napari_ctclip.core.anatomy import anatomy_label, members
 from napari_ctclip.preprocessing.specification import Preprocessing
+from napari_ctclip.pretraining.data.random_crops import draw_flips, draw_start, flipped
 from napari_ctclip.pretraining.data.samples import TrainingSample
-from napari_ctclip.pretraining.starter.random_crops import draw_flips, draw_start, flipped
-from napari_ctclip.pretraining.starter.sentences import Vocabulary, load_vocabulary
+from napari_ctclip.pretraining.data.sentences import Vocabulary, load_vocabulary
 from napari_ctclip.reports.captions import OrganCaption
 from napari_ctclip.simulation import SimulatedStudy, simulate_study
 
-__all__ = ["SimulatedCohort"]
+__all__ = ["SimulatedCohort", "simulated_abnormalities"]
 
 _CAPTION_STREAM = 7
 _NORMAL = (
@@ -170,3 +170,19 @@ def _cut(
     part = array[(slice(None), *box)]
     missing = [size - n for size, n in zip(crop, part.shape[1:], strict=True)]
     return np.pad(part, [(0, 0), *((0, m) for m in missing)])
+
+
+def simulated_abnormalities(anatomies: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Return (finding, wording) pairs of every anatomy, one for each term of the vocabulary.
+
+    A finding is of an anatomy that holds its tissue, or that its tissue holds.
+    """
+    return {
+        anatomy: [
+            (finding.name, term)
+            for finding in load_vocabulary().findings
+            if members(anatomy, [finding.tissue]) or members(finding.tissue, [anatomy])
+            for term in finding.terms
+        ]
+        for anatomy in anatomies
+    }

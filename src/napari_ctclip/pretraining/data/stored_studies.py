@@ -12,10 +12,9 @@ from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.data.caption_findings import CaptionReader
+from napari_ctclip.pretraining.data.random_crops import Box, CropOptions, draw_flips, draw_start
 from napari_ctclip.pretraining.data.samples import TrainingSample
 from napari_ctclip.pretraining.data.study_choice import ChosenStudy
-from napari_ctclip.pretraining.method_recipe import DataTable
-from napari_ctclip.pretraining.starter.random_crops import Box, draw_flips, draw_start
 from napari_ctclip.reports.captions import OrganCaption
 
 __all__ = ["StoredStudies"]
@@ -35,8 +34,8 @@ class StoredStudies:
         What to draw from.
     preprocessing : Preprocessing
         Its windows become channels.
-    data : DataTable
-        Anatomies, crop, margin, flips.
+    crops : CropOptions
+        How a sample is cut.
     reader : CaptionReader
         Of the captions.
 
@@ -52,22 +51,22 @@ class StoredStudies:
         studies: Sequence[ChosenStudy],
         *,
         preprocessing: Preprocessing,
-        data: DataTable,
+        crops: CropOptions,
         reader: CaptionReader,
     ) -> None:
         self._store, self._studies = store, tuple(studies)
         self._windows = preprocessing.windows_hu
-        self._data, self._reader = data, reader
+        self._crops, self._reader = crops, reader
         self._labels = [
             [store.anatomies.index(part) + 1 for part in members(name, store.anatomies)]
-            for name in data.anatomies
+            for name in crops.anatomies
         ]
         self._captions: dict[int, tuple[OrganCaption, ...]] = {}
 
     @property
     def anatomies(self) -> tuple[str, ...]:
         """Names of the masks and captions."""
-        return self._data.anatomies
+        return self._crops.anatomies
 
     def __len__(self) -> int:
         return len(self._studies)
@@ -95,9 +94,9 @@ class StoredStudies:
     def _crop(
         self, study: ChosenStudy, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        crop = self._data.crop
+        crop = self._crops.shape
         start = draw_start(study.shape, crop, rng, box=self._grown(study.box))
-        axes = draw_flips(self._data.flip, rng)
+        axes = draw_flips(self._crops.flip, rng)
         stop = [min(a + n, size) for a, n, size in zip(start, crop, study.shape, strict=True)]
         stored = self._store.crop(study.entry.study_id, start, stop)
         inside = (slice(None), *(slice(n) for n in stored.voxels.shape))
@@ -115,5 +114,5 @@ class StoredStudies:
         if box is None:
             return None
         (z0, y0, x0), (z1, y1, x1) = box
-        dz, dy, dx = self._data.margin
+        dz, dy, dx = self._crops.margin
         return (z0 - dz, y0 - dy, x0 - dx), (z1 + dz, y1 + dy, x1 + dx)

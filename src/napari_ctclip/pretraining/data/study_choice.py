@@ -13,8 +13,8 @@ from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import StudyRecord
 from napari_ctclip.io.store.study_store import StudyStore
 from napari_ctclip.pretraining.data.prepared_set import PreparedSet
+from napari_ctclip.pretraining.data.random_crops import Box
 from napari_ctclip.pretraining.data.samples import Need
-from napari_ctclip.pretraining.starter.random_crops import Box
 
 __all__ = ["ChosenStudy", "choose_studies", "organ_text"]
 

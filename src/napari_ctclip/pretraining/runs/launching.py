@@ -21,8 +21,8 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.fsdp import FSDPStrategy
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.pretraining.ema_teacher import MomentumText, TwinModels
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.objectives.anatomy_contrast import MomentumText, TwinModels
 
 __all__ = ["Launch", "launch_fabric", "stop_requests"]
 

@@ -14,7 +14,7 @@ from napari_ctclip.evaluation.calibration import fit_platt
 from napari_ctclip.evaluation.simulated import examine
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.interface import Calibration
-from napari_ctclip.pretraining.starter.sentences import load_vocabulary
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
 
 __all__ = ["calibrate_checkpoint"]
 

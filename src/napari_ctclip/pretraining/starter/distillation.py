@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.models.text.text_encoders import WordPieceTransformer, load_tokenizer
-from napari_ctclip.pretraining.starter.sentences import Vocabulary, canonical
+from napari_ctclip.pretraining.data.sentences import Vocabulary, canonical
 
 __all__ = [
     "build_student",

@@ -9,9 +9,9 @@ import torch
 
 from napari_ctclip.evaluation.metrics import auroc
 from napari_ctclip.models.published.slice_model import SliceModel
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, make_pool
-from napari_ctclip.pretraining.starter.sentences import load_vocabulary
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
 

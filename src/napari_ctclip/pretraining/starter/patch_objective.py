@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.models.published.slice_model import SliceModel
+from napari_ctclip.pretraining.data.sentences import TextClass, Vocabulary, load_vocabulary
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.starter.localisation_loss import EarlierPlaces, localisation_loss
 from napari_ctclip.pretraining.starter.localisation_targets import seen_at_places
 from napari_ctclip.pretraining.starter.patch_batches import PatchBatch
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS
 from napari_ctclip.pretraining.starter.ranking_loss import ranking_loss
-from napari_ctclip.pretraining.starter.sentences import TextClass, Vocabulary, load_vocabulary
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
 __all__ = ["PatchObjective", "draw_phrasing", "text_classes"]

@@ -14,9 +14,9 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.checkpoint import SCHEMA_VERSION, build_model
 from napari_ctclip.models.text.text_encoders import load_tokenizer
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
 from napari_ctclip.pretraining.starter.dataset import StudyFolder, write_studies
 from napari_ctclip.pretraining.starter.recipe import Recipe
-from napari_ctclip.pretraining.starter.sentences import load_vocabulary
 from napari_ctclip.pretraining.starter.text_refit import refit_checkpoint
 from napari_ctclip.pretraining.starter.train import train
 

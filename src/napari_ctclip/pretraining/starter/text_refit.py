@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.checkpoint import load_checkpoint, replace_weights
-from napari_ctclip.pretraining.starter.sentences import TextClass, Vocabulary
+from napari_ctclip.pretraining.data.sentences import TextClass, Vocabulary
 
 __all__ = ["refit_checkpoint", "refit_text_projection"]
 

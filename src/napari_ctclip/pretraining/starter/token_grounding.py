@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ctclip.models.dual_encoder import DualEncoder
+from napari_ctclip.pretraining.data.sentences import Vocabulary
 from napari_ctclip.pretraining.losses import contrastive_loss
 from napari_ctclip.pretraining.starter.batch import TokenBatch
-from napari_ctclip.pretraining.starter.sentences import Vocabulary
 from napari_ctclip.pretraining.starter.token_targets import TISSUES, UNSURE
 
 __all__ = ["TokenGrounding"]

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.checkpoint import save_checkpoint
 from napari_ctclip.models.runtime.kept_heap import kept_heap
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
 from napari_ctclip.pretraining.runs.run_status import noted_status
 from napari_ctclip.pretraining.starter.batch import TokenBatch
 from napari_ctclip.pretraining.starter.dataset import StudyFolder
 from napari_ctclip.pretraining.starter.loader import CropPlan, batches
 from napari_ctclip.pretraining.starter.recipe import Recipe, TrainingTable
-from napari_ctclip.pretraining.starter.sentences import load_vocabulary
 from napari_ctclip.pretraining.starter.token_grounding import TokenGrounding
 
 __all__ = ["MovingAverage", "append_metrics", "learning_rate", "train"]

@@ -7,7 +7,7 @@ import pytest
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.preprocessing.intensity import window_channels
-from napari_ctclip.pretraining.data.montage_views import montage_options, montage_views
+from napari_ctclip.pretraining.data.montages import montage_options, montage_views
 from napari_ctclip.regions.patches import PatchPlan, lay_patches
 from napari_ctclip.regions.ranking import best_patches, build_montage
 from napari_ctclip.simulation import simulate_study

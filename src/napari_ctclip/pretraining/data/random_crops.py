@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "draw_flips", "draw_start", "flipped"]
+__all__ = ["Box", "CropOptions", "draw_flips", "draw_start", "flipped"]
 
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """First and one past the last voxel (z, y, x)."""
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """How a sample is cut from a scan.
+
+    Attributes
+    ----------
+    anatomies : tuple of str
+        The groups of the anatomy vocabulary that have a mask and a caption.
+    shape : (z, y, x)
+        The voxels of a sample.
+    flip : float
+        The probability of a flip along each axis.
+    margin : (z, y, x)
+        Crops are drawn from the box of a study's anatomies and this many voxels around it.
+    """
+
+    anatomies: tuple[str, ...]
+    shape: tuple[int, int, int]
+    flip: float = 0.0
+    margin: tuple[int, int, int] = (0, 0, 0)
 
 
 def draw_start(

@@ -94,7 +94,7 @@ def canonical(text: str) -> str:
 @lru_cache(maxsize=1)
 def load_vocabulary() -> Vocabulary:
     """Return the vocabulary that ships with the package."""
-    text = files("napari_ctclip.pretraining.starter").joinpath("vocabulary.toml").read_text("utf-8")
+    text = files("napari_ctclip.pretraining.data").joinpath("vocabulary.toml").read_text("utf-8")
     table = tomllib.loads(text)
     return Vocabulary(
         findings=tuple(_text_class(name, entry) for name, entry in table["findings"].items()),

@@ -22,6 +22,7 @@ from napari_ctclip.models.published.crop_protocol import CropProtocol
 from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.data.caption_findings import CaptionReader
+from napari_ctclip.pretraining.data.random_crops import CropOptions
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import ChosenStudy
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
@@ -71,7 +72,7 @@ def _training_sample(recipe, voxels, labels, geometry, folder):
         store,
         [ChosenStudy(entry, SHAPE, HEART)],
         preprocessing=load_model(folder.parent / "model").preprocessing,
-        data=recipe.data,
+        crops=CropOptions(ANATOMIES, CROP, margin=MARGIN),
         reader=CaptionReader(ANATOMIES, None),
     )
     return source.sample(0, np.random.default_rng(0))

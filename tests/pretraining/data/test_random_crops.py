@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ctclip.pretraining.starter.random_crops import draw_start
+from napari_ctclip.pretraining.data.random_crops import draw_start
 
 side = st.integers(1, 40)
 

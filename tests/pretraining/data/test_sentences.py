@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_ctclip.pretraining.data.sentences import canonical, load_vocabulary
 from napari_ctclip.pretraining.starter.distillation import class_batch, distillation_corpus
-from napari_ctclip.pretraining.starter.sentences import canonical, load_vocabulary
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 from napari_ctclip.simulation import FINDINGS
 

@@ -13,23 +13,24 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.building import objective_options
+from napari_ctclip.pretraining.building import METHODS, objective_options
 from napari_ctclip.pretraining.data.caption_findings import (
     CaptionReader,
     decomposed_entry,
     dictionary_texts,
 )
-from napari_ctclip.pretraining.data.montage_views import montage_options
+from napari_ctclip.pretraining.data.montages import (
+    SimulatedMontages,
+    StoredMontages,
+    montage_options,
+)
 from napari_ctclip.pretraining.data.prepared_set import PreparedSet, open_prepared_set
+from napari_ctclip.pretraining.data.random_crops import CropOptions
 from napari_ctclip.pretraining.data.samples import Need, SampleSource
-from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort
-from napari_ctclip.pretraining.data.simulated_dictionary import simulated_abnormalities
-from napari_ctclip.pretraining.data.simulated_montages import SimulatedMontages
-from napari_ctclip.pretraining.data.stored_montages import StoredMontages
+from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort, simulated_abnormalities
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import LUNG, ChosenStudy, choose_studies
 from napari_ctclip.pretraining.method_recipe import MethodRecipe
-from napari_ctclip.pretraining.methods import METHODS
 from napari_ctclip.reports.abnormality_dictionary import (
     AbnormalityDictionary,
     build_dictionary,
@@ -131,7 +132,9 @@ def prepared_data(recipe: MethodRecipe, path: Path) -> TrainingData:
             prepared.store,
             studies,
             preprocessing=preprocessing,
-            data=recipe.data,
+            crops=CropOptions(
+                recipe.data.anatomies, recipe.data.crop, recipe.data.flip, recipe.data.margin
+            ),
             reader=CaptionReader(recipe.data.anatomies, dictionary),
         )
     identity = {
