@@ -27,9 +27,9 @@ def test_a_wrong_override_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
 
 
 def test_the_shipped_recipe_is_found_and_reads():
-    from napari_ctclip.pretraining.starter.recipe import load_recipe
+    from napari_ctclip.pretraining.recipe_files import load_recipe
 
-    assert load_recipe(recipe_file("starter")).training.steps > 100
+    assert load_recipe(recipe_file("starter")).optimizer.steps > 100
 
 
 @pytest.mark.parametrize(

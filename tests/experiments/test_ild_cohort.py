@@ -18,7 +18,7 @@ from napari_ctclip.experiments.ild_cohort import write_ild_cohort
 from napari_ctclip.io.store.manifest import read_manifest
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining.building import assemble
-from napari_ctclip.pretraining.method_recipe import load_method_recipe
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.simulation.ild_patterns import ILD_SPACING_MM
 from napari_ctclip.simulation.ild_reports import PATTERNS
 from tests.paths import ROOT
@@ -86,7 +86,7 @@ def _wait_for(found: Callable[[], list[int]], *, count: int) -> list[int]:
 
 
 def test_tutorial_recipe_shows_the_bundled_model_what_it_was_trained_on() -> None:
-    recipe = load_method_recipe(ROOT / "training" / "clip_ild_dapt" / "tutorial.toml")
+    recipe = load_recipe(ROOT / "training" / "clip_ild_dapt" / "tutorial.toml")
     start = load_model(recipe.model.start)
     assert recipe.preprocessing.windows_hu == start.preprocessing.windows_hu
     assert recipe.data.crop == (1, *start.image_size)
@@ -96,9 +96,9 @@ def test_tutorial_recipe_shows_the_bundled_model_what_it_was_trained_on() -> Non
 
 def test_2d_recipe_starts_from_the_bundled_model_and_from_no_model_of_volumes() -> None:
     file = ROOT / "training" / "clip_ild_dapt" / "tutorial.toml"
-    trained = assemble(load_method_recipe(file)).trained
+    trained = assemble(load_recipe(file)).trained
     start = load_model("starter-2d")
     assert trained.weights_hash() == start.weights_hash()
     assert all(p.requires_grad for p in trained.clip.visual.parameters())
     with pytest.raises(DataError, match="no 2D CLIP"):
-        assemble(load_method_recipe(file, overrides=["model.start=starter"]))
+        assemble(load_recipe(file, overrides=["model.start=starter"]))

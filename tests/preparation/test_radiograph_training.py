@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import train as cli_train
-from napari_ctclip.pretraining.method_recipe import load_method_recipe
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.sources import prepared_data
 from tests.preparation.test_radiographs import GREY
 from tests.preparation.training_runs import TRAINING, refusal, smoke, train
@@ -46,7 +46,7 @@ FLAT = (
 
 
 def test_the_recipe_of_radiographs_fits_a_set_of_them(radiographs: Path) -> None:
-    recipe = load_method_recipe(TRAINING / "lrclr" / "radiographs.toml")
+    recipe = load_recipe(TRAINING / "lrclr" / "radiographs.toml")
     data = prepared_data(recipe, radiographs)
     sample = data.source.sample(0, np.random.default_rng(1))
     assert sample.image.shape == (1, 1, 224, 224)

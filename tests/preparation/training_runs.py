@@ -9,14 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import train as cli_train
-from napari_ctclip.pretraining.method_recipe import MethodRecipe, load_method_recipe
+from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from tests.paths import TRAINING
 
 _QUICK = ("optimizer.steps=2", "optimizer.batch=2", "optimizer.warm_up=0", "loop.save_every=1")
 
 
-def smoke(method: str, *overrides: str) -> MethodRecipe:
-    return load_method_recipe(TRAINING / method / "smoke.toml", overrides=overrides)
+def smoke(method: str, *overrides: str) -> Recipe:
+    return load_recipe(TRAINING / method / "smoke.toml", overrides=overrides)
 
 
 def train(method: str, data: Path, out: Path, *overrides: str, more: tuple[str, ...] = ()) -> str:

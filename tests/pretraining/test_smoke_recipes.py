@@ -14,7 +14,7 @@ from napari_ctclip.cli import train as cli_train
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.pretraining.building import METHODS, assemble
-from napari_ctclip.pretraining.method_recipe import load_method_recipe
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES
 from napari_ctclip.session.session import Session
 from napari_ctclip.simulation import simulate_study
@@ -31,7 +31,7 @@ def test_every_method_has_its_objective_recipes_and_readme():
     for method in METHODS:
         assert (TRAINING / method / "README.md").is_file()
         for name in ("recipe.toml", "smoke.toml"):
-            recipe = load_method_recipe(TRAINING / method / name)
+            recipe = load_recipe(TRAINING / method / name)
             assert recipe.method == method
             METHODS[method].options_type.model_validate(recipe.objective)
 
@@ -60,7 +60,7 @@ def test_smoke_recipe_learns_and_its_folder_answers(method, study, tmp_path):
 
 def test_shipped_models_can_be_built_where_their_parts_are_here():
     for method in ("siglip", "ct_glip", "lrclr"):
-        recipe = load_method_recipe(TRAINING / method / "recipe.toml")
+        recipe = load_recipe(TRAINING / method / "recipe.toml")
         with torch.device("cpu"):
             assembly = assemble(recipe)
         assert sum(p.numel() for p in assembly.trained.parameters()) > 1e6

@@ -10,7 +10,7 @@ import torch
 from napari_ctclip.models.towers.organ_query import OrganQuery
 from napari_ctclip.pretraining.building import Assembly, assemble
 from napari_ctclip.pretraining.data.samples import StudyBatch, TrainingSample, collate_samples
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.reports.captions import OrganCaption
 from tests.models.small_model import ARCHITECTURE, small_tokenizer
 
@@ -47,7 +47,7 @@ def text_folder(folder: Path) -> Path:
 
 def tiny_recipe(
     method: str, texts: Path, *, objective: dict | None = None, dropout: float = 0.0, **loop: object
-) -> MethodRecipe:
+) -> Recipe:
     """Return a recipe of a method; ``optimizer`` may be among the further tables."""
     optimizer = {"steps": 4, "batch": 4, "learning_rate": 1e-2, **loop.pop("optimizer", {})}
     model = {"kind": "towers", "image": _VIT | {"dropout": dropout}, "head": {}}
@@ -59,7 +59,7 @@ def tiny_recipe(
         model |= {"kind": "local_regions", "head": {"keep": 5}}
     elif method == "fvlm":
         model |= {"kind": "organ_query", "image": _VIT | {"dropout": dropout, "level_blocks": [0]}}
-    return MethodRecipe.model_validate(
+    return Recipe.model_validate(
         {
             "method": method,
             "model": model
@@ -78,7 +78,7 @@ def tiny_recipe(
     )
 
 
-def tiny_assembly(recipe: MethodRecipe) -> Assembly:
+def tiny_assembly(recipe: Recipe) -> Assembly:
     """Return its parts; organ queries are random and without dropout, so that organs differ."""
     assembly = assemble(recipe, abnormalities=NEGATIVES)
     for part in assembly.trained.modules():
@@ -92,7 +92,7 @@ def trained_folder(method: str, folder: Path) -> Path:
     """Write the folder of a tiny model, as training ends with it."""
     values = tiny_recipe(method, text_folder(folder / "texts")).model_dump()
     values["preprocessing"]["multiple_of"] = (16, 16, 16)  # what the CNN takes
-    assembly = assemble(MethodRecipe.model_validate(values))
+    assembly = assemble(Recipe.model_validate(values))
     weights = {f"trained.{name}": t for name, t in assembly.trained.state_dict().items()}
     assembly.export(weights, folder / "model", {"steps": 0})
     return folder / "model"

@@ -15,7 +15,7 @@ from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES, rec
 
 if TYPE_CHECKING:
     from napari_ctclip.pretraining.cost import Cost
-    from napari_ctclip.pretraining.method_recipe import MethodRecipe
+    from napari_ctclip.pretraining.recipe import Recipe
     from napari_ctclip.pretraining.runs.run_folder import RunFolder
     from napari_ctclip.pretraining.runs.run_log import StepReport
 
@@ -84,12 +84,12 @@ def _train(
     # imported here: torch and fabric take seconds, and --help needs neither
     from napari_ctclip.pretraining.building import assemble
     from napari_ctclip.pretraining.loop import Stopped, train_method
-    from napari_ctclip.pretraining.method_recipe import load_method_recipe
+    from napari_ctclip.pretraining.recipe_files import load_recipe
     from napari_ctclip.pretraining.runs.launching import launch_fabric
     from napari_ctclip.pretraining.runs.run_folder import RunFolder
     from napari_ctclip.pretraining.sources import prepared_data, simulated_data
 
-    recipe = load_method_recipe(file, overrides=overrides)
+    recipe = load_recipe(file, overrides=overrides)
     if recipe.method != method:
         raise CtClipError(f"{file} is a recipe of {recipe.method!r}, not of {method!r}")
     training = simulated_data(recipe) if data is None else prepared_data(recipe, data)
@@ -129,7 +129,7 @@ def _train(
 
 
 def _run_folder(
-    folder: RunFolder, recipe: MethodRecipe, data: Mapping[str, Any], *, resume: bool
+    folder: RunFolder, recipe: Recipe, data: Mapping[str, Any], *, resume: bool
 ) -> RunFolder:
     if not resume:
         folder.require_fresh()
@@ -152,7 +152,7 @@ def _reporter(bar: Progress, method: str, spent: dict[str, float]) -> StepReport
     return report
 
 
-def _print_cost(cost: Cost, recipe: MethodRecipe) -> None:
+def _print_cost(cost: Cost, recipe: Recipe) -> None:
     whole, trained = cost.parameters / 1e6, cost.trained_parameters / 1e6
     lines = {
         "parameters": f"{whole:.1f} M, {trained:.1f} M trained",

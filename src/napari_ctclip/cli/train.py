@@ -43,7 +43,7 @@ _STARTER_TOKEN_ML = 0.064  # a cube of 4 mm
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of simulated studies.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override, e.g. training.steps=200.")
+    list[str] | None, typer.Option("--set", help="Override, e.g. optimizer.steps=200.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recipe file.")]
@@ -70,7 +70,7 @@ def starter(
 ) -> None:
     """Train the bundled model from nothing: text student, simulated studies, image encoder."""
     from napari_ctclip.models.runtime.device import resolved_device
-    from napari_ctclip.pretraining.starter.recipe import load_recipe
+    from napari_ctclip.pretraining.recipe_files import load_recipe
     from napari_ctclip.pretraining.starter.starter import pretrain_starter
 
     file = recipe_file("starter") if recipe is None else recipe
@@ -92,12 +92,11 @@ def starter_2d(
     recipe: RecipeFile = None,
 ) -> None:
     """Train the bundled 2D model from nothing: simulated slices, patches, montages."""
-    from napari_ctclip.pretraining.starter.recipe import read_recipe
+    from napari_ctclip.pretraining.recipe_files import load_recipe
     from napari_ctclip.pretraining.starter.starter_2d import pretrain_starter_2d
-    from napari_ctclip.pretraining.starter.starter_2d_recipe import Starter2dRecipe
 
     file = recipe_file("starter_2d") if recipe is None else recipe
-    chosen = read_recipe(file, Starter2dRecipe, overrides=overrides or ())
+    chosen = load_recipe(file, overrides=overrides or ())
     typer.echo(f"model written to {pretrain_starter_2d(chosen, out, resume=resume)}")
 
 

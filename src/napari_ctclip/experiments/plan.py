@@ -8,15 +8,16 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_ctclip.pretraining.method_recipe import (
+from napari_ctclip.pretraining.recipe import (
     DataTable,
     LoopTable,
-    MethodRecipe,
     ModelTable,
     OptimizerTable,
     PreprocessingTable,
+    Recipe,
+    Table,
 )
-from napari_ctclip.pretraining.starter.recipe import Table, read_recipe
+from napari_ctclip.pretraining.recipe_files import read_table
 from napari_ctclip.simulation import FINDINGS
 
 __all__ = ["Arm", "CohortTable", "ExaminationTable", "Reading", "WorkPlan", "load_work_plan"]
@@ -51,7 +52,7 @@ class Arm(Table):
 
 
 class ModelPart(Table):
-    """What every arm's model has in common; see ``method_recipe.ModelTable``."""
+    """What every arm's model has in common; see ``recipe.ModelTable``."""
 
     embedding_width: int
     image: dict[str, Any]
@@ -120,7 +121,7 @@ class WorkPlan(Table):
     Attributes
     ----------
     model, preprocessing, data, optimizer, loop
-        The recipe of every arm; see ``method_recipe``.
+        The recipe of every arm; see ``recipe``.
     cohort : CohortTable
         What is simulated.
     examination : ExaminationTable
@@ -151,10 +152,10 @@ class WorkPlan(Table):
             raise ValueError(f"pairs name arms that are not there: {', '.join(unknown)}")
         return self
 
-    def recipe_of(self, arm: Arm) -> MethodRecipe:
+    def recipe_of(self, arm: Arm) -> Recipe:
         """Return the recipe of an arm."""
         common = self.model.model_dump()
-        return MethodRecipe(
+        return Recipe(
             method=arm.method,
             model=ModelTable(kind=arm.kind, name=arm.name, head=arm.head, **common),
             preprocessing=self.preprocessing,
@@ -166,5 +167,5 @@ class WorkPlan(Table):
 
 
 def load_work_plan(file: Path, *, overrides: Sequence[str] = ()) -> WorkPlan:
-    """Return the plan of a TOML file; see ``recipe.read_recipe``."""
-    return read_recipe(file, WorkPlan, overrides=overrides)
+    """Return the plan of a TOML file; see ``recipe_files.read_table``."""
+    return read_table(file, WorkPlan, overrides=overrides)

@@ -31,7 +31,6 @@ from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.vit3d import TransformerBlock
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyContrast
 from napari_ctclip.pretraining.objectives.clip import Clip, SigLip
 from napari_ctclip.pretraining.objectives.clip_ild_dapt import ClipIldDapt
@@ -39,7 +38,8 @@ from napari_ctclip.pretraining.objectives.ct_glip import CtGlip
 from napari_ctclip.pretraining.objectives.lrclr import Lrclr
 from napari_ctclip.pretraining.objectives.objective import Objective, Options, Setting
 from napari_ctclip.pretraining.objectives.organ_classification import OrganClassification
-from napari_ctclip.pretraining.starter.recipe import describe_mistakes
+from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.recipe_files import describe_mistakes
 
 __all__ = ["METHODS", "Assembly", "assemble", "objective_options"]
 
@@ -99,7 +99,7 @@ class Assembly:
 
 
 def assemble(
-    recipe: MethodRecipe,
+    recipe: Recipe,
     *,
     abnormalities: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> Assembly:
@@ -107,7 +107,7 @@ def assemble(
 
     Parameters
     ----------
-    recipe : MethodRecipe
+    recipe : Recipe
         What to train.
     abnormalities : mapping of str to sequence of (name, text), optional
         The dictionary of negatives, see ``objectives.objective.Setting``.
@@ -137,7 +137,7 @@ def assemble(
     return Assembly(trained, objective, description, text_folder)
 
 
-def objective_options(recipe: MethodRecipe) -> Options:
+def objective_options(recipe: Recipe) -> Options:
     """Return the ``[objective]`` table of a recipe, checked.
 
     Raises
@@ -155,7 +155,7 @@ def objective_options(recipe: MethodRecipe) -> Options:
         raise DataError(f"recipe of {recipe.method}: {told}") from error
 
 
-def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
+def _description(recipe: Recipe, text_folder: Path) -> dict[str, Any]:
     model, data = recipe.model, recipe.data
     crops = {}
     if model.kind == "organ_query":
@@ -179,7 +179,7 @@ def _description(recipe: MethodRecipe, text_folder: Path) -> dict[str, Any]:
     }
 
 
-def _model(recipe: MethodRecipe, description: Mapping[str, Any], text_folder: Path) -> nn.Module:
+def _model(recipe: Recipe, description: Mapping[str, Any], text_folder: Path) -> nn.Module:
     if recipe.model.kind == "open_clip":
         return _open_clip(recipe)
     model = build_architecture(description, text_folder=text_folder)
@@ -212,7 +212,7 @@ def _lock(part: nn.Module) -> None:
             layer.p = 0.0
 
 
-def _open_clip(recipe: MethodRecipe) -> nn.Module:
+def _open_clip(recipe: Recipe) -> nn.Module:
     """Return a 2D CLIP: one that lies on this machine, or an architecture with random weights."""
     model = recipe.model
     if model.start:

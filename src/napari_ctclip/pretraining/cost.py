@@ -14,7 +14,7 @@ from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from napari_ctclip.pretraining.data.data_order import DataOrder, collate_draws, reseed
 from napari_ctclip.pretraining.data.samples import SampleSource
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.runs.launching import Launch
 
 __all__ = ["Cost", "measure_cost"]
@@ -54,9 +54,7 @@ class Cost:
     total_hours: float
 
 
-def measure_cost(
-    launch: Launch, recipe: MethodRecipe, assembly: Assembly, source: SampleSource
-) -> Cost:
+def measure_cost(launch: Launch, recipe: Recipe, assembly: Assembly, source: SampleSource) -> Cost:
     """Return the cost of a recipe, from two real steps of this process's part of the batch."""
     fabric, options = launch.fabric, recipe.optimizer
     module = fabric.setup(EmbeddingModule(assembly.trained, assembly.objective)).train()

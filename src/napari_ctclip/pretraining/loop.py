@@ -19,8 +19,8 @@ from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of, reseed
 from napari_ctclip.pretraining.data.samples import SampleSource, StudyBatch
-from napari_ctclip.pretraining.method_recipe import MethodRecipe, OptimizerTable
 from napari_ctclip.pretraining.objectives.objective import Objective
+from napari_ctclip.pretraining.recipe import OptimizerTable, Recipe
 from napari_ctclip.pretraining.runs.launching import Launch, stop_requests
 from napari_ctclip.pretraining.runs.run_folder import RunFolder
 from napari_ctclip.pretraining.runs.run_log import RunLog, StepReport
@@ -44,7 +44,7 @@ class _Run:
     """A training under way."""
 
     launch: Launch
-    recipe: MethodRecipe
+    recipe: Recipe
     objective: Objective
     trained: nn.Module
     module: Any
@@ -56,7 +56,7 @@ class _Run:
 
 def train_method(
     launch: Launch,
-    recipe: MethodRecipe,
+    recipe: Recipe,
     assembly: Assembly,
     source: SampleSource,
     *,
@@ -215,7 +215,7 @@ def _batches(run: _Run, source: SampleSource) -> Iterator[StudyBatch]:
     )
 
 
-def _adamw(module: nn.Module, recipe: MethodRecipe) -> torch.optim.AdamW:
+def _adamw(module: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """Return AdamW over what is not frozen; kernels and tables decay, the rest does not.
 
     In one pass over memory; fp16 needs the plain one, whose gradients can be clipped unscaled.

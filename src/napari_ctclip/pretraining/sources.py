@@ -30,7 +30,7 @@ from napari_ctclip.pretraining.data.samples import Need, SampleSource
 from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort, simulated_abnormalities
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import LUNG, ChosenStudy, choose_studies
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.reports.abnormality_dictionary import (
     AbnormalityDictionary,
     build_dictionary,
@@ -62,7 +62,7 @@ class TrainingData:
     notices: tuple[Notice, ...] = field(default=())
 
 
-def simulated_data(recipe: MethodRecipe) -> TrainingData:
+def simulated_data(recipe: Recipe) -> TrainingData:
     """Return the simulated studies of a recipe."""
     data = recipe.data
     preprocessing = Preprocessing(**recipe.preprocessing.model_dump())
@@ -88,12 +88,12 @@ def simulated_data(recipe: MethodRecipe) -> TrainingData:
     return TrainingData(source, abnormalities, {"kind": "simulated"})
 
 
-def prepared_data(recipe: MethodRecipe, path: Path) -> TrainingData:
+def prepared_data(recipe: Recipe, path: Path) -> TrainingData:
     """Return the studies of a prepared set that a recipe can be trained on.
 
     Parameters
     ----------
-    recipe : MethodRecipe
+    recipe : Recipe
         What to train.
     path : Path
         Folder that ``napari-ctclip-train prepare`` made, or its manifest.
@@ -151,7 +151,7 @@ def prepared_data(recipe: MethodRecipe, path: Path) -> TrainingData:
 def _montages(
     prepared: PreparedSet,
     studies: Sequence[ChosenStudy],
-    recipe: MethodRecipe,
+    recipe: Recipe,
     needs: frozenset[Need],
 ) -> StoredMontages:
     data, windows = recipe.data, recipe.preprocessing.windows_hu
@@ -165,7 +165,7 @@ def _montages(
     )
 
 
-def _require_kind(prepared: PreparedSet, recipe: MethodRecipe, needs: frozenset[Need]) -> None:
+def _require_kind(prepared: PreparedSet, recipe: Recipe, needs: frozenset[Need]) -> None:
     if prepared.is_flat and needs & {"masks", "lung mask", "lung sentences"}:
         raise DataError(
             f"{prepared.store.folder} holds radiographs, which have no organ masks; "
@@ -184,7 +184,7 @@ def _require_kind(prepared: PreparedSet, recipe: MethodRecipe, needs: frozenset[
         )
 
 
-def _dictionary(recipe: MethodRecipe, studies: Sequence[ChosenStudy]) -> AbnormalityDictionary:
+def _dictionary(recipe: Recipe, studies: Sequence[ChosenStudy]) -> AbnormalityDictionary:
     chosen = recipe.data.dictionary
     if chosen == "shipped":
         return default_dictionary()

@@ -25,7 +25,7 @@ from napari_ctclip.pretraining.data.caption_findings import CaptionReader
 from napari_ctclip.pretraining.data.random_crops import CropOptions
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import ChosenStudy
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.recipe import Recipe
 from tests.models.small_fvlm import small_fvlm
 from tests.pretraining.tiny_run import ANATOMIES, CROP, text_folder, tiny_recipe
 
@@ -39,7 +39,7 @@ def recipe(tmp_path):
     values = tiny_recipe("fvlm", text_folder(tmp_path / "texts")).model_dump()
     values["data"] |= {"margin": MARGIN}
     values["preprocessing"]["orientation"] = "SPL"
-    return MethodRecipe.model_validate(values)
+    return Recipe.model_validate(values)
 
 
 def _write_folder(recipe, folder):

@@ -12,13 +12,12 @@ import torch
 
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.pretraining.data.sentences import canonical, load_vocabulary
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.starter import starter_2d
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler, degrade_slice
 from napari_ctclip.pretraining.starter.patch_objective import draw_phrasing, text_classes
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, PatchPool, make_pool
-from napari_ctclip.pretraining.starter.recipe import read_recipe
 from napari_ctclip.pretraining.starter.starter_2d import pretrain_starter_2d
-from napari_ctclip.pretraining.starter.starter_2d_recipe import Starter2dRecipe
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 from tests.paths import TRAINING
 
@@ -88,20 +87,20 @@ def test_most_scanners_store_nothing_below_air() -> None:
 def test_two_steps_write_a_model_that_open_clip_opens(
     placed_words: None, pool: PatchPool, tmp_path: Path
 ) -> None:
-    recipe = read_recipe(RECIPES / "smoke.toml", Starter2dRecipe)
+    recipe = load_recipe(RECIPES / "smoke.toml")
     pool.save(tmp_path / "pool.npz")
     folder = pretrain_starter_2d(recipe, tmp_path)
     model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     ours = load_model(folder)
     assert ours.name == "starter-2d"
-    assert ours.preprocessing.windows_hu == recipe.model.windows_hu
+    assert ours.preprocessing.windows_hu == recipe.preprocessing.windows_hu
     assert ours.preprocessing.spacing_mm[1:] == (0.7, 0.7)
     tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["lung nodule"])
     with torch.inference_mode():
         expected = model.encode_text(tokens, normalize=True)
     assert torch.allclose(ours.embed_text(["lung nodule"]), expected, atol=1e-5)
     assert "objective" in torch.load(tmp_path / "training_state.pt", weights_only=True)
-    longer = recipe.model_copy(update={"training": recipe.training.model_copy(update={"steps": 3})})
+    longer = load_recipe(RECIPES / "smoke.toml", overrides=["training.steps=3"])
     pretrain_starter_2d(longer, tmp_path, resume=True)
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [row["step"] for row in rows] == ["0", "1", "2"]

@@ -9,8 +9,8 @@ import torch
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.factory import load_model
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.starter import starter
-from napari_ctclip.pretraining.starter.recipe import load_recipe
 from napari_ctclip.pretraining.starter.train import learning_rate
 from tests.models.small_model import small_tokenizer
 from tests.paths import TRAINING
@@ -54,7 +54,7 @@ def test_two_steps_write_a_model_that_opens(run):
 def test_a_stopped_run_goes_on_where_it_was(run):
     recipe, out, data = run
     starter.pretrain_starter(recipe, out, data=data, resume=True)
-    longer = recipe.model_copy(update={"training": recipe.training.model_copy(update={"steps": 3})})
+    longer = load_recipe(RECIPES / "smoke.toml", overrides=["training.steps=3"])
     starter.pretrain_starter(longer, out, data=data, resume=True)
     rows = list(csv.DictReader((out / "metrics.csv").open()))
     assert [row["step"] for row in rows] == ["0", "1", "2"]
@@ -71,7 +71,7 @@ def test_the_rate_rises_then_falls_to_zero():
 
 def test_recipe_overrides_apply_and_unknown_keys_are_refused():
     recipe = load_recipe(RECIPES / "recipe.toml", overrides=["training.steps=7"])
-    assert recipe.training.steps == 7
+    assert recipe.optimizer.steps == 7
     with pytest.raises(DataError, match="stepz"):
         load_recipe(RECIPES / "recipe.toml", overrides=["training.stepz=7"])
     with pytest.raises(DataError, match="key=value"):

@@ -21,8 +21,8 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.fsdp import FSDPStrategy
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
 from napari_ctclip.pretraining.objectives.anatomy_contrast import MomentumText, TwinModels
+from napari_ctclip.pretraining.recipe import Recipe
 
 __all__ = ["Launch", "launch_fabric", "stop_requests"]
 
@@ -45,7 +45,7 @@ class Launch:
     scaler: torch.amp.GradScaler | None = None
 
 
-def launch_fabric(recipe: MethodRecipe, trained: torch.nn.Module) -> Launch:
+def launch_fabric(recipe: Recipe, trained: torch.nn.Module) -> Launch:
     """Return the launched Fabric of a recipe.
 
     Raises
@@ -84,7 +84,7 @@ def launch_fabric(recipe: MethodRecipe, trained: torch.nn.Module) -> Launch:
     return Launch(fabric, scaler)
 
 
-def _several_processes(recipe: MethodRecipe) -> bool:
+def _several_processes(recipe: Recipe) -> bool:
     started = max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
     devices: int | str = recipe.loop.devices
     if isinstance(devices, str):

@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.pretraining.method_recipe import MethodRecipe
+from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.runs.run_record import SNAPSHOTS, snapshot_name
 
 __all__ = ["RunFolder"]
@@ -117,7 +117,7 @@ class RunFolder:
         shutil.copytree(self.model, part)
         part.replace(target)
 
-    def require_same_recipe(self, recipe: MethodRecipe) -> None:
+    def require_same_recipe(self, recipe: Recipe) -> None:
         """Pass a recipe that goes on with what the run began.
 
         Only the number of steps and what the loop table says of the work, the seed excepted, may
@@ -130,7 +130,7 @@ class RunFolder:
         """
         import tomllib
 
-        began = MethodRecipe.model_validate(tomllib.loads((self.path / _RECIPE).read_text("utf-8")))
+        began = Recipe.model_validate(tomllib.loads((self.path / _RECIPE).read_text("utf-8")))
         before, now = _that_must_stay(began), _that_must_stay(recipe)
         for table in before:
             if before[table] != now[table]:
@@ -139,7 +139,7 @@ class RunFolder:
                     f"--recipe {self.path / _RECIPE}, or give another --out"
                 )
 
-    def write_recipe(self, recipe: MethodRecipe) -> None:
+    def write_recipe(self, recipe: Recipe) -> None:
         """Keep the recipe with every default filled in."""
         import tomli_w
 
@@ -188,7 +188,7 @@ class RunFolder:
         _write(file, json.dumps(known, indent=2) + "\n")
 
 
-def _that_must_stay(recipe: MethodRecipe) -> dict[str, Any]:
+def _that_must_stay(recipe: Recipe) -> dict[str, Any]:
     plain = recipe.model_dump()
     plain["loop"] = {"seed": plain["loop"]["seed"]}
     del plain["optimizer"]["steps"], plain["data"]["workers"]

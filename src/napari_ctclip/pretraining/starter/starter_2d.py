@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.published.open_clip_adapter import save_open_clip, untrained_open_clip
-from napari_ctclip.models.published.slice_model import SliceModel, slice_preprocessing
+from napari_ctclip.models.published.slice_model import SliceModel
+from napari_ctclip.preprocessing.specification import Preprocessing
+from napari_ctclip.pretraining.recipe import PatchPoolTable, Recipe
 from napari_ctclip.pretraining.runs.run_status import noted_status
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler
 from napari_ctclip.pretraining.starter.patch_objective import PatchObjective
 from napari_ctclip.pretraining.starter.patch_pool import PatchPool, make_pool
-from napari_ctclip.pretraining.starter.starter_2d_recipe import Starter2dRecipe
 from napari_ctclip.pretraining.starter.train import MovingAverage, append_metrics, learning_rate
 from napari_ctclip.pretraining.starter.word_table import sentence_encoder_words
 
@@ -31,12 +32,12 @@ _STATE = "training_state.pt"
 _HIGHEST_SCALE = math.log(40.0)
 
 
-def pretrain_starter_2d(recipe: Starter2dRecipe, out: Path, *, resume: bool = False) -> Path:
+def pretrain_starter_2d(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     """Make the pool if it is not there, train, and return the folder of the averaged model.
 
     Parameters
     ----------
-    recipe : Starter2dRecipe
+    recipe : Recipe
         What to do.
     out : Path
         Of the run; holds ``pool.npz``, ``metrics.csv``, ``model/``.
@@ -46,18 +47,18 @@ def pretrain_starter_2d(recipe: Starter2dRecipe, out: Path, *, resume: bool = Fa
     out.mkdir(parents=True, exist_ok=True)
     pool_file = out / "pool.npz"
     if not pool_file.exists():
-        make_pool(**recipe.data.model_dump()).save(pool_file)
+        make_pool(**_pool(recipe).model_dump(), seed=recipe.data.first_seed).save(pool_file)
     model = build(recipe)
     sampler = PatchSampler(
         PatchPool.load(pool_file),
-        windows_hu=recipe.model.windows_hu,
+        windows_hu=recipe.preprocessing.windows_hu,
         image_size=recipe.model.image["image_size"],
     )
     with noted_status(out):
         return _train(model, recipe, sampler=sampler, out=out, resume=resume)
 
 
-def build(recipe: Starter2dRecipe) -> SliceModel:
+def build(recipe: Recipe) -> SliceModel:
     """Return the untrained model: random weights, and words placed by a sentence encoder.
 
     Raises
@@ -69,19 +70,10 @@ def build(recipe: Starter2dRecipe) -> SliceModel:
     architecture = {
         "embed_dim": described.embedding_width,
         "vision_cfg": described.image,
-        "text_cfg": described.text,
+        **described.head,
     }
-    model = untrained_open_clip(architecture, seed=recipe.training.seed)
-    stride = model.patch_size[1]
-    plain = slice_preprocessing(stride)
-    pixel = described.pixel_mm
-    model.preprocessing = type(plain).from_dict(
-        plain.to_dict()
-        | {
-            "windows_hu": described.windows_hu,
-            "spacing_mm": [plain.spacing_mm[0], pixel, pixel],
-        }
-    )
+    model = untrained_open_clip(architecture, seed=recipe.loop.seed)
+    model.preprocessing = Preprocessing.from_dict(recipe.preprocessing.model_dump())
     model.name = "starter-2d"
     words: nn.Embedding = model.clip.token_embedding  # type: ignore[assignment]
     try:
@@ -100,19 +92,19 @@ def build(recipe: Starter2dRecipe) -> SliceModel:
 
 def _train(
     model: SliceModel,
-    recipe: Starter2dRecipe,
+    recipe: Recipe,
     *,
     sampler: PatchSampler,
     out: Path,
     resume: bool,
 ) -> Path:
-    options = recipe.training
-    torch.manual_seed(options.seed)
+    options = recipe.optimizer
+    torch.manual_seed(recipe.loop.seed)
     objective = PatchObjective(
         model,
         width=recipe.model.embedding_width,
-        places=options.places,
-        ranking=options.ranking,
+        places=recipe.objective["localisation"],
+        ranking=recipe.objective["ranking"],
     )
     optimiser = _optimiser(model, objective, options.weight_decay)
     average = MovingAverage(model.clip, options.ema)
@@ -122,16 +114,16 @@ def _train(
     scale: Tensor = model.clip.logit_scale  # type: ignore[assignment]
     started = time.monotonic()
     for step in range(first, options.steps):
-        rng = np.random.default_rng([options.seed, 1, step])  # a resumed run draws the same
+        rng = np.random.default_rng([recipe.loop.seed, 1, step])  # a resumed run draws the same
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(
                 step,
                 peak=options.learning_rate,
                 warm_up=options.warm_up,
-                steps=options.cosine or options.steps,
+                steps=options.cosine_steps or options.steps,
             )
         batch = sampler.draw(options.batch, rng)
-        loss = objective(model, batch, rng, ranked=step >= options.ranking_from)
+        loss = objective(model, batch, rng, ranked=step >= recipe.objective["ranking_from"])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -145,9 +137,15 @@ def _train(
             "elapsed": round(time.monotonic() - started, 1),
         }
         append_metrics(out, row)
-        if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
+        if (step + 1) % recipe.loop.save_every == 0 or step + 1 == options.steps:
             _save(out, step + 1, model, objective, optimiser, average)
     return out / "model"
+
+
+def _pool(recipe: Recipe) -> PatchPoolTable:
+    if recipe.data.pool is None:
+        raise DataError('a recipe of "starter_2d" has a table [data.pool]; copy the shipped one')
+    return recipe.data.pool
 
 
 def _optimiser(

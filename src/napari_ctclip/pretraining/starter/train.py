@@ -19,11 +19,11 @@ from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.checkpoint import save_checkpoint
 from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.pretraining.data.sentences import load_vocabulary
+from napari_ctclip.pretraining.recipe import OptimizerTable, Recipe, WideCropTable
 from napari_ctclip.pretraining.runs.run_status import noted_status
 from napari_ctclip.pretraining.starter.batch import TokenBatch
 from napari_ctclip.pretraining.starter.dataset import StudyFolder
 from napari_ctclip.pretraining.starter.loader import CropPlan, batches
-from napari_ctclip.pretraining.starter.recipe import Recipe, TrainingTable
 from napari_ctclip.pretraining.starter.token_grounding import TokenGrounding
 
 __all__ = ["MovingAverage", "append_metrics", "learning_rate", "train"]
@@ -88,28 +88,29 @@ def _loop(
     architecture: Mapping[str, Any],
     resume: bool,
 ) -> None:
-    options = recipe.training
-    torch.manual_seed(options.seed)
+    options = recipe.optimizer
+    torch.manual_seed(recipe.loop.seed)
     model.text_encoder.requires_grad_(False)
     optimiser = _optimiser(model, options.weight_decay)
     average = MovingAverage(model, options.ema)
     first = _restore(out, model, optimiser, average) if resume else 0
     objective = TokenGrounding(
         load_vocabulary(),
-        np.random.default_rng([options.seed, 1, first]),
-        **recipe.objective.model_dump(),
+        np.random.default_rng([recipe.loop.seed, 1, first]),
+        **recipe.objective,
     )
     studies.refresh()
     model.train()
     started = time.monotonic()
+    wide = recipe.data.wide or WideCropTable(every=0)
     plan = CropPlan(
-        recipe.data.crop,
+        recipe.data.crop[0],
         options.batch,
-        recipe.data.wide_crop,
-        recipe.data.wide_batch,
-        recipe.data.wide_every,
+        wide.crop,
+        wide.batch,
+        wide.every,
     )
-    feed = batches(studies, plan, first_step=first, last_step=options.steps, seed=options.seed)
+    feed = batches(studies, plan, first_step=first, last_step=options.steps, seed=recipe.loop.seed)
     for step, batch in enumerate(feed, start=first):
         if step % _REFRESH_EVERY == 0:
             studies.refresh()
@@ -118,12 +119,12 @@ def _loop(
         average.update(model, step)
         seconds = time.monotonic() - started
         _log(out, step, terms, norm=norm, scale=model.logit_scale, seconds=seconds)
-        if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
+        if (step + 1) % recipe.loop.save_every == 0 or step + 1 == options.steps:
             _save_state(out, step + 1, model, optimiser, average)
             _save_model(out, step + 1, model, average, architecture=architecture, recipe=recipe)
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, step: int, options: TrainingTable) -> None:
+def _set_rate(optimiser: torch.optim.Optimizer, step: int, options: OptimizerTable) -> None:
     rate = learning_rate(
         step, peak=options.learning_rate, warm_up=options.warm_up, steps=options.steps
     )
