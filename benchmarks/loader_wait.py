@@ -17,7 +17,7 @@ from napari_ctclip.io.store.study_store_writing import create_store, write_study
 from napari_ctclip.models.published.fvlm import FVLM_ANATOMIES, FVLM_PREPROCESSING
 from napari_ctclip.preprocessing.spatial import on_model_grid
 from napari_ctclip.pretraining.data.caption_findings import CaptionReader
-from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of
+from napari_ctclip.pretraining.data.draws import StudyDraws, batches_of
 from napari_ctclip.pretraining.data.random_crops import CropOptions
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import ChosenStudy
@@ -52,9 +52,8 @@ def _trained(source: StoredStudies) -> tuple[float, float, float]:
     """
     step = FvlmStep("ours bf16", _BATCH)
     waits, steps = [], []
-    batches = batches_of(
-        source, DataOrder(len(source), _BATCH, seed=0), steps=range(_STEPS + 1), workers=_WORKERS
-    )
+    draws = StudyDraws(source, _BATCH, seed=0)
+    batches = batches_of(draws, steps=range(_STEPS + 1), workers=_WORKERS)
     for _ in range(_STEPS + 1):
         asked = time.perf_counter()
         batch = next(batches)

@@ -74,8 +74,13 @@ def _logged(out: Path) -> int:
 
 
 def _differences(first: Path, second: Path) -> list[str]:
-    one, other = (torch.load(file, weights_only=True)["module"] for file in (first, second))
-    return [name for name, tensor in one.items() if not torch.equal(tensor, other[name])]
+    one, other = (torch.load(file, weights_only=True) for file in (first, second))
+    return [
+        f"{part}.{name}"
+        for part in ("module", "average")  # the average where the recipe keeps one
+        for name, tensor in one.get(part, {}).items()
+        if not torch.equal(tensor, other[part][name])
+    ]
 
 
 if __name__ == "__main__":

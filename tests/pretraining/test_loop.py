@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,14 +20,19 @@ import torch
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.pretraining.data.data_order import DataOrder, batches_of
-from napari_ctclip.pretraining.loop import TrainingFailed, rate_at, train_method
+from napari_ctclip.pretraining.data.draws import StudyDraws, batches_of
+from napari_ctclip.pretraining.loop import TrainingFailed, WeightAverage, rate_at, train
 from napari_ctclip.pretraining.objectives.clip import Clip
 from napari_ctclip.pretraining.objectives.objective import Setting
-from napari_ctclip.pretraining.runs.launching import launch_fabric
 from napari_ctclip.pretraining.runs.run_folder import RunFolder
 from tests.paths import ROOT
-from tests.pretraining.tiny_run import RandomStudies, text_folder, tiny_assembly, tiny_recipe
+from tests.pretraining.tiny_run import (
+    RandomStudies,
+    text_folder,
+    tiny_assembly,
+    tiny_recipe,
+    training_of,
+)
 from tests.pretraining.tiny_training import STEPS
 
 
@@ -63,9 +69,7 @@ def train_here(method: str, texts: Path, folder: Path, source=None, *, resume=Fa
     recipe = tiny_recipe(method, texts, **loop)
     assembly = tiny_assembly(recipe)
     run = RunFolder(folder)
-    run.write_recipe(recipe)
-    launch = launch_fabric(recipe, assembly.trained)
-    train_method(launch, recipe, assembly, source or RandomStudies(), folder=run, resume=resume)
+    train(training_of(recipe, assembly, source), run, resume=resume)
     return assembly
 
 
@@ -102,7 +106,7 @@ def test_sigterm_saves_the_step_it_was_at_and_says_how_to_go_on(tmp_path, texts)
     signal_after(process, folder, 4, signal.SIGTERM)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "go on with --resume" in told
+    assert "continue with --resume" in told
     state = torch.load(folder / "state.pt", weights_only=True)
     assert state["step"] == len(logged_steps(folder)) >= 4
 
@@ -130,24 +134,21 @@ def test_an_exploding_loss_stops_the_training(tmp_path, texts):
     recipe = tiny_recipe("clip", texts)
     assembly = tiny_assembly(recipe)
     grown = replace(assembly, objective=Growing(assembly.objective.options, Setting(())))
-    launch = launch_fabric(recipe, assembly.trained)
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(TrainingFailed, match=r"running mean of .* at step 1 "):
-        train_method(launch, recipe, grown, RandomStudies(), folder=folder)
+        train(training_of(recipe, grown), folder)
 
 
 def test_batches_depend_on_seed_and_step_only():
-    source, order = RandomStudies(7), DataOrder(7, 4, seed=5)
-    all_steps = list(batches_of(source, order, steps=range(5), workers=3))
-    late = list(batches_of(source, order, steps=range(3, 5), workers=1))
+    draws = StudyDraws(RandomStudies(7), 4, seed=5)
+    all_steps = list(batches_of(draws, steps=range(5), workers=3))
+    late = list(batches_of(draws, steps=range(3, 5), workers=1))
     for one, other in zip(all_steps[3:], late, strict=True):
         assert one.study_ids == other.study_ids
         assert torch.equal(one.images, other.images)
     drawn = [name for batch in all_steps for name in batch.study_ids]
     assert sorted(drawn[:7]) == sorted({*drawn})  # an epoch holds every study once
-    halves = [
-        next(batches_of(source, order, steps=range(1), share=(process, 2))) for process in (0, 1)
-    ]
+    halves = [next(batches_of(draws, steps=range(1), rank=rank, world_size=2)) for rank in (0, 1)]
     assert halves[0].study_ids + halves[1].study_ids == all_steps[0].study_ids
 
 
@@ -159,7 +160,7 @@ def test_a_run_is_not_resumed_with_another_recipe_nor_written_over(tmp_path, tex
     with pytest.raises(DataError, match="another 'objective'"):
         run.require_same_recipe(tiny_recipe("clip", texts, objective={"x": 1}))
     with pytest.raises(DataError, match="--resume"):
-        run.require_fresh()
+        run.require_startable(tiny_recipe("clip", texts), {"kind": "simulated"}, resume=False)
 
 
 def test_an_activation_that_is_computed_again_changes_no_weight(tmp_path, texts):
@@ -175,6 +176,54 @@ def test_an_activation_that_is_computed_again_changes_no_weight(tmp_path, texts)
 def test_bf16_trains_and_keeps_weights_in_float32(tmp_path, texts):
     assembly = train_here("fvlm", texts, tmp_path / "run", precision="bf16")
     assert {p.dtype for p in assembly.trained.parameters()} == {torch.float32}
+
+
+def test_a_run_killed_between_its_state_and_its_model_writes_the_model_on_resuming(tmp_path, texts):
+    folder = tmp_path / "run"
+    train_here("clip", texts, folder)
+    model = (folder / "model" / "weights.safetensors").read_bytes()
+    shutil.rmtree(folder / "model")
+    train_here("clip", texts, folder, resume=True)
+    assert (folder / "model" / "weights.safetensors").read_bytes() == model
+
+
+def test_the_average_is_what_is_written_and_what_a_resumed_run_continues(tmp_path, texts):
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    average = {"ema": 0.5, "cosine_steps": 6}
+    train_here("clip", texts, whole, optimizer=average | {"steps": 6})
+    train_here("clip", texts, resumed, optimizer=average | {"steps": 3})
+    train_here("clip", texts, resumed, optimizer=average | {"steps": 6}, resume=True)
+    states = [torch.load(folder / "state.pt", weights_only=True) for folder in (whole, resumed)]
+    for name, tensor in states[0]["average"].items():
+        assert torch.equal(tensor, states[1]["average"][name])
+    written = load_model(whole / "model").state_dict()
+    name = "image_projection.weight"
+    assert torch.equal(written[name], states[0]["average"][f"trained.{name}"])
+    assert not torch.equal(written[name], states[0]["module"][f"trained.{name}"])
+
+
+def test_the_average_forgets_its_start_and_then_moves_by_its_decay():
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(module.weight)
+    average = WeightAverage(module, 0.9)
+    torch.nn.init.ones_(module.weight)
+    average.update(module, 0)
+    assert average.weights["weight"].item() == pytest.approx(0.9)  # decay 1 / 10
+    average.update(module, 1000)
+    assert average.weights["weight"].item() == pytest.approx(0.91)
+
+
+def test_a_state_of_an_earlier_version_is_refused_in_a_line(tmp_path):
+    (tmp_path / "training_state.pt").write_bytes(b"")
+    with pytest.raises(DataError, match="written by an earlier version"):
+        RunFolder(tmp_path).can_resume()
+
+
+def test_the_rate_of_a_cosine_that_ends_after_the_last_step_stops_on_its_way():
+    options = tiny_recipe("clip", Path()).optimizer.model_copy(
+        update={"learning_rate": 1.0, "warm_up": 100, "steps": 3150, "cosine_steps": 3600}
+    )
+    assert rate_at(3150, options) == pytest.approx(0.04, abs=0.005)
 
 
 def test_the_rate_rises_then_falls_to_its_floor():

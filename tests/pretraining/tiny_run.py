@@ -9,8 +9,16 @@ import torch
 
 from napari_ctclip.models.towers.organ_query import OrganQuery
 from napari_ctclip.pretraining.building import Assembly, assemble
-from napari_ctclip.pretraining.data.samples import StudyBatch, TrainingSample, collate_samples
+from napari_ctclip.pretraining.data.draws import StudyDraws
+from napari_ctclip.pretraining.data.samples import (
+    SampleSource,
+    StudyBatch,
+    TrainingSample,
+    collate_samples,
+)
+from napari_ctclip.pretraining.loop import Training
 from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.runs.launching import launch_fabric
 from napari_ctclip.reports.captions import OrganCaption
 from tests.models.small_model import ARCHITECTURE, small_tokenizer
 
@@ -86,6 +94,12 @@ def tiny_assembly(recipe: Recipe) -> Assembly:
             torch.nn.init.normal_(part.queries, generator=torch.Generator().manual_seed(3))
             part.attention.dropout = 0.0
     return assembly
+
+
+def training_of(recipe: Recipe, assembly: Assembly, source: SampleSource | None = None) -> Training:
+    """Return the training of a recipe, on random studies if no source is given."""
+    draws = StudyDraws(source or RandomStudies(), recipe.optimizer.batch, seed=recipe.loop.seed)
+    return Training(recipe, assembly, draws, launch_fabric(recipe))
 
 
 def trained_folder(method: str, folder: Path) -> Path:

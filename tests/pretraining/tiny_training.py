@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from napari_ctclip.pretraining.loop import Stopped, train_method
-from napari_ctclip.pretraining.runs.launching import launch_fabric
+from napari_ctclip.pretraining.loop import Stopped, train
 from napari_ctclip.pretraining.runs.run_folder import RunFolder
-from tests.pretraining.tiny_run import RandomStudies, tiny_assembly, tiny_recipe
+from tests.pretraining.tiny_run import tiny_assembly, tiny_recipe, training_of
 
 STEPS = 14
 
 
 def main(folder: Path, texts: Path, *, calibration: str) -> None:
-    """Train, or go on where an earlier run of the folder stopped."""
+    """Train, or continue where an earlier run of the folder stopped."""
     recipe = tiny_recipe(
         "fvlm",
         texts,
@@ -26,16 +25,8 @@ def main(folder: Path, texts: Path, *, calibration: str) -> None:
     )
     assembly = tiny_assembly(recipe)
     run = RunFolder(folder)
-    run.write_recipe(recipe)
     try:
-        train_method(
-            launch_fabric(recipe, assembly.trained),
-            recipe,
-            assembly,
-            RandomStudies(),
-            folder=run,
-            resume=True,
-        )
+        train(training_of(recipe, assembly), run, resume=True)
     except Stopped as stopped:
         sys.exit(str(stopped))
 

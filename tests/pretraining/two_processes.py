@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
             update={"optimizer": recipe.optimizer.model_copy(update={"batch": 6})}
         )
         assembly = tiny_assembly(recipe)
-        fabric = launch_fabric(recipe, assembly.trained).fabric
+        fabric = launch_fabric(recipe).fabric
         module = fabric.setup(EmbeddingModule(assembly.trained, assembly.objective))
         half = list(tiny_batch(6).chunks(3))[fabric.global_rank]
         assembly.objective.start_step(assembly.trained, 0)

@@ -164,38 +164,20 @@ def train(
     TrainingFailed
         If the loss is not finite, or explodes.
     """
-    from napari_ctclip.pretraining.building import assemble
-    from napari_ctclip.pretraining.data.sources import prepared_data, simulated_data
-    from napari_ctclip.pretraining.loop import train_method
-    from napari_ctclip.pretraining.method_recipe import load_method_recipe
-    from napari_ctclip.pretraining.runs.launching import launch_fabric
+    from napari_ctclip.pretraining.loop import train as train_recipe
+    from napari_ctclip.pretraining.recipe_files import load_recipe
     from napari_ctclip.pretraining.runs.run_folder import RunFolder
     from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES, recipe_file
+    from napari_ctclip.pretraining.sources import method_training
 
     if method not in METHOD_SUMMARIES:
         raise CtClipError(f"no method {method!r}; expected one of {', '.join(METHOD_SUMMARIES)}")
-    recipe = load_method_recipe(recipe_file(method), overrides=overrides)
-    training = simulated_data(recipe) if data is None else prepared_data(recipe, Path(data))
-    folder = RunFolder(Path(out))
-    if not resume:
-        folder.require_fresh()
-    elif folder.has_state:
-        folder.require_same_recipe(recipe)
-        folder.require_same_data(training.identity)
-    assembly = assemble(recipe, abnormalities=training.abnormalities)
-    launch = launch_fabric(recipe, assembly.trained)
+    recipe = load_recipe(recipe_file(method), overrides=overrides)
+    training = method_training(recipe, None if data is None else Path(data))
     warn_of(training.notices)
-    if launch.fabric.is_global_zero:
-        folder.write_recipe(recipe)
-        folder.write_data(training.identity)
-    with progress_bar(method, show=launch.fabric.is_global_zero) as bar:
-        train_method(
-            launch,
-            recipe,
-            assembly,
-            training.source,
-            folder=folder,
-            resume=resume,
-            report=lambda done, total, _: bar(done, total),
+    folder = RunFolder(Path(out))
+    with progress_bar(method, show=training.launch.fabric.is_global_zero) as bar:
+        train_recipe(
+            training, folder, resume=resume, report=lambda done, total, _: bar(done, total)
         )
     return folder.model

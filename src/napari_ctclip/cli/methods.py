@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,10 +16,9 @@ from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES, rec
 if TYPE_CHECKING:
     from napari_ctclip.pretraining.cost import Cost
     from napari_ctclip.pretraining.recipe import Recipe
-    from napari_ctclip.pretraining.runs.run_folder import RunFolder
     from napari_ctclip.pretraining.runs.run_log import StepReport
 
-__all__ = ["register"]
+__all__ = ["register", "trained_with_progress"]
 
 _STOPPED = 130  # what shells give for an interrupt
 
@@ -35,10 +34,10 @@ Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override, e.g. optimizer.steps=500.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue where the run in --out stopped.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recipe file.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Measure one step and tell what the training will take.")
+    bool, typer.Option("--dry-run", help="Measure one step and print what the training will take.")
 ]
 
 
@@ -82,72 +81,62 @@ def _train(
 ) -> None:
     """Train, or without a folder of the run measure what training would take."""
     # imported here: torch and fabric take seconds, and --help needs neither
-    from napari_ctclip.pretraining.building import assemble
-    from napari_ctclip.pretraining.loop import Stopped, train_method
+    from napari_ctclip.pretraining.loop import train
     from napari_ctclip.pretraining.recipe_files import load_recipe
-    from napari_ctclip.pretraining.runs.launching import launch_fabric
     from napari_ctclip.pretraining.runs.run_folder import RunFolder
-    from napari_ctclip.pretraining.sources import prepared_data, simulated_data
+    from napari_ctclip.pretraining.sources import method_training
 
     recipe = load_recipe(file, overrides=overrides)
     if recipe.method != method:
         raise CtClipError(f"{file} is a recipe of {recipe.method!r}, not of {method!r}")
-    training = simulated_data(recipe) if data is None else prepared_data(recipe, data)
-    source = training.source
-    folder = None
-    if out is not None:
-        folder = _run_folder(RunFolder(out), recipe, training.identity, resume=resume)
-    assembly = assemble(recipe, abnormalities=training.abnormalities)
-    launch = launch_fabric(recipe, assembly.trained)
-    if launch.fabric.is_global_zero:
+    training = method_training(recipe, data)
+    is_first = training.launch.fabric.is_global_zero
+    if is_first:
         terminal.print_notices(training.notices)
-    if folder is None:
+    if out is None:
         from napari_ctclip.pretraining.cost import measure_cost
 
-        _print_cost(measure_cost(launch, recipe, assembly, source), recipe)
+        _print_cost(measure_cost(training), recipe)
         return
-    if launch.fabric.is_global_zero:
-        folder.write_recipe(recipe)
-        folder.write_data(training.identity)
-    quiet = not launch.fabric.is_global_zero
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True, disable=quiet) as bar:
-        spent = {"seconds": 0.0, "waited": 0.0}
-        report = _reporter(bar, method, spent)
-        try:
-            train_method(
-                launch, recipe, assembly, source, folder=folder, resume=resume, report=report
-            )
-        except Stopped as stopped:
-            terminal.err.print(str(stopped))
-            raise typer.Exit(_STOPPED) from None
-    if launch.fabric.is_global_zero:
+    folder = RunFolder(out)
+    spent = trained_with_progress(
+        method, lambda report: train(training, folder, resume=resume, report=report)
+    )
+    if is_first:
         terminal.out.print(f"model written to {folder.model}", markup=False)
         if spent["seconds"]:
             share = spent["waited"] / spent["seconds"]
             terminal.out.print(f"waited for data {share:.1%} of {spent['seconds']:.0f} s")
 
 
-def _run_folder(
-    folder: RunFolder, recipe: Recipe, data: Mapping[str, Any], *, resume: bool
-) -> RunFolder:
-    if not resume:
-        folder.require_fresh()
-    elif folder.has_state:
-        folder.require_same_recipe(recipe)
-        folder.require_same_data(data)
-    return folder
+def trained_with_progress(method: str, work: Callable[[StepReport], object]) -> Mapping[str, float]:
+    """Run a training under a progress bar; return the seconds it took and waited for data.
+
+    A training that was stopped ends the command with the exit code of an interrupt.
+    """
+    from napari_ctclip.pretraining.loop import Stopped
+
+    spent = {"seconds": 0.0, "waited": 0.0}
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.err, transient=True) as bar:
+        try:
+            work(_reporter(bar, method, spent))
+        except Stopped as stopped:
+            terminal.err.print(str(stopped))
+            raise typer.Exit(_STOPPED) from None
+    return spent
 
 
 def _reporter(bar: Progress, method: str, spent: dict[str, float]) -> StepReport:
     """Return what shows a step, and adds up the seconds spent and waited."""
-    task = bar.add_task(method, total=None)
 
     def report(done: int, total: int, numbers: Mapping[str, float]) -> None:
-        told = f"{method}  step {done}/{total}  loss {numbers['loss']:.3f}"
+        line = f"{method}  step {done}/{total}  loss {numbers['loss']:.3f}"
         for name in spent:
             spent[name] += numbers[name]
-        bar.update(task, completed=done, total=total, description=told)
+        if not bar.tasks:  # the first rank alone reports
+            bar.add_task(method, total=total)
+        bar.update(bar.tasks[0].id, completed=done, total=total, description=line)
 
     return report
 

@@ -45,7 +45,7 @@ Data = Annotated[Path | None, typer.Option("--data", help="Folder of simulated s
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override, e.g. optimizer.steps=200.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue where the run in --out stopped.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recipe file.")]
 
 
@@ -66,22 +66,19 @@ def starter(
     overrides: Overrides = None,
     resume: Resume = False,
     recipe: RecipeFile = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Annotated[str, typer.Option(hidden=True)] = "auto",
 ) -> None:
     """Train the bundled model from nothing: text student, simulated studies, image encoder."""
-    from napari_ctclip.models.runtime.device import resolved_device
     from napari_ctclip.pretraining.recipe_files import load_recipe
     from napari_ctclip.pretraining.starter.starter import pretrain_starter
 
     file = recipe_file("starter") if recipe is None else recipe
-    folder = pretrain_starter(
-        load_recipe(file, overrides=overrides or ()),
-        out,
-        data=data,
-        resume=resume,
-        device=resolved_device(device),
+    chosen = load_recipe(file, overrides=[*_of_device(device), *(overrides or ())])
+    cli_methods.trained_with_progress(
+        "starter",
+        lambda report: pretrain_starter(chosen, out, data=data, resume=resume, report=report),
     )
-    typer.echo(f"model written to {folder}")
+    typer.echo(f"model written to {out / 'model'}")
 
 
 @app.command("starter_2d")
@@ -97,7 +94,23 @@ def starter_2d(
 
     file = recipe_file("starter_2d") if recipe is None else recipe
     chosen = load_recipe(file, overrides=overrides or ())
-    typer.echo(f"model written to {pretrain_starter_2d(chosen, out, resume=resume)}")
+    cli_methods.trained_with_progress(
+        "starter_2d", lambda report: pretrain_starter_2d(chosen, out, resume=resume, report=report)
+    )
+    typer.echo(f"model written to {out / 'model'}")
+
+
+def _of_device(device: str) -> list[str]:
+    """Return the overrides that ``--device`` of earlier versions stands for."""
+    if device == "auto":
+        return []
+    if ":" in device:
+        kind, _, number = device.partition(":")
+        raise CtClipError(
+            f"--device {device}: choose one of several devices with CUDA_VISIBLE_DEVICES={number} "
+            f"and --set loop.accelerator={kind}"
+        )
+    return [f"loop.accelerator={device}", "loop.devices=1"]
 
 
 @app.command()

@@ -21,9 +21,10 @@ from napari_ctclip.experiments.examination import (
 )
 from napari_ctclip.experiments.plan import Arm, WorkPlan
 from napari_ctclip.pretraining.building import Assembly, assemble
+from napari_ctclip.pretraining.data.draws import StudyDraws
 from napari_ctclip.pretraining.data.samples import SampleSource
 from napari_ctclip.pretraining.data.simulated_cohort import simulated_abnormalities
-from napari_ctclip.pretraining.loop import train_method
+from napari_ctclip.pretraining.loop import Training, train
 from napari_ctclip.pretraining.runs.launching import launch_fabric
 from napari_ctclip.pretraining.runs.run_folder import RunFolder
 from napari_ctclip.pretraining.runs.run_log import StepReport
@@ -96,10 +97,10 @@ def run_arm(
         run.require_same_recipe(recipe)
     if not _is_examined(folder, studies):
         assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
-        launch = launch_fabric(recipe, assembly.trained)
-        run.write_recipe(recipe)
+        draws = StudyDraws(cohort, recipe.optimizer.batch, seed=recipe.loop.seed)
+        training = Training(recipe, assembly, draws, launch_fabric(recipe))
         watch = _Watch(plan, arm, assembly, studies, tasks, folder, report)
-        train_method(launch, recipe, assembly, cohort, folder=run, resume=True, report=watch)
+        train(training, run, resume=True, report=watch)
         _examine(plan, arm, assembly, studies, tasks, folder)
     return ArmResult(
         arm,

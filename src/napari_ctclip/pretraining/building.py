@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,17 +31,30 @@ from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.vit3d import TransformerBlock
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.objectives.anatomy_contrast import AnatomyContrast
+from napari_ctclip.pretraining.objectives.anatomy_contrast import (
+    AnatomyContrast,
+    MomentumText,
+    TwinModels,
+)
 from napari_ctclip.pretraining.objectives.clip import Clip, SigLip
 from napari_ctclip.pretraining.objectives.clip_ild_dapt import ClipIldDapt
 from napari_ctclip.pretraining.objectives.ct_glip import CtGlip
 from napari_ctclip.pretraining.objectives.lrclr import Lrclr
-from napari_ctclip.pretraining.objectives.objective import Objective, Options, Setting
+from napari_ctclip.pretraining.objectives.objective import Objective, Setting
 from napari_ctclip.pretraining.objectives.organ_classification import OrganClassification
 from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.recipe_files import describe_mistakes
 
-__all__ = ["METHODS", "Assembly", "assemble", "objective_options"]
+__all__ = [
+    "METHODS",
+    "Assembly",
+    "ModelWriter",
+    "assemble",
+    "objective_kind",
+    "objective_options",
+    "open_clip_of",
+    "open_clip_writer",
+]
 
 METHODS: dict[str, type[Objective]] = {
     "clip": Clip,
@@ -55,6 +68,10 @@ METHODS: dict[str, type[Objective]] = {
 """The objective behind each recipe's name."""
 
 
+ModelWriter = Callable[[Mapping[str, Tensor], Path, Mapping[str, Any]], None]
+"""Writes the folder of a model from its weights, with a note of how they came about."""
+
+
 @dataclass(frozen=True, eq=False)
 class Assembly:
     """What a recipe trains.
@@ -62,40 +79,31 @@ class Assembly:
     Attributes
     ----------
     trained : nn.Module
-        The model, or the model with a companion.
+        The model, or the model with what is trained beside it.
     objective : Objective
         What is optimised.
-    description : mapping
-        Of the model, as its folder holds it.
-    text_folder : Path
-        Where the text encoder's tokenizer or vocabulary lies.
+    write_model : callable
+        Writes the model's folder.
     """
 
     trained: nn.Module
     objective: Objective
-    description: Mapping[str, Any]
-    text_folder: Path
+    write_model: ModelWriter
 
     def export(
         self, weights: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]
     ) -> None:
         """Write the model's folder, from the weights of a module that holds ``trained``."""
-        kept = self.objective.model_of(self.trained)
-        inside = next(name for name, part in self.trained.named_modules() if part is kept)
+        model = self.objective.model_of(self.trained)
+        inside = next(name for name, part in self.trained.named_modules() if part is model)
         prefix = ".".join(["trained", *([inside] if inside else [])]) + "."
         state = {
             name.removeprefix(prefix): tensor
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
-        if isinstance(kept, SliceModel):
-            kept.load_state_dict(state)
-            save_open_clip(kept, folder)
-            return
-        save_trained(
-            state, self.description, folder, text_folder=self.text_folder, training=training
-        )
-        self.objective.write_more(self.trained, weights, folder)
+        self.write_model(state, folder, training)
+        self.objective.write_extras(self.trained, weights, folder)
 
 
 def assemble(
@@ -119,9 +127,11 @@ def assemble(
     CheckpointMismatch
         If a part cannot be built, or does not fit what it starts from.
     """
-    options = objective_options(recipe)
-    setting = Setting(recipe.data.anatomies, recipe.loop.seed, abnormalities)
-    objective = METHODS[recipe.method](options, setting)
+    kind = objective_kind(recipe)
+    setting = Setting(
+        recipe.data.anatomies, recipe.loop.seed, abnormalities, recipe.optimizer.batch
+    )
+    objective = kind(objective_options(recipe, kind), setting)
     text_folder = resolved_text_folder(recipe.model.text_folder)
     description = _description(recipe, text_folder)
 
@@ -134,25 +144,61 @@ def assemble(
         _recompute_blocks(trained)
     if recipe.loop.compile:
         _compile_image_encoders(trained)
-    return Assembly(trained, objective, description, text_folder)
+    if recipe.loop.strategy == "fsdp" and isinstance(trained, (MomentumText, TwinModels)):
+        raise DataError(
+            'strategy "fsdp" needs a model without an EMA teacher or a partner (calibration '
+            '"co-teaching" and "momentum-text" have one); take "ddp"'
+        )
+    if recipe.model.kind == "open_clip":
+        model = objective.model_of(trained)
+        assert isinstance(model, SliceModel)
+        return Assembly(trained, objective, open_clip_writer(model))
+
+    def write(state: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]) -> None:
+        save_trained(state, description, folder, text_folder=text_folder, training=training)
+
+    return Assembly(trained, objective, write)
 
 
-def objective_options(recipe: Recipe) -> Options:
+def objective_kind(recipe: Recipe) -> type[Objective]:
+    """Return the objective of a recipe's method.
+
+    Raises
+    ------
+    DataError
+        If the method is unknown.
+    """
+    if recipe.method not in METHODS:
+        raise DataError(f"unknown method {recipe.method!r}; expected one of {', '.join(METHODS)}")
+    return METHODS[recipe.method]
+
+
+def objective_options(recipe: Recipe, kind: type[Objective]) -> Any:
     """Return the ``[objective]`` table of a recipe, checked.
 
     Raises
     ------
     DataError
-        If the method or a key is unknown.
+        If a key is unknown or of the wrong kind.
     """
-    if recipe.method not in METHODS:
-        raise DataError(f"unknown method {recipe.method!r}; expected one of {', '.join(METHODS)}")
-    kind = METHODS[recipe.method]
     try:
         return kind.options_type.model_validate(recipe.objective)
     except ValidationError as error:
-        told = describe_mistakes(error, kind.options_type, prefix="objective")
-        raise DataError(f"recipe of {recipe.method}: {told}") from error
+        mistakes = describe_mistakes(error, kind.options_type, prefix="objective")
+        raise DataError(f"recipe of {recipe.method}: {mistakes}") from error
+
+
+def open_clip_writer(model: SliceModel, *, half: bool = False) -> ModelWriter:
+    """Return what writes a 2D CLIP in open_clip's format, as float16 where ``half`` says so."""
+
+    def write(state: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]) -> None:
+        clip = {
+            name.removeprefix("clip."): t.half() if half and t.is_floating_point() else t
+            for name, t in state.items()
+        }
+        save_open_clip(model, folder, state=clip)
+
+    return write
 
 
 def _description(recipe: Recipe, text_folder: Path) -> dict[str, Any]:
@@ -181,7 +227,9 @@ def _description(recipe: Recipe, text_folder: Path) -> dict[str, Any]:
 
 def _model(recipe: Recipe, description: Mapping[str, Any], text_folder: Path) -> nn.Module:
     if recipe.model.kind == "open_clip":
-        return _open_clip(recipe)
+        clip = open_clip_of(recipe)
+        clip.own_autocast = False
+        return clip
     model = build_architecture(description, text_folder=text_folder)
     if recipe.model.start:
         start: Any = load_model(recipe.model.start)
@@ -212,8 +260,14 @@ def _lock(part: nn.Module) -> None:
             layer.p = 0.0
 
 
-def _open_clip(recipe: Recipe) -> nn.Module:
-    """Return a 2D CLIP: one that lies on this machine, or an architecture with random weights."""
+def open_clip_of(recipe: Recipe) -> SliceModel:
+    """Return a 2D CLIP: one that lies on this machine, or an architecture with random weights.
+
+    Raises
+    ------
+    DataError
+        If ``model.start`` is no 2D CLIP.
+    """
     model = recipe.model
     if model.start:
         loaded = load_model(model.start)
@@ -228,7 +282,6 @@ def _open_clip(recipe: Recipe) -> nn.Module:
         clip = untrained_open_clip(own, seed=recipe.loop.seed)
     else:
         clip = untrained_open_clip(model.name, seed=recipe.loop.seed)
-    clip.own_autocast = False
     clip.name = model.name
     clip.preprocessing = Preprocessing.from_dict(recipe.preprocessing.model_dump())
     return clip

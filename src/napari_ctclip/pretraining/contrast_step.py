@@ -1,9 +1,9 @@
-"""One step's gradients: embed in chunks, join what all processes embedded, compare, go back.
+"""One step's gradients: embed in chunks, join what all ranks embedded, compare, go back.
 
 The loss needs every embedding of the batch at once, but the activations behind them need not be
 there at once: each chunk is embedded without a graph first, and again with one when the gradient
 that reaches its embeddings is known. So the batch that competes may exceed memory, and spans all
-processes.
+ranks.
 
 References
 ----------
@@ -20,7 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from napari_ctclip.pretraining.data.samples import StudyBatch
+from napari_ctclip.pretraining.data.samples import Batch
 from napari_ctclip.pretraining.objectives.objective import Objective, Rows
 
 __all__ = ["EmbeddingModule", "SealedBatch", "accumulate_gradients"]
@@ -34,7 +34,7 @@ class SealedBatch:
 
     __slots__ = ("batch",)
 
-    def __init__(self, batch: StudyBatch) -> None:
+    def __init__(self, batch: Batch) -> None:
         self.batch = batch
 
 
@@ -55,11 +55,11 @@ def accumulate_gradients(
     fabric: Fabric,
     module: Any,
     objective: Objective,
-    batch: StudyBatch,
+    batch: Batch,
     *,
     chunk: int | None = None,
     reseed: Callable[[int], None] = lambda part: None,
-    share: float = 1.0,
+    weight: float = 1.0,
     is_last: bool = True,
 ) -> dict[str, Tensor]:
     """Add the gradient of a batch's loss to the parameters; return its terms, detached.
@@ -67,22 +67,22 @@ def accumulate_gradients(
     Parameters
     ----------
     fabric : Fabric
-        Knows the processes and the precision.
+        Knows the ranks and the precision.
     module : EmbeddingModule
         As Fabric set it up.
     objective : Objective
         Of the module.
-    batch : StudyBatch
-        This process's part of the batch; the same number of samples on each.
+    batch : Batch
+        This rank's part of the batch; the same number of samples on each.
     chunk : int, optional
         Samples whose activations are in memory at once; all when not given.
     reseed : callable
         Called with the number of a chunk before it is embedded, each time: dropout must be the
         same twice.
-    share : float
-        Factor on the loss, for batches that are accumulated.
+    weight : float
+        The factor on the loss, for batches that are accumulated.
     is_last : bool
-        Whether processes exchange gradients now; not before the last of several batches.
+        Whether ranks exchange gradients now; not before the last of several batches.
     """
     parts = list(batch.chunks(chunk or len(batch)))
     is_cached = len(parts) > 1
@@ -92,7 +92,7 @@ def accumulate_gradients(
             reseed(number)
             with torch.set_grad_enabled(not is_cached):
                 embedded.append(module(SealedBatch(part)))
-        terms, gradients = _loss_gradients(fabric, objective, embedded, share)
+        terms, gradients = _loss_gradients(fabric, objective, embedded, weight)
         if not is_cached:
             fabric.backward(_pull(embedded[0], gradients, slice(0, len(batch))))
             return terms
@@ -108,12 +108,12 @@ def accumulate_gradients(
 
 
 def _loss_gradients(
-    fabric: Fabric, objective: Objective, embedded: list[Rows], share: float
+    fabric: Fabric, objective: Objective, embedded: list[Rows], weight: float
 ) -> tuple[dict[str, Tensor], Rows]:
-    """Return the terms of all processes' rows, and the gradient at this process's rows.
+    """Return the terms of all ranks' rows, and the gradient at this rank's rows.
 
-    Every process computes the same loss; each needs the gradient at its own rows only, so none is
-    sent. The exchange of parameter gradients averages over processes: the factor undoes that.
+    Every rank computes the same loss; each needs the gradient at its own rows only, so none is
+    sent. The exchange of parameter gradients averages over ranks: the factor undoes that.
     """
     own = {name: torch.cat([rows[name].detach() for rows in embedded]) for name in embedded[0]}
     count = len(next(iter(own.values())))
@@ -125,7 +125,7 @@ def _loss_gradients(
     total.backward()  # type: ignore[no-untyped-call]
     mine = slice(fabric.global_rank * count, (fabric.global_rank + 1) * count)
     gradients = {
-        name: rows.grad[mine] * (share * fabric.world_size)
+        name: rows.grad[mine] * (weight * fabric.world_size)
         for name, rows in leaves.items()
         if rows.grad is not None
     }
@@ -133,7 +133,7 @@ def _loss_gradients(
 
 
 def _joined(fabric: Fabric, rows: Tensor) -> Tensor:
-    """Return the rows of all processes, in their order."""
+    """Return the rows of all ranks, in their order."""
     if fabric.world_size == 1:
         return rows
     flags = rows.dtype == torch.bool  # not every backend sends bool

@@ -10,12 +10,9 @@ from functools import partial
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
-from napari_ctclip.pretraining.data.data_order import DataOrder, collate_draws, reseed
-from napari_ctclip.pretraining.data.samples import SampleSource
-from napari_ctclip.pretraining.recipe import Recipe
-from napari_ctclip.pretraining.runs.launching import Launch
+from napari_ctclip.pretraining.data.draws import collate_draws, reseed
+from napari_ctclip.pretraining.loop import Training
 
 __all__ = ["Cost", "measure_cost"]
 
@@ -24,12 +21,13 @@ _ADAM_BYTES = 8  # two float32 moments a trained parameter
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process needs.
+    """What one rank needs.
 
     Attributes
     ----------
     parameters, trained_parameters : int
-        Of the module, companions included; of those, what the optimiser moves.
+        Of the module, what is trained beside the model included; of those, what the optimiser
+        moves.
     studies, epochs : int, float
         Of the data; how often each is seen.
     peak_gb : float
@@ -54,14 +52,14 @@ class Cost:
     total_hours: float
 
 
-def measure_cost(launch: Launch, recipe: Recipe, assembly: Assembly, source: SampleSource) -> Cost:
-    """Return the cost of a recipe, from two real steps of this process's part of the batch."""
-    fabric, options = launch.fabric, recipe.optimizer
+def measure_cost(training: Training) -> Cost:
+    """Return the cost of a training, from two real steps of this rank's part of the batch."""
+    recipe, assembly, draws = training.recipe, training.assembly, training.draws
+    fabric, options = training.launch.fabric, recipe.optimizer
     module = fabric.setup(EmbeddingModule(assembly.trained, assembly.objective)).train()
-    order = DataOrder(len(source), options.batch, recipe.loop.seed)
     started = time.perf_counter()
-    share = (fabric.global_rank, fabric.world_size)
-    batch = collate_draws(source, order, 0, share=share)
+    rank = fabric.global_rank
+    batch = collate_draws(draws, 0, rank=rank, world_size=fabric.world_size)
     data_seconds = time.perf_counter() - started
     assembly.objective.start_step(assembly.trained, 0)
     step = partial(
@@ -71,7 +69,7 @@ def measure_cost(launch: Launch, recipe: Recipe, assembly: Assembly, source: Sam
         assembly.objective,
         batch.to(fabric.device),
         chunk=recipe.loop.chunk or None,
-        reseed=partial(reseed, seed=recipe.loop.seed, step=0, process=share[0]),
+        reseed=partial(reseed, seed=recipe.loop.seed, step=0, rank=rank),
     )
     with FlopCounterMode(display=False) as counter:  # also the warm-up
         step()
@@ -87,8 +85,8 @@ def measure_cost(launch: Launch, recipe: Recipe, assembly: Assembly, source: Sam
     return Cost(
         parameters=sum(p.numel() for p in assembly.trained.parameters()),
         trained_parameters=moved,
-        studies=len(source),
-        epochs=seen / len(source),
+        studies=len(draws),
+        epochs=seen / len(draws),
         peak_gb=(_peak_bytes(fabric.device) + _ADAM_BYTES * moved) / 1e9,
         tflops=counter.get_total_flops() * options.accumulation / 1e12,
         step_seconds=seconds,

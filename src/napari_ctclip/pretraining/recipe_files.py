@@ -35,6 +35,7 @@ _MOVED: dict[Keys, Keys] = {
     ("training", "save_every"): ("loop", "save_every"),
     ("training", "seed"): ("loop", "seed"),
     ("training", "cosine"): ("optimizer", "cosine_steps"),
+    ("objective", "wordings"): ("objective", "phrasings"),
     ("training", "places"): ("objective", "localisation"),
     ("training", "ranking"): ("objective", "ranking"),
     ("training", "ranking_from"): ("objective", "ranking_from"),
@@ -63,6 +64,7 @@ _STARTER: dict[str, Any] = {
         "betas": [0.9, 0.98],
         "ema": 0.998,
     },
+    "loop": {"devices": 1},
     "distillation": {},
 }
 _STARTER_2D: dict[str, Any] = {
@@ -70,6 +72,7 @@ _STARTER_2D: dict[str, Any] = {
     "model": {"kind": "open_clip", "name": "starter-2d"},
     "preprocessing": {"multiple_of": [1, 32, 32]},
     "optimizer": {"betas": [0.9, 0.98]},
+    "loop": {"devices": 1},
 }
 _SLICE_MM = 5.0
 
@@ -195,16 +198,19 @@ def _set(table: dict[str, Any], keys: Keys, value: Any) -> None:
     """Set a value at its place in a table; a table joins the one that is there."""
     for key in keys[:-1]:
         table = table.setdefault(key, {})
-    known = table.get(keys[-1])
-    both = isinstance(known, dict) and isinstance(value, dict)
-    table[keys[-1]] = _merged(known, value) if both else value
+    table[keys[-1]] = _joined(table.get(keys[-1]), value)
 
 
 def _merged(defaults: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
     """Return a table over its defaults, and so the tables within it."""
     merged = dict(defaults)
     for key, value in table.items():
-        known = merged.get(key)
-        both = isinstance(known, dict) and isinstance(value, dict)
-        merged[key] = _merged(known, value) if both else value
+        merged[key] = _joined(merged.get(key), value)
     return merged
+
+
+def _joined(known: Any, value: Any) -> Any:
+    """Return a value in the place of a known one; of two tables, the one over the other."""
+    if isinstance(known, dict) and isinstance(value, dict):
+        return _merged(known, value)
+    return value

@@ -1,4 +1,4 @@
-"""Sources: which samples a recipe trains on, simulated or prepared."""
+"""Sources: the training of a recipe of a method, on simulated or prepared studies."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.preprocessing.specification import Preprocessing
-from napari_ctclip.pretraining.building import METHODS, objective_options
+from napari_ctclip.pretraining.building import assemble, objective_kind, objective_options
 from napari_ctclip.pretraining.data.caption_findings import (
     CaptionReader,
     decomposed_entry,
     dictionary_texts,
 )
+from napari_ctclip.pretraining.data.draws import StudyDraws
 from napari_ctclip.pretraining.data.montages import (
     SimulatedMontages,
     StoredMontages,
@@ -30,14 +31,17 @@ from napari_ctclip.pretraining.data.samples import Need, SampleSource
 from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort, simulated_abnormalities
 from napari_ctclip.pretraining.data.stored_studies import StoredStudies
 from napari_ctclip.pretraining.data.study_choice import LUNG, ChosenStudy, choose_studies
+from napari_ctclip.pretraining.loop import Training
 from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.runs.launching import launch_fabric
+from napari_ctclip.pretraining.runs.run_folder import SIMULATED
 from napari_ctclip.reports.abnormality_dictionary import (
     AbnormalityDictionary,
     build_dictionary,
     default_dictionary,
 )
 
-__all__ = ["TrainingData", "prepared_data", "simulated_data"]
+__all__ = ["TrainingData", "method_training", "prepared_data", "simulated_data"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,30 @@ class TrainingData:
     abnormalities: Mapping[str, Sequence[tuple[str, str]]]
     identity: Mapping[str, Any]
     notices: tuple[Notice, ...] = field(default=())
+
+
+def method_training(recipe: Recipe, data: Path | None = None) -> Training:
+    """Return the training of one of the methods: model, objective, samples and ranks.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to train.
+    data : Path, optional
+        A prepared set: its folder or its manifest; simulated studies if it is not given.
+
+    Raises
+    ------
+    DataError
+        If the recipe does not fit the data or the machine.
+    CheckpointMismatch
+        If a part of the model cannot be built, or does not fit what it starts from.
+    """
+    samples = simulated_data(recipe) if data is None else prepared_data(recipe, data)
+    assembly = assemble(recipe, abnormalities=samples.abnormalities)
+    draws = StudyDraws(samples.source, recipe.optimizer.batch, seed=recipe.loop.seed)
+    launch = launch_fabric(recipe)
+    return Training(recipe, assembly, draws, launch, samples.identity, samples.notices)
 
 
 def simulated_data(recipe: Recipe) -> TrainingData:
@@ -85,7 +113,7 @@ def simulated_data(recipe: Recipe) -> TrainingData:
             flip=data.flip,
         )
     abnormalities = simulated_abnormalities(data.anatomies)
-    return TrainingData(source, abnormalities, {"kind": "simulated"})
+    return TrainingData(source, abnormalities, SIMULATED)
 
 
 def prepared_data(recipe: Recipe, path: Path) -> TrainingData:
@@ -106,7 +134,8 @@ def prepared_data(recipe: Recipe, path: Path) -> TrainingData:
     prepared = open_prepared_set(path, split=recipe.data.split)
     preprocessing = Preprocessing(**recipe.preprocessing.model_dump())
     prepared.require(preprocessing, recipe.data.anatomies)
-    needs = METHODS[recipe.method].needs(objective_options(recipe))
+    kind = objective_kind(recipe)
+    needs = kind.needs(objective_options(recipe, kind))
     _require_kind(prepared, recipe, needs)
     montages = recipe.model.kind == "open_clip" and not prepared.is_flat
     if montages and "lung sentences" not in needs:
@@ -141,7 +170,7 @@ def prepared_data(recipe: Recipe, path: Path) -> TrainingData:
         "kind": "prepared",
         "split": recipe.data.split,
         "studies": len(studies),
-        "texts": _hash(_told(study) for study in studies),
+        "texts": _hash(_described(study) for study in studies),
         "findings": _hash([json.dumps(abnormalities)]),
         "store": prepared.store.hash,
     }
@@ -193,8 +222,8 @@ def _dictionary(recipe: Recipe, studies: Sequence[ChosenStudy]) -> AbnormalityDi
     return AbnormalityDictionary.load(Path(chosen))
 
 
-def _told(study: ChosenStudy) -> str:
-    """Return what of a study a run that goes on must meet again."""
+def _described(study: ChosenStudy) -> str:
+    """Return what of a study a resumed run must meet again."""
     texts = {"study_id", "report", "findings", "impression", "organ_sentences", "organ_normal"}
     return f"{study.entry.model_dump_json(include=texts)} {study.shape} {study.box}"
 

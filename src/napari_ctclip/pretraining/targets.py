@@ -1,4 +1,4 @@
-"""Targets: who is a positive of whom."""
+"""Targets: which samples are positives of each other."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 __all__ = ["PairCalibration", "anatomy_targets", "momentum_targets", "partner_targets"]
 
 PairCalibration = Literal["none", "normal-pairs"]
-"""How false negatives are mended: not at all, or by pairing what is normal or worded alike."""
+"""How false negatives are corrected: not at all, or by pairing what is normal or phrased alike."""
 
 
 def anatomy_targets(
-    wording: Tensor,
+    phrasing: Tensor,
     normal: Tensor,
     *,
     anatomy: Tensor,
@@ -24,7 +24,7 @@ def anatomy_targets(
 
     Parameters
     ----------
-    wording : Tensor (N,) int
+    phrasing : Tensor (N,) int
         Equal for samples of which the very same is said.
     normal : Tensor (N,) bool
         Whether the sample is normal.
@@ -39,10 +39,10 @@ def anatomy_targets(
     Shui et al. 2025 (arXiv 2501.14548), section 3, on false negatives among normal samples; equal
     texts as in its CT-RATE release.
     """
-    positive = torch.eye(len(wording), dtype=torch.bool, device=normal.device)
+    positive = torch.eye(len(phrasing), dtype=torch.bool, device=normal.device)
     if calibration == "normal-pairs":
         positive |= normal[:, None] & normal[None, :]
-        positive |= wording[:, None] == wording[None, :]
+        positive |= phrasing[:, None] == phrasing[None, :]
     return (positive & (anatomy[:, None] == anatomy[None, :])).float()
 
 

@@ -1,4 +1,4 @@
-"""The wordings: enough of them, and the held-out ones stay held out."""
+"""The phrasings: enough of them, and the held-out ones stay held out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_findings_and_tissues_are_those_of_the_simulation(vocabulary):
     assert all(vocabulary.background_prompts)
 
 
-def test_every_finding_has_many_wordings_and_ten_unseen_ones(vocabulary):
+def test_every_finding_has_many_phrasings_and_ten_unseen_ones(vocabulary):
     for finding in vocabulary.findings:
         assert len(set(finding.terms + finding.sentences)) >= 25
         assert len(set(map(canonical, finding.unseen))) >= 10

@@ -95,7 +95,7 @@ def test_anatomy_that_is_normal_in_all_adds_nothing() -> None:
         "scale": torch.full((4,), 10.0),
         "usable": torch.ones(4, 1, dtype=torch.bool),
         "normal": torch.ones(4, 1, dtype=torch.bool),
-        "wording": torch.arange(4)[:, None],
+        "phrasing": torch.arange(4)[:, None],
     }
     assert AnatomyContrast().loss(rows)["anatomy_contrast"].item() == 0.0
 
@@ -110,8 +110,8 @@ def test_captions_that_do_not_fit_the_masks_are_refused() -> None:
 def test_targets_pair_normals_and_equal_texts_of_one_anatomy_only() -> None:
     normal = torch.tensor([True, True, False, False, True])
     anatomy = torch.tensor([0, 0, 0, 0, 1])
-    wording = torch.tensor([1, 2, 3, 3, 1])
-    targets = anatomy_targets(wording, normal, anatomy=anatomy)
+    phrasing = torch.tensor([1, 2, 3, 3, 1])
+    targets = anatomy_targets(phrasing, normal, anatomy=anatomy)
     assert targets.tolist() == [
         [1, 1, 0, 0, 0],
         [1, 1, 0, 0, 0],
@@ -119,7 +119,7 @@ def test_targets_pair_normals_and_equal_texts_of_one_anatomy_only() -> None:
         [0, 0, 1, 1, 0],
         [0, 0, 0, 0, 1],
     ]
-    plain = anatomy_targets(wording, normal, anatomy=anatomy, calibration="none")
+    plain = anatomy_targets(phrasing, normal, anatomy=anatomy, calibration="none")
     assert torch.equal(plain, torch.eye(5))
 
 

@@ -86,7 +86,7 @@ def test_organ_names_are_positives_across_patients(ct_glip):
         "present": torch.ones(3, 2, dtype=torch.bool),
         "usable": torch.zeros(3, 2, dtype=torch.bool),
         "normal": torch.zeros(3, 2, dtype=torch.bool),
-        "wording": torch.arange(6).view(3, 2),
+        "phrasing": torch.arange(6).view(3, 2),
     }
     # three samples share each name: ln 3 is what is left to be known
     assert ct_glip.objective.loss(rows)["organ_name"].item() == pytest.approx(np.log(3), rel=1e-3)

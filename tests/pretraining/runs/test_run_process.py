@@ -53,7 +53,7 @@ def test_a_started_training_runs_apart_and_is_stopped_with_its_state_kept(tmp_pa
     wait(process)
     record = reader.read()
     assert record.status.state == RunState.STOPPED
-    assert "go on with --resume" in record.status.why
+    assert "continue with --resume" in record.status.why
     assert [s.step for s in record.snapshots] == [*range(1, record.done + 1), 0]
     assert load_model(record.snapshots[0].folder).name == "clip-smoke"
     with pytest.raises(DataError, match="holds a run already"):
@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_made_or_has_nothing_to_resume_is_refused(tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be started there"):
         start_training(TrainingCommand("clip", tmp_path / "file" / "run"))
-    with pytest.raises(DataError, match="no checkpoint to go on from"):
+    with pytest.raises(DataError, match="no checkpoint to resume"):
         start_training(TrainingCommand("clip", tmp_path / "new", resume=True))
 
 

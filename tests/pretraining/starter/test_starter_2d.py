@@ -33,11 +33,11 @@ def pool() -> PatchPool:
 @pytest.fixture
 def placed_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words at random places: the sentence encoder is not what is tested."""
-    monkeypatch.setattr(
-        starter_2d,
-        "sentence_encoder_words",
-        lambda count, width: torch.randn(count, width, generator=torch.Generator().manual_seed(0)),
-    )
+    monkeypatch.setattr(starter_2d, "sentence_encoder_words", placed)
+
+
+def placed(count: int, width: int) -> torch.Tensor:
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(0))
 
 
 def test_pool_is_the_same_after_saving(pool: PatchPool, tmp_path: Path) -> None:
@@ -99,14 +99,26 @@ def test_two_steps_write_a_model_that_open_clip_opens(
     with torch.inference_mode():
         expected = model.encode_text(tokens, normalize=True)
     assert torch.allclose(ours.embed_text(["lung nodule"]), expected, atol=1e-5)
-    assert "objective" in torch.load(tmp_path / "training_state.pt", weights_only=True)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert "trained.earlier.head.weight" in state["module"]
+    words = state["module"]["trained.model.clip.token_embedding.weight"]
+    assert torch.equal(words, placed(*words.shape) * 0.05)  # they stay where they were placed
     longer = load_recipe(RECIPES / "smoke.toml", overrides=["training.steps=3"])
     pretrain_starter_2d(longer, tmp_path, resume=True)
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [row["step"] for row in rows] == ["0", "1", "2"]
+    assert float(rows[0]["ranking"]) == 0 < float(rows[1]["ranking"])
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    pool.save(whole / "pool.npz")
+    pretrain_starter_2d(longer, whole)
+    states = [torch.load(f / "state.pt", weights_only=True) for f in (tmp_path, whole)]
+    for part in ("module", "average"):
+        for name, tensor in states[0][part].items():
+            assert torch.equal(tensor, states[1][part][name]), name
 
 
-def test_no_held_out_wording_is_drawn() -> None:
+def test_no_held_out_phrasing_is_drawn() -> None:
     vocabulary, rng = load_vocabulary(), np.random.default_rng(0)
     classes = text_classes(vocabulary)
     drawn = {canonical(draw_phrasing(kind, vocabulary, rng)) for kind in classes * 60}

@@ -110,12 +110,15 @@ def untrained_open_clip(
     return SliceModel(clip, tokenizer, config=config, name=source.name).eval()
 
 
-def save_open_clip(model: SliceModel, folder: Path | str) -> None:
+def save_open_clip(
+    model: SliceModel, folder: Path | str, *, state: Mapping[str, Tensor] | None = None
+) -> None:
     """Write a folder that open_clip loads as ``local-dir:FOLDER``, and this package too.
 
     Windows, spacing and plane stand in a section of their own in ``open_clip_config.json``. The
     configuration of a text tower from Hugging Face is written beside it; open_clip itself looks
-    that one up under its own name.
+    that one up under its own name. ``state`` holds weights to write instead of the model's own (an
+    average over training, say).
     """
     from safetensors.torch import save_file
 
@@ -123,7 +126,7 @@ def save_open_clip(model: SliceModel, folder: Path | str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: tensor.detach().to("cpu").contiguous()
-        for name, tensor in model.clip.state_dict().items()
+        for name, tensor in (state or model.clip.state_dict()).items()
     }
     part = folder / f"{_WEIGHTS}.part"
     save_file(weights, part, metadata={"format": "pt"})

@@ -1,4 +1,4 @@
-"""Caption findings: what a manifest says of each anatomy, with the findings it tells of."""
+"""Caption findings: what a manifest says of each anatomy, with the findings it names."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class CaptionReader:
         normal = bool(parts) and all(entry.organ_normal[name] for name in parts)
         own = [m for m in read if _is_in(anatomy, m.anatomies)]
         sure = {m.name for m in own if m.certainty is Certainty.PRESENT}
-        told = {wider for name in sure for wider in self._wider(name)} | sure
+        named = {wider for name in sure for wider in self._wider(name)} | sure
         maybe = {kin for m in own for kin in self._kin_of(m.name)}
-        return OrganCaption(text, normal, frozenset(told), frozenset(maybe - told))
+        return OrganCaption(text, normal, frozenset(named), frozenset(maybe - named))
 
     def _wider(self, name: str) -> tuple[str, ...]:
         entry = self._all.entries.get(name)
@@ -82,7 +82,7 @@ def decomposed_entry(entry: ManifestEntry) -> list[DecomposedReport]:
 def dictionary_texts(
     dictionary: AbnormalityDictionary, anatomies: Sequence[str]
 ) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """Return (finding, wording) of each anatomy, for ``building.assemble``: name and synonyms."""
+    """Return (finding, phrasing) of each anatomy, for ``building.assemble``: name and synonyms."""
     return {
         anatomy: [
             (entry.name, text)
@@ -105,6 +105,6 @@ def _mentions(reports: Sequence[DecomposedReport]) -> list[FindingMention]:
     ]
 
 
-def _is_in(anatomy: str, places: Sequence[str]) -> bool:
-    """Return whether one of the places belongs to an anatomy, or holds it."""
-    return bool(members(anatomy, places)) or any(members(place, (anatomy,)) for place in places)
+def _is_in(anatomy: str, sites: Sequence[str]) -> bool:
+    """Return whether one of the sites belongs to an anatomy, or holds it."""
+    return bool(members(anatomy, sites)) or any(members(site, (anatomy,)) for site in sites)

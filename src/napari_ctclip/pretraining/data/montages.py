@@ -47,7 +47,7 @@ class MontageOptions:
     spread : Spread
         How different those of one montage are.
     order : {"score", "z"}
-        Of the tiles: by chance, or from the head down. Ours: from the head down.
+        Of the tiles: random, or from the head down. Ours: from the head down.
     """
 
     windows_hu: tuple[tuple[float, float], ...]
@@ -105,7 +105,7 @@ def montage_views(
     masks : OrganMasks
         With the plan's organ.
     rng : numpy.random.Generator
-        All chance.
+        The source of all random numbers.
     options : MontageOptions
         How they look.
     count : int
@@ -125,8 +125,8 @@ def montage_views(
     tiles = options.grid[0] * options.grid[1]
     views = []
     for _ in range(count):
-        chance = rng.random(len(patches), dtype=np.float32)
-        drawn = best_patches(patches, chance, count=tiles, spread=options.spread)
+        scores = rng.random(len(patches), dtype=np.float32)
+        drawn = best_patches(patches, scores, count=tiles, spread=options.spread)
         montage = build_montage(
             volume,
             drawn,

@@ -49,11 +49,11 @@ class PreparedSet:
         Raises
         ------
         DataError
-            If its grid is another one, or an anatomy has no label; with the call that mends it.
+            If its grid is another one, or an anatomy has no label; with the command that fixes it.
         """
         own, folder = self.store.specification, self.store.folder
         near = np.allclose(own.spacing_mm, preprocessing.spacing_mm, atol=_TOLERANCE_MM, rtol=0)
-        wanted, stored = _told(preprocessing.spacing_mm), _told(own.spacing_mm)
+        wanted, stored = _written(preprocessing.spacing_mm), _written(own.spacing_mm)
         if self.is_flat and not (near and preprocessing.orientation == own.orientation):
             raise DataError(
                 f"{folder} holds radiographs and the recipe expects scans of {wanted} mm; set "
@@ -104,5 +104,5 @@ def open_prepared_set(path: Path, *, split: Split) -> PreparedSet:
     return PreparedSet(manifest, entries, StudyStore(manifest.parent))
 
 
-def _told(spacing_mm: tuple[float, float, float]) -> str:
+def _written(spacing_mm: tuple[float, float, float]) -> str:
     return " ".join(f"{length:g}" for length in spacing_mm)

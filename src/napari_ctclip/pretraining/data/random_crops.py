@@ -50,7 +50,7 @@ def draw_start(
     shape, crop : sequence of int
         Voxels (z, y, x) of scan and crop.
     rng : numpy.random.Generator
-        All chance.
+        The source of all random numbers.
     box : Box, optional
         Where to look; the whole scan if None.
     """
@@ -62,9 +62,9 @@ def draw_start(
     return z, y, x
 
 
-def draw_flips(chance: float, rng: np.random.Generator) -> tuple[int, ...]:
-    """Return the axes of (C, D, H, W) that are flipped, each with the same chance."""
-    return tuple(axis for axis in (1, 2, 3) if rng.random() < chance)
+def draw_flips(probability: float, rng: np.random.Generator) -> tuple[int, ...]:
+    """Return the axes of (C, D, H, W) that are flipped, each with the same probability."""
+    return tuple(axis for axis in (1, 2, 3) if rng.random() < probability)
 
 
 def flipped(array: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:

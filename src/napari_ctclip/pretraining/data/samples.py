@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.reports.captions import OrganCaption
 
-__all__ = ["Need", "SampleSource", "StudyBatch", "TrainingSample", "collate_samples"]
+__all__ = ["Batch", "Need", "SampleSource", "StudyBatch", "TrainingSample", "collate_samples"]
 
 Need = Literal[
     "report", "masks", "sentences", "findings", "lung mask", "lung sentences", "second view"
@@ -64,7 +64,28 @@ class SampleSource(Protocol):
         ...
 
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
-        """Return a crop of one study; all chance comes from ``rng``."""
+        """Return a crop of one study; all random numbers come from ``rng``."""
+        ...
+
+
+class Batch(Protocol):
+    """The samples of a step as tensors; what the loop knows of them."""
+
+    @property
+    def study_ids(self) -> tuple[str, ...]:
+        """Who they are, for messages."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """Return the batch with its tensors on a device."""
+        ...
+
+    def chunks(self, size: int) -> Iterator[Self]:
+        """Yield the batch in parts of ``size`` samples, the last one perhaps smaller."""
         ...
 
 
@@ -133,8 +154,10 @@ def collate_samples(samples: Sequence[TrainingSample]) -> StudyBatch:
     """
     shapes = {(sample.image.shape, sample.masks.shape): sample.study_id for sample in samples}
     if len(shapes) > 1:
-        told = "; ".join(f"{name}: image {i}, masks {m}" for (i, m), name in shapes.items())
-        raise DataError(f"samples of one batch differ in shape: {told}; give them one crop size")
+        described = "; ".join(f"{name}: image {i}, masks {m}" for (i, m), name in shapes.items())
+        raise DataError(
+            f"samples of one batch differ in shape: {described}; give them one crop size"
+        )
     second = [sample.second_view for sample in samples]
     return StudyBatch(
         images=torch.from_numpy(np.stack([sample.image for sample in samples])),

@@ -1,4 +1,4 @@
-"""Sentences: the findings and normal tissues of the starter model, in many wordings."""
+"""Sentences: the findings and normal tissues of the starter model, in many phrasings."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class TextClass:
     sentences : tuple of str
         Used as they are.
     unseen : tuple of str
-        Held out of all training: they measure generalisation to new wordings.
+        Held out of all training: they measure generalisation to new phrasings.
     where : tuple of str
         Places, for the templates of findings.
     tissue : str
         Of a finding: the normal tissue that a negated text describes.
     background : str
-        Of a normal tissue: the sentence the shipped model holds every prompt against.
+        Of a normal tissue: the sentence that the shipped model contrasts every prompt with.
     """
 
     name: str
@@ -66,14 +66,14 @@ class Vocabulary:
         return frozenset(canonical(text) for finding in self.findings for text in finding.unseen)
 
     def draw(self, kind: TextClass, rng: np.random.Generator) -> str:
-        """Return one training wording of a finding or a normal tissue."""
+        """Return one training phrasing of a finding or a normal tissue."""
         if kind.sentences and rng.random() < 0.2:
             return _choose(kind.sentences, rng)
         templates = self.templates if kind.where else self.normal_templates
         return self._fill(templates, kind, rng)
 
     def draw_negated(self, finding: TextClass, rng: np.random.Generator) -> str:
-        """Return one training wording of the absence of a finding."""
+        """Return one training phrasing of the absence of a finding."""
         return self._fill(self.negations, finding, rng)
 
     def _fill(self, templates: tuple[str, ...], kind: TextClass, rng: np.random.Generator) -> str:
@@ -87,7 +87,7 @@ class Vocabulary:
 
 
 def canonical(text: str) -> str:
-    """Return a text in the form in which two wordings count as the same."""
+    """Return a text in the form in which two phrasings count as the same."""
     return " ".join(text.lower().replace(".", " ").replace(",", " ").split())
 
 

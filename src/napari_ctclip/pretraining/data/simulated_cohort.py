@@ -53,7 +53,7 @@ class SimulatedCohort:
     crop : tuple of int
         Voxels (z, y, x) of a sample; a smaller study is padded at its end.
     flip : float
-        Chance of a flip along each axis.
+        The probability of a flip along each axis.
     shift : bool
         Whether a study that is smaller than the crop lies anywhere in it, instead of at its start.
     report : {"whole", "impression"}
@@ -152,13 +152,13 @@ class SimulatedCohort:
 def _caption(
     simulated: SimulatedStudy, anatomy: str, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> OrganCaption:
-    """Return what is said of one anatomy: a wording of each finding in it, or that it is normal."""
+    """Return what is said of an anatomy: a phrasing of each finding in it, or that it is normal."""
     found = {lesion.finding for lesion in simulated.lesions if members(anatomy, [lesion.anatomy])}
     if not found:
         text = str(rng.choice(_NORMAL)).format(anatomy_label(anatomy))
         return OrganCaption(text[:1].upper() + text[1:], normal=True)
-    wordings = [vocabulary.draw(f, rng) for f in vocabulary.findings if f.name in found]
-    text = " ".join(w.rstrip(".") + "." for w in wordings)
+    phrasings = [vocabulary.draw(f, rng) for f in vocabulary.findings if f.name in found]
+    text = " ".join(w.rstrip(".") + "." for w in phrasings)
     return OrganCaption(text, normal=False, abnormalities=frozenset(found))
 
 
@@ -173,7 +173,7 @@ def _cut(
 
 
 def simulated_abnormalities(anatomies: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    """Return (finding, wording) pairs of every anatomy, one for each term of the vocabulary.
+    """Return (finding, phrasing) pairs of every anatomy, one for each term of the vocabulary.
 
     A finding is of an anatomy that holds its tissue, or that its tissue holds.
     """

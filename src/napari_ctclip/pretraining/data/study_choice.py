@@ -74,14 +74,14 @@ def choose_studies(
             continue
         complete.update(_complete(entry, record, anatomies, needs))
         chosen.append(ChosenStudy(entry, record.shape, _box(record, anatomies)))
-    told = tuple(
+    reasons = tuple(
         f"{len(names)} of {len(prepared.entries)} studies are left out: {reason} (e.g. "
         f"{', '.join(names[:_NAMED])})"
         for reason, names in left_out.items()
     )
     if not chosen:
-        raise DataError(f"{prepared.manifest}: no study can be trained on; {'; '.join(told)}")
-    notices = [Notice(Severity.WARNING, "studies-left-out", line) for line in told]
+        raise DataError(f"{prepared.manifest}: no study can be trained on; {'; '.join(reasons)}")
+    notices = [Notice(Severity.WARNING, "studies-left-out", line) for line in reasons]
     never = [name for name in anatomies if name not in complete] if "masks" in needs else []
     if never:
         what = "both a mask of and a sentence about" if "sentences" in needs else "a mask of"

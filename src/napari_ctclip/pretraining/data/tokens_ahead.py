@@ -13,7 +13,7 @@ from napari_ctclip.reports.captions import OrganCaption
 
 __all__ = ["TokensAhead"]
 
-_NO_CHANCE = 0
+_STREAM = 0
 
 Words = tuple[str, tuple[OrganCaption, ...], str]
 """What is kept of a sample as it is: its study's id, captions and report."""
@@ -22,13 +22,13 @@ Words = tuple[str, tuple[OrganCaption, ...], str]
 class TokensAhead:
     """A source of samples with the locked tower's tokens in the image's place.
 
-    All of them are kept in two arrays: many small pieces among the voxels that come and go would
+    All of them are kept in two arrays: many small blocks among the voxels that come and go would
     leave holes in memory that nothing fits into.
 
     Parameters
     ----------
     source : SampleSource
-        Of the samples; each is drawn once, so its chance is drawn once too.
+        Of the samples; each is drawn once, so its random numbers are drawn once too.
     encoder : LockedTower3d
         Of a model that will be trained, or of one with the same tower.
     """
@@ -49,7 +49,7 @@ class TokensAhead:
         return len(self._source)
 
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
-        """Return a sample; ``rng`` is not asked."""
+        """Return a sample; ``rng`` is not used."""
         if index not in self._words:
             self._look(index)
         study_id, captions, report = self._words[index]
@@ -57,7 +57,7 @@ class TokensAhead:
         return TrainingSample(study_id, self._tokens[index], masks, captions, report)
 
     def _look(self, index: int) -> None:
-        sample = self._source.sample(index, np.random.default_rng([index, _NO_CHANCE]))
+        sample = self._source.sample(index, np.random.default_rng([index, _STREAM]))
         tokens = self._encoder.ahead(torch.from_numpy(sample.image)[None])[0].numpy()
         bits = np.packbits(sample.masks, axis=0)
         with self._making:

@@ -32,7 +32,7 @@ from napari_ctclip.pretraining.targets import (
 __all__ = ["AnatomyContrast", "AnatomyContrastOptions", "MomentumText", "TwinModels"]
 
 Calibration = Literal["none", "normal-pairs", "co-teaching", "momentum-text"]
-"""How false negatives are mended; each one after ``none`` adds to ``normal-pairs``."""
+"""How false negatives are corrected; each one after ``none`` adds to ``normal-pairs``."""
 
 
 class AnatomyContrastOptions(Options):
@@ -65,7 +65,7 @@ class AnatomyContrast(Objective):
 
     Anatomies cut by the crop are left out; the rest compete with the same anatomy of the other
     patients only. An anatomy adds nothing if none of its samples is abnormal, or if all of them are
-    each other's positives: there is nothing to tell apart. Equal texts are encoded once (ours: the
+    each other's positives: there is nothing to separate. Equal texts are encoded once (ours: the
     release encodes each).
 
     References
@@ -88,10 +88,10 @@ class AnatomyContrast(Objective):
         """Return masks and sentences."""
         return frozenset({"masks", "sentences"})
 
-    # --- companions -------------------------------------------------------------------------------
+    # --- EMA teacher and partner ------------------------------------------------------------------
 
     def module(self, model: nn.Module, make_another: Callable[[], nn.Module]) -> nn.Module:
-        """Return the model, with its partner or its slow text encoder where it has one."""
+        """Return the model, with its partner or its EMA teacher where it has one."""
         if self.options.calibration == "co-teaching":
             return TwinModels(model, make_another(), interval=self.options.interval)
         if self.options.calibration == "momentum-text":
@@ -105,15 +105,15 @@ class AnatomyContrast(Objective):
         return module.model if isinstance(module, MomentumText) else module
 
     def start_step(self, module: nn.Module, step: int) -> None:
-        """Give out roles; soft targets begin after the warm-up."""
+        """Set the roles; soft targets begin after the warm-up."""
         self._soft = step >= self.options.warm_up
         if isinstance(module, TwinModels):
             module.swap_roles(step)
 
     def end_step(self, module: nn.Module) -> None:
-        """Let the slow text encoder follow."""
+        """Update the EMA teacher."""
         if isinstance(module, MomentumText):
-            module.follow()
+            module.update_ema()
 
     # --- the two halves ---------------------------------------------------------------------------
 
@@ -144,9 +144,9 @@ class AnatomyContrast(Objective):
         images, texts = rows["image"][usable], rows["text"][usable]
         known: PairCalibration = "none" if self.options.calibration == "none" else "normal-pairs"
         targets = anatomy_targets(
-            rows["wording"][usable], normal, anatomy=anatomy, calibration=known
+            rows["phrasing"][usable], normal, anatomy=anatomy, calibration=known
         )
-        keep = _tells_apart(targets, normal, anatomy)
+        keep = _has_contrast(targets, normal, anatomy)
         if not keep.any():
             return {"anatomy_contrast": (rows["image"].sum() + rows["text"].sum()) * 0.0}
         if "partner_image" in rows:
@@ -192,7 +192,7 @@ def _opinions(model: Any, batch: StudyBatch, usable: Tensor) -> Rows:
     }
 
 
-def _tells_apart(targets: Tensor, normal: Tensor, anatomy: Tensor) -> Tensor:
+def _has_contrast(targets: Tensor, normal: Tensor, anatomy: Tensor) -> Tensor:
     """Return (N,) bool: rows whose anatomy has an abnormal sample, and a pair that is none."""
     same = anatomy[:, None] == anatomy[None, :]
     has_negative = targets.sum(dim=1) < same.sum(dim=1)
@@ -200,12 +200,12 @@ def _tells_apart(targets: Tensor, normal: Tensor, anatomy: Tensor) -> Tensor:
 
 
 class TwinModels(nn.Module):
-    """Two models of one architecture that take turns: one learns, the other gives soft targets.
+    """Two models of one architecture that swap roles: one learns, the other gives soft targets.
 
     Parameters
     ----------
     first, second : nn.Module
-        Alike but for their random start; the first is kept in the end (ours).
+        Alike but for their random start; the first is the result (ours).
     interval : int
         Steps until they change roles.
 
@@ -221,7 +221,7 @@ class TwinModels(nn.Module):
         self._second_learns = False
 
     def swap_roles(self, step: int) -> None:
-        """Give out the roles of a step."""
+        """Set the roles of a step."""
         self._second_learns = (step // self.interval) % 2 == 1
 
     @property
@@ -236,14 +236,14 @@ class TwinModels(nn.Module):
 
 
 class MomentumText(nn.Module):
-    """A model with a copy of its text half that follows it slowly.
+    """A model with an EMA teacher: a moving average of its text half.
 
     Parameters
     ----------
     model : nn.Module
         With ``text_encoder`` and ``text_projection``.
     momentum : float
-        Share of the copy that stays at every step; 0.995 is DAMO-RADAR's.
+        The share of the teacher that stays at every step; 0.995 is DAMO-RADAR's.
     """
 
     def __init__(self, model: nn.Module, *, momentum: float = 0.995) -> None:
@@ -254,8 +254,8 @@ class MomentumText(nn.Module):
         self.slow_projection: Any = copy.deepcopy(self.model.text_projection).requires_grad_(False)
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """Take in the model's text half after a step."""
+    def update_ema(self) -> None:
+        """Move the teacher towards the model's text half after a step."""
         pairs = (
             (self.slow_encoder, self.model.text_encoder),
             (self.slow_projection, self.model.text_projection),

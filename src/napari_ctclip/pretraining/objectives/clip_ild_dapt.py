@@ -1,4 +1,4 @@
-"""CLIP-ILD-DAPT: a 2D CLIP goes on training on montages of lung patches and lung sections."""
+"""CLIP-ILD-DAPT: a 2D CLIP is trained further on montages of lung patches and lung sections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["ClipIldDapt", "ClipIldDaptOptions", "Tower", "report_view"]
 
 Arm = Literal["image+text", "image", "text"]
 Tower = Literal["image", "text"]
-_VIEWS = 13  # a stream of chance
+_VIEWS = 13  # a stream of random numbers
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -115,7 +115,8 @@ class ClipIldDapt(Objective):
         rows = {"scale": scale_rows(model, len(batch))}
         if self.options.arm == "text":
             views = [
-                [self._view(batch, place, which) for place in range(len(batch))] for which in (0, 1)
+                [self._view(batch, number, which) for number in range(len(batch))]
+                for which in (0, 1)
             ]
             return rows | {
                 "first": model.embed_text(views[0]),
@@ -136,11 +137,11 @@ class ClipIldDapt(Objective):
         similarity = rows["first"] @ rows["second"].T
         return {"contrast": contrastive_loss(similarity, targets, rows["scale"].mean())}
 
-    def _view(self, batch: StudyBatch, place: int, which: int) -> str:
-        # by study and not by place in the batch: chunks and processes must not change it
-        name = list(batch.study_ids[place].encode())
+    def _view(self, batch: StudyBatch, row: int, which: int) -> str:
+        # by study and not by position in the batch: chunks and ranks must not change it
+        name = list(batch.study_ids[row].encode())
         rng = np.random.default_rng([self.setting.seed, _VIEWS, self._step, which, *name])
-        return report_view(batch.reports[place], rng, keep=self.options.keep_sentences)
+        return report_view(batch.reports[row], rng, keep=self.options.keep_sentences)
 
 
 def report_view(report: str, rng: np.random.Generator, *, keep: float) -> str:

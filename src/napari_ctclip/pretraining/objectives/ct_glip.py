@@ -24,7 +24,7 @@ from napari_ctclip.pretraining.targets import anatomy_targets
 
 __all__ = ["CtGlip", "CtGlipOptions"]
 
-_NEGATIVES = 11  # a stream of chance
+_NEGATIVES = 11  # a stream of random numbers
 
 
 class CtGlipOptions(Options):
@@ -33,8 +33,8 @@ class CtGlipOptions(Options):
     Attributes
     ----------
     negatives : int
-        Texts of the abnormality dictionary a step is held against; 0 for in-batch negatives only.
-        Ours: 512, all where the dictionary is smaller.
+        The texts of the abnormality dictionary that a step is contrasted with; 0 for in-batch
+        negatives only. Ours: 512, all where the dictionary is smaller.
     abnormality_weight : float
         Of the abnormality term beside the organ-name term. Ours: 1.
     """
@@ -46,8 +46,8 @@ class CtGlipOptions(Options):
 class CtGlip(Objective):
     """Objective of CT-GLIP: ``L_organ + weight * L_abnormality``.
 
-    The organ term holds every organ of the batch against the sentence that names it; the same organ
-    of another patient is a positive too. The abnormality term holds an organ against its own
+    The organ term contrasts every organ of the batch with the sentences that name organs; the same
+    organ of another patient is a positive too. The abnormality term contrasts an organ with its own
     caption, the captions of the same organ in other patients (equal texts, and normal with normal,
     are positives) and texts of the abnormality dictionary that are not true of it.
 
@@ -64,24 +64,24 @@ class CtGlip(Objective):
         super().__init__(options, setting)
         self._names = [organ_sentence(anatomy) for anatomy in setting.anatomies]
         entries = [
-            (place, name, text)
-            for place, anatomy in enumerate(setting.anatomies)
+            (number, name, text)
+            for number, anatomy in enumerate(setting.anatomies)
             for name, text in (setting.abnormalities or {}).get(anatomy, ())
         ]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(e[1] for e in entries))}
         self._numbers = numbers
         self._texts = [text for _, _, text in entries]
-        self._anatomy_of = np.array([place for place, _, _ in entries], dtype=np.int64)
+        self._anatomy_of = np.array([number for number, _, _ in entries], dtype=np.int64)
         self._abnormality_of = np.array([numbers[name] for _, name, _ in entries], dtype=np.int64)
         self._drawn = np.arange(0)
 
     @classmethod
     def needs(cls, options: CtGlipOptions) -> frozenset[Need]:
-        """Return masks, which have names in any case, and what the sentences tell of."""
+        """Return masks, which have names in any case, and the findings of the sentences."""
         return frozenset({"masks", "findings"})
 
     def start_step(self, module: torch.nn.Module, step: int) -> None:
-        """Draw the dictionary's texts of this step, the same on every process."""
+        """Draw the dictionary's texts of this step, the same on every rank."""
         count = min(self.options.negatives, len(self._texts))
         rng = np.random.default_rng([self.setting.seed, _NEGATIVES, step])
         self._drawn = np.sort(rng.choice(len(self._texts), count, replace=False))
@@ -132,7 +132,7 @@ class CtGlip(Objective):
                 untrue = rows["untrue"][usable]
                 negatives = rows["negatives"][usable].masked_fill(~untrue, -torch.inf)
             targets = anatomy_targets(
-                rows["wording"][usable], rows["normal"][usable], anatomy=anatomy
+                rows["phrasing"][usable], rows["normal"][usable], anatomy=anatomy
             )
             loss = contrastive_loss(
                 rows["image"][usable] @ rows["text"][usable].T,
@@ -147,7 +147,7 @@ class CtGlip(Objective):
     def _untrue(self, batch: StudyBatch) -> Tensor:
         """Return (B, R, M) bool: drawn texts about this organ whose abnormality it does not have.
 
-        Where a caption is abnormal but nobody knows what it tells of, no text is surely untrue; nor
+        Where a caption is abnormal but nobody knows which, no text is surely untrue; nor
         is one of what may be there too.
         """
         B, R = batch.masks.shape[:2]

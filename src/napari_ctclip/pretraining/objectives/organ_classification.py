@@ -69,7 +69,7 @@ class OrganClassification(Objective):
 
     @classmethod
     def needs(cls, options: OrganClassificationOptions) -> frozenset[Need]:
-        """Return masks, sentences and what they tell of."""
+        """Return masks, sentences and the findings they name."""
         return frozenset({"masks", "sentences", "findings"})
 
     def module(self, model: Any, make_another: Callable[[], nn.Module]) -> nn.Module:
@@ -99,7 +99,7 @@ class OrganClassification(Objective):
         kept: nn.Module = module.model
         return kept
 
-    def write_more(self, trained: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
+    def write_extras(self, trained: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
         """Write the head beside the model."""
         assert isinstance(trained, ClassifiedModel)
         prefix = "trained.head."
@@ -110,9 +110,9 @@ class OrganClassification(Objective):
         """Return logits, truth and whether it is known (B, classes)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.options.tower_locked):
             regions = model.model.embed_regions(model.model.encode_image(batch.images), batch.masks)
-        places = [self.setting.anatomies.index(anatomy) for anatomy, _ in self._classes]
+        numbers = [self.setting.anatomies.index(anatomy) for anatomy, _ in self._classes]
         rows = [
-            [(row[place], name) for place, (_, name) in zip(places, self._classes, strict=True)]
+            [(row[number], name) for number, (_, name) in zip(numbers, self._classes, strict=True)]
             for row in batch.captions
         ]
         known = [
@@ -123,7 +123,7 @@ class OrganClassification(Objective):
         device = batch.images.device
         return {
             "logits": model.head(regions.vectors),
-            "known": torch.tensor(known, device=device) & regions.present[:, places],
+            "known": torch.tensor(known, device=device) & regions.present[:, numbers],
             "truth": torch.tensor(truth, device=device),
         }
 

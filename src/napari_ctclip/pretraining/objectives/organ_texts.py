@@ -15,7 +15,7 @@ __all__ = ["embed_once", "organ_phrasings"]
 
 
 def organ_phrasings(batch: StudyBatch) -> Rows:
-    """Return ``usable`` and ``normal`` (B, R) bool and ``wording`` (B, R) int of the captions.
+    """Return ``usable`` and ``normal`` (B, R) bool and ``phrasing`` (B, R) int of the captions.
 
     An anatomy is usable if something is said of it.
 
@@ -34,11 +34,11 @@ def organ_phrasings(batch: StudyBatch) -> Rows:
     device = batch.masks.device
     said = torch.tensor([bool(caption.text.strip()) for caption in flat], device=device)
     normal = torch.tensor([caption.normal for caption in flat], device=device)
-    wording = phrasing_numbers([caption.text for caption in flat], batch.masks)
+    phrasing = phrasing_numbers([caption.text for caption in flat], batch.masks)
     return {
         "usable": said.view(B, R),
         "normal": normal.view(B, R),
-        "wording": wording.view(B, R),
+        "phrasing": phrasing.view(B, R),
     }
 
 
@@ -51,13 +51,13 @@ def embed_once(embed: Callable[[list[str]], Tensor], batch: StudyBatch, usable: 
     flags = usable.flatten().tolist()
     texts = [caption.text for row in batch.captions for caption in row]
     said = [text for text, flag in zip(texts, flags, strict=True) if flag]
-    places = {text: place for place, text in enumerate(dict.fromkeys(said))}
-    if not places:  # any text tells the width, and lets the encoder take part with a gradient of 0
+    index = {text: number for number, text in enumerate(dict.fromkeys(said))}
+    if not index:  # any text tells the width, and lets the encoder take part with a gradient of 0
         vectors = embed([next((text for text in texts if text.strip()), "none")])
         return vectors.new_zeros(B, R, vectors.shape[1]) + 0.0 * vectors.sum()
-    vectors = embed(list(places))
-    place = torch.tensor(
-        [places[t] if u else 0 for t, u in zip(texts, flags, strict=True)], device=vectors.device
+    vectors = embed(list(index))
+    numbers = torch.tensor(
+        [index[t] if u else 0 for t, u in zip(texts, flags, strict=True)], device=vectors.device
     )
-    rows = vectors[place].view(B, R, -1)
+    rows = vectors[numbers].view(B, R, -1)
     return rows * usable.to(rows.device, rows.dtype).unsqueeze(-1)

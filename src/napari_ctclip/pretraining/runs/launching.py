@@ -1,4 +1,4 @@
-"""Launching: processes, device and precision, through Lightning Fabric.
+"""Launching: ranks, devices and precision, through Lightning Fabric.
 
 One device needs nothing; ``torchrun`` and ``srun`` start several processes and Fabric finds them.
 """
@@ -21,7 +21,6 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.fsdp import FSDPStrategy
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.pretraining.objectives.anatomy_contrast import MomentumText, TwinModels
 from napari_ctclip.pretraining.recipe import Recipe
 
 __all__ = ["Launch", "launch_fabric", "stop_requests"]
@@ -45,7 +44,7 @@ class Launch:
     scaler: torch.amp.GradScaler | None = None
 
 
-def launch_fabric(recipe: Recipe, trained: torch.nn.Module) -> Launch:
+def launch_fabric(recipe: Recipe) -> Launch:
     """Return the launched Fabric of a recipe.
 
     Raises
@@ -63,14 +62,11 @@ def launch_fabric(recipe: Recipe, trained: torch.nn.Module) -> Launch:
     else:
         options["precision"] = _FABRIC_PRECISION[loop.precision]
     if loop.strategy == "fsdp":
-        if not torch.cuda.is_available() or isinstance(trained, (MomentumText, TwinModels)):
-            raise DataError(
-                'strategy "fsdp" needs CUDA devices and a model without companion (calibration '
-                '"co-teaching" and "momentum-text" have one); take "ddp"'
-            )
+        if not torch.cuda.is_available() or recipe.optimizer.ema:
+            raise DataError('strategy "fsdp" needs CUDA devices and optimizer.ema = 0; take "ddp"')
         options["strategy"] = FSDPStrategy(state_dict_type="full")
     elif loop.strategy == "ddp" or _several_processes(recipe):
-        # an organ no crop of a process shows, or a partner that rests, has no gradient
+        # an organ that no crop of a rank shows, or a partner that rests, has no gradient
         options["strategy"] = DDPStrategy(find_unused_parameters=True)
     fabric = Fabric(
         accelerator=loop.accelerator, devices=loop.devices, num_nodes=loop.nodes, **options
@@ -79,7 +75,7 @@ def launch_fabric(recipe: Recipe, trained: torch.nn.Module) -> Launch:
     if recipe.optimizer.batch % fabric.world_size:
         raise DataError(
             f"optimizer.batch is {recipe.optimizer.batch} and must be a multiple of the "
-            f"{fabric.world_size} processes"
+            f"{fabric.world_size} ranks"
         )
     return Launch(fabric, scaler)
 
@@ -96,7 +92,7 @@ def _several_processes(recipe: Recipe) -> bool:
 def stop_requests(fabric: Fabric) -> Iterator[Callable[[], bool]]:
     """Note SIGTERM and the first interrupt instead of dying of them.
 
-    Gives a function that says, alike on every process, whether one of them was told to stop. A
+    Gives a function that says, alike on every rank, whether one of them was told to stop. A
     second signal acts at once.
     """
     asked = threading.Event()
@@ -111,9 +107,9 @@ def stop_requests(fabric: Fabric) -> Iterator[Callable[[], bool]]:
         if fabric.world_size == 1:
             return asked.is_set()
         flag = torch.tensor(float(asked.is_set()), device=fabric.device)
-        told = fabric.all_reduce(flag, reduce_op="sum")
-        assert isinstance(told, torch.Tensor)
-        return bool(told > 0)
+        stopped = fabric.all_reduce(flag, reduce_op="sum")
+        assert isinstance(stopped, torch.Tensor)
+        return bool(stopped > 0)
 
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, note) for number in signals}

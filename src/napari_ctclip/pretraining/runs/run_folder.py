@@ -1,6 +1,6 @@
 """Run folder: what a training leaves behind, written so that no kill can harm it.
 
-``state.pt`` (to go on), ``model/`` (to open), ``snapshots/`` (models on the way), ``recipe.toml``,
+``state.pt`` (to resume), ``model/`` (to open), ``snapshots/`` (models on the way), ``recipe.toml``,
 ``data.json``, ``metrics.csv``, ``tensorboard/``, ``provenance.json``, ``status.json``.
 """
 
@@ -22,11 +22,16 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.pretraining.recipe import Recipe
+from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.runs.run_record import SNAPSHOTS, snapshot_name
 
-__all__ = ["RunFolder"]
+__all__ = ["SIMULATED", "RunFolder"]
+
+SIMULATED = {"kind": "simulated"}
+"""What ``data.json`` says of simulated studies."""
 
 _STATE, _RECIPE, _DATA, _PROVENANCE = "state.pt", "recipe.toml", "data.json", "provenance.json"
+_OLD_STATE = "training_state.pt"  # of the bundled models, when they had loops of their own
 _PACKAGES = ("napari-ctclip", "torch", "lightning-fabric", "numpy")
 
 
@@ -58,24 +63,45 @@ class RunFolder:
 
     @property
     def has_state(self) -> bool:
-        """Whether there is anything to go on from."""
+        """Whether there is anything to resume."""
         return (self.path / _STATE).is_file()
 
-    def require_fresh(self) -> None:
-        """Pass a folder without a run in it.
+    def can_resume(self) -> bool:
+        """Return whether there is anything to resume.
 
         Raises
         ------
         DataError
-            If a run has left its state there.
+            If there is, and an earlier version wrote it.
         """
-        if self.has_state:
+        if not self.has_state and (self.path / _OLD_STATE).is_file():
             raise DataError(
-                f"{self.path} holds a run already; go on with it by --resume, or give another --out"
+                f"{self.path / _OLD_STATE} was written by an earlier version, which drew other "
+                "random numbers: finish the run with the version that began it, or give another "
+                "--out"
             )
+        return self.has_state
+
+    def require_startable(
+        self, recipe: Recipe, data: Mapping[str, Any] = SIMULATED, *, resume: bool
+    ) -> None:
+        """Pass a folder without a run, or on resuming one that began with this recipe and data.
+
+        Raises
+        ------
+        DataError
+            Naming what is there, or what differs.
+        """
+        if not resume and self.has_state:
+            raise DataError(
+                f"{self.path} holds a run already; continue it with --resume, or give another --out"
+            )
+        if resume and self.can_resume():
+            self.require_same_recipe(recipe)
+            self.require_same_data(data)
 
     def save_state(self, fabric: Fabric, state: Mapping[str, Any]) -> None:
-        """Write what is needed to go on; the old state stays until the new one is whole."""
+        """Write what is needed to resume; the old state stays until the new one is whole."""
         part = self.path / f"{_STATE}.part"
         fabric.save(part, dict(state))
         if fabric.is_global_zero:
@@ -103,9 +129,12 @@ class RunFolder:
             ) from error
 
     def saved_weights(self) -> dict[str, Tensor]:
-        """Return the weights of the last state: whole, however many processes share them."""
+        """Return the weights of the last state, or their average where the recipe keeps one.
+
+        They are whole, however many ranks share them.
+        """
         state = torch.load(self.path / _STATE, map_location="cpu", weights_only=True, mmap=True)
-        weights: dict[str, Tensor] = state["module"]
+        weights: dict[str, Tensor] = state.get("average") or state["module"]
         return weights
 
     def keep_snapshot(self, step: int) -> None:
@@ -118,7 +147,7 @@ class RunFolder:
         part.replace(target)
 
     def require_same_recipe(self, recipe: Recipe) -> None:
-        """Pass a recipe that goes on with what the run began.
+        """Pass a recipe that continues what the run began.
 
         Only the number of steps and what the loop table says of the work, the seed excepted, may
         differ.
@@ -128,9 +157,7 @@ class RunFolder:
         DataError
             Naming the first table that does.
         """
-        import tomllib
-
-        began = Recipe.model_validate(tomllib.loads((self.path / _RECIPE).read_text("utf-8")))
+        began = load_recipe(self.path / _RECIPE)
         before, now = _that_must_stay(began), _that_must_stay(recipe)
         for table in before:
             if before[table] != now[table]:
@@ -139,11 +166,12 @@ class RunFolder:
                     f"--recipe {self.path / _RECIPE}, or give another --out"
                 )
 
-    def write_recipe(self, recipe: Recipe) -> None:
-        """Keep the recipe with every default filled in."""
+    def write_inputs(self, recipe: Recipe, data: Mapping[str, Any]) -> None:
+        """Keep the recipe with every default filled in, and hashes and counts of the data."""
         import tomli_w
 
-        _write(self.path / _RECIPE, tomli_w.dumps(recipe.model_dump(mode="json")))
+        _write(self.path / _RECIPE, tomli_w.dumps(recipe.to_plain()))
+        _write(self.path / _DATA, json.dumps(dict(data), indent=2) + "\n")
 
     def require_same_data(self, data: Mapping[str, Any]) -> None:
         """Pass the data that the run began with: its order and crops hang on it.
@@ -154,7 +182,7 @@ class RunFolder:
             Naming what differs.
         """
         file = self.path / _DATA
-        began = json.loads(file.read_text("utf-8")) if file.is_file() else {"kind": "simulated"}
+        began = json.loads(file.read_text("utf-8")) if file.is_file() else SIMULATED
         changed = sorted(key for key in {*began, *data} if began.get(key) != data.get(key))
         if changed:
             raise DataError(
@@ -162,10 +190,6 @@ class RunFolder:
                 f"{began['kind']}, now {data['kind']}); resume with the --data it began with, or "
                 "give another --out"
             )
-
-    def write_data(self, data: Mapping[str, Any]) -> None:
-        """Keep what the run is trained on: hashes and counts, no path."""
-        _write(self.path / _DATA, json.dumps(dict(data), indent=2) + "\n")
 
     def note_start(self, fabric: Fabric, *, step: int, studies: int) -> None:
         """Add to ``provenance.json`` when, on what and with which versions a part of the run began.
@@ -178,7 +202,7 @@ class RunFolder:
             {
                 "began": datetime.now(UTC).isoformat(timespec="seconds"),
                 "step": step,
-                "processes": fabric.world_size,
+                "world_size": fabric.world_size,
                 "device": _device_name(fabric.device),
                 "python": platform.python_version(),
                 "packages": {name: version(name) for name in _PACKAGES},

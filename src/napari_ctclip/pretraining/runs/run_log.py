@@ -23,7 +23,7 @@ class RunLog:
     folder : Path
         Of the run.
     first_step : int
-        The step the run goes on with.
+        The step that the run resumes with.
     report : StepReport, optional
         Shows progress.
     """

@@ -57,7 +57,7 @@ class TrainingCommand:
 
 
 def start_training(command: TrainingCommand) -> subprocess.Popen[bytes]:
-    """Start a training that goes on when this process ends; what it prints goes to its folder.
+    """Start a training that outlives this process; what it prints goes to its folder.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def start_training(command: TrainingCommand) -> subprocess.Popen[bytes]:
     if has_run and not command.resume:
         raise DataError(f"{out} holds a run already; resume it, or choose another folder")
     if command.resume and not has_run:
-        raise DataError(f"{out}: no checkpoint to go on from; start it instead")
+        raise DataError(f"{out}: no checkpoint to resume; start it instead")
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS

@@ -125,7 +125,7 @@ class RunRecord:
 
 @dataclass
 class _Table:
-    """Columns read so far, and where to go on."""
+    """The columns read so far, and where to read on."""
 
     columns: list[str] = field(default_factory=list)
     values: list[list[float]] = field(default_factory=list)
@@ -267,7 +267,7 @@ def _snapshots_of(folder: Path) -> tuple[Snapshot, ...]:
 
 
 def _guessed(record: RunRecord) -> RunRecord:
-    """Return a run of before there were status files, with what its steps tell."""
+    """Return a run of before there were status files, judged by its steps."""
     if record.steps and record.done >= record.steps:
         return replace(record, status=RunStatus(RunState.FINISHED))
     return replace(record, status=RunStatus(RunState.UNKNOWN, "it keeps no status file"))

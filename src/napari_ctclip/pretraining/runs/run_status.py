@@ -39,7 +39,7 @@ _QUIET_S = 300.0  # Ours: a run elsewhere that writes nothing for longer is take
 _TAIL_BYTES, _TAIL_LINES = 8192, 3
 _SAME_BOOT_S = 5.0
 _UNSEEN = "its process cannot be seen from this computer"
-_GONE = "its process is gone without a word (killed, or the computer went off)"
+_GONE = "its process is gone without a word (killed, or the computer was switched off)"
 
 
 class RunState(StrEnum):
@@ -73,7 +73,7 @@ class RunStatus:
 def noted_status(
     folder: Path, *, stopped: type[BaseException] = KeyboardInterrupt, write: bool = True
 ) -> Iterator[None]:
-    """Keep a run's status file while the work inside goes on.
+    """Keep a run's status file while the work inside lasts.
 
     Parameters
     ----------
@@ -160,10 +160,10 @@ def output_tail(folder: Path) -> tuple[str, ...]:
 def _first_line(error: BaseException) -> str:
     from napari_ctclip.core.errors import CtClipError
 
-    told = str(error).strip().splitlines()
-    if isinstance(error, CtClipError) and told:
-        return told[0]
-    return ": ".join([type(error).__name__, *told[:1]])
+    lines = str(error).strip().splitlines()
+    if isinstance(error, CtClipError) and lines:
+        return lines[0]
+    return ": ".join([type(error).__name__, *lines[:1]])
 
 
 def _is_of_this_boot(noted: dict[str, Any]) -> bool:

@@ -53,7 +53,7 @@ def installed_recipe(folder: str, name: str) -> Path:
         If it is not there.
     """
     package = Path(__file__).parents[2]
-    for place in (package / "recipes", package.parents[1] / "training"):
-        if (place / folder / name).is_file():
-            return place / folder / name
+    for root in (package / "recipes", package.parents[1] / "training"):
+        if (root / folder / name).is_file():
+            return root / folder / name
     raise CtClipError(f"the recipe of {folder!r} is not installed; pass one with --recipe")

@@ -13,11 +13,16 @@ import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.preprocessing.intensity import window_channels
-from napari_ctclip.pretraining.starter.degradation import degrade_crop
-from napari_ctclip.pretraining.starter.token_targets import UNSURE, TokenTargets, token_targets
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
+from napari_ctclip.pretraining.starter.token_targets import (
+    TISSUES,
+    UNSURE,
+    TokenTargets,
+    token_targets,
+)
 from napari_ctclip.simulation import FINDINGS, simulate_study
 
-__all__ = ["LAST_TRAINING_SEED", "StudyFolder", "TrainingCrop", "write_studies"]
+__all__ = ["LAST_TRAINING_SEED", "StudyFolder", "TrainingCrop", "degrade_crop", "write_studies"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +32,7 @@ LAST_TRAINING_SEED = 49_999
 _SPACING_MM = (2.0, 2.0, 2.0)
 _AIR_HU = -1024
 # Ours: crops are centred more often on what is hardest: few tokens, or like something else; wide
-# crops on what is told by its surroundings
+# crops on what its surroundings tell apart
 _FINDING_WEIGHT = {
     "lung nodule": 4.0,
     "lung mass": 2.0,
@@ -50,7 +55,7 @@ _WIDE_FROM = 72
 _ALSO_A_NODULE_MM = 36.0
 _PERHAPS_A_NODULE_MM = 45.0
 _PERHAPS_A_MASS_MM = 26.0
-_OPEN = 1  # voxels of a token: too few to be told yes, too many to be told no
+_OPEN = 1  # voxels of a token: too few for a positive, too many for a negative
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +70,18 @@ class TrainingCrop:
         Voxels of eight that each of ``simulation.FINDINGS`` fills.
     tissue : ndarray, shape (d, h, w), uint8
         Index into ``token_targets.TISSUES``, or ``UNSURE``.
+    phrasings : tuple of str
+        What the sample says of each finding, then of each tissue, that it shows; empty texts for
+        the others.
+    study_id : str
+        Of the simulated study.
     """
 
     image: npt.NDArray[np.float32]
     findings: npt.NDArray[np.uint8]
     tissue: npt.NDArray[np.uint8]
+    phrasings: tuple[str, ...]
+    study_id: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +100,12 @@ class StudyFolder:
     windows_hu : sequence of (low, high)
         Channels of the model.
     lesion_share : float
-        Share of the crops that are centred near a lesion.
+        The share of the crops that are centred near a lesion.
+
+    Raises
+    ------
+    DataError
+        If there is no study.
     """
 
     def __init__(
@@ -103,21 +120,8 @@ class StudyFolder:
         self.lesion_share = lesion_share
         self._entries: dict[int, _Entry] = {}
         self._by_finding: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-
-    def refresh(self) -> int:
-        """Look for studies that were added; return how many there are.
-
-        Raises
-        ------
-        DataError
-            If there is none.
-        """
-        for file in sorted(self.folder.glob("*.json")):
-            if not file.stem.isdigit() or int(file.stem) in self._entries:
-                continue
+        for file in _descriptions(folder):
             seed = int(file.stem)
-            if seed > LAST_TRAINING_SEED:
-                continue
             lesions = tuple(json.loads(file.read_text("utf-8"))["lesions"])
             self._entries[seed] = _Entry(seed, lesions)
             for lesion in lesions:
@@ -127,7 +131,15 @@ class StudyFolder:
                 f"{self.folder} holds no simulated study with a seed up to {LAST_TRAINING_SEED}; "
                 "write some with napari-ctclip-train starter --data"
             )
+
+    def __len__(self) -> int:
         return len(self._entries)
+
+    def refreshed(self) -> StudyFolder:
+        """Return the folder with the studies that were added, or this object if none was."""
+        if len(_descriptions(self.folder)) == len(self):
+            return self
+        return StudyFolder(self.folder, windows_hu=self.windows_hu, lesion_share=self.lesion_share)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> TrainingCrop:
         """Return a crop of ``size`` voxels an axis: flipped half the time, degraded anew."""
@@ -147,7 +159,13 @@ class StudyFolder:
         if rng.random() < 0.5:
             voxels, findings, tissue = voxels[..., ::-1], findings[..., ::-1], tissue[..., ::-1]
         image = window_channels(degrade_crop(np.ascontiguousarray(voxels), rng), self.windows_hu)
-        return TrainingCrop(image, np.ascontiguousarray(findings), np.ascontiguousarray(tissue))
+        return TrainingCrop(
+            image,
+            np.ascontiguousarray(findings),
+            np.ascontiguousarray(tissue),
+            _phrasings(findings, tissue, rng),
+            f"simulated-{seed}",
+        )
 
     def _draw_place(self, rng: np.random.Generator, *, wide: bool) -> tuple[int, list[float]]:
         if rng.random() < self.lesion_share and self._by_finding:
@@ -166,6 +184,29 @@ class StudyFolder:
     def _targets(self, seed: int) -> TokenTargets:
         stored = np.load(self.folder / f"{seed}_tokens.npy", mmap_mode="r")
         return TokenTargets(stored[: len(FINDINGS)], stored[len(FINDINGS)])
+
+
+def _descriptions(folder: Path) -> list[Path]:
+    """Return the files that describe studies of the training seeds, in an order of their own."""
+    return [
+        file
+        for file in sorted(folder.glob("*.json"))
+        if file.stem.isdigit() and int(file.stem) <= LAST_TRAINING_SEED
+    ]
+
+
+def _phrasings(
+    findings: npt.NDArray[np.uint8], tissue: npt.NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[str, ...]:
+    """Return a phrasing of each finding and tissue that a crop shows, "" for the others."""
+    vocabulary = load_vocabulary()
+    shown = [bool(share.any()) for share in findings]
+    shown += [bool((tissue == number).any()) for number in range(len(TISSUES))]
+    kinds = vocabulary.findings + vocabulary.tissues
+    return tuple(
+        vocabulary.draw(kind, rng) if is_shown else ""
+        for kind, is_shown in zip(kinds, shown, strict=True)
+    )
 
 
 def write_studies(folder: Path, seeds: range) -> None:
@@ -233,3 +274,78 @@ def _cut(array: npt.NDArray[Any], start: list[int], size: int, *, fill: int) -> 
         target.append(slice(low - s, max(low, high) - s))
     out[tuple(target)] = array[tuple(source)]
     return out
+
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def degrade_crop(hounsfield: npt.NDArray[np.int16], rng: np.random.Generator) -> FloatArray:
+    """Return a crop (D, H, W) in HU at 2 mm as some scanner, kernel and protocol would show it.
+
+    Ours: noise 3-90 HU before slices are averaged, slices of 2-10 mm laid back on the grid by
+    linear interpolation, kernels from soft to sharp, offsets up to 25 HU, gain up to 3 %.
+    """
+    hu = hounsfield.astype(np.float32)
+    _, H, W = hu.shape
+    kernel = rng.uniform(-1.0, 1.0)
+    hu = _in_plane(hu, _kernel(H, kernel), _kernel(W, kernel))
+    hu += _noise(hu, rng)
+    if rng.random() < 0.6:
+        hu = _along_z(_thick_slices(hu.shape[0], rng), hu)
+    hu += 1000.0
+    hu *= np.float32(rng.uniform(0.97, 1.03))
+    hu += np.float32(rng.uniform(-25.0, 25.0) - 1000.0)
+    return hu
+
+
+def _noise(hu: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return correlated noise; denser surroundings are noisier, as in a slice through shoulders."""
+    level = float(np.clip(np.exp(rng.normal(np.log(16.0), 0.8)), 3.0, 90.0))
+    grain = rng.standard_normal(hu.shape, dtype=np.float32)
+    sigma = rng.uniform(0.0, 1.0)
+    if sigma > 0.25:
+        _, H, W = hu.shape
+        grain = _in_plane(grain, _gaussian(H, sigma), _gaussian(W, sigma))
+    if rng.random() < 0.5:  # slices reconstructed closer than they are thick
+        grain = _along_z(_gaussian(hu.shape[0], rng.uniform(0.3, 0.8)), grain)
+    grain *= np.float32(level / max(float(grain.std()), 1e-6))
+    return grain
+
+
+def _kernel(size: int, sharpness: float) -> FloatArray:
+    """Return (size, size): smoothing for negative, edge enhancement for positive sharpness."""
+    identity = np.eye(size, dtype=np.float32)
+    if sharpness < 0:
+        return _gaussian(size, 0.85 * -sharpness) if sharpness < -0.25 else identity
+    return identity + np.float32(0.8 * sharpness) * (identity - _gaussian(size, 0.7))
+
+
+def _gaussian(size: int, sigma: float) -> FloatArray:
+    """Return a blur (size, size) whose rows sum to one."""
+    steps = np.arange(size, dtype=np.float32)
+    matrix = np.exp(-0.5 * ((steps[:, None] - steps[None, :]) / max(sigma, 0.05)) ** 2)
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _thick_slices(size: int, rng: np.random.Generator) -> FloatArray:
+    """Return (size, size): averaging over a slice, sampling at its centres, linear between them."""
+    thickness = float(rng.uniform(1.0, 5.0))  # voxels of 2 mm
+    distance = thickness * float(rng.uniform(0.6, 1.0))
+    centres = np.arange(rng.uniform(0, distance) - distance, size + distance, distance)
+    positions = np.arange(size)
+    cover = np.clip(thickness / 2 + 0.5 - np.abs(positions[None, :] - centres[:, None]), 0.0, 1.0)
+    cover[cover.sum(axis=1) == 0, np.array([0])] = 1.0  # beyond the crop: the face stands in
+    cover /= cover.sum(axis=1, keepdims=True)
+    cover[centres < 0] = np.eye(1, size)[0]
+    cover[centres > size - 1] = np.eye(1, size, size - 1)[0]
+    between = np.clip(1.0 - np.abs(positions[:, None] - centres[None, :]) / distance, 0.0, None)
+    between /= between.sum(axis=1, keepdims=True)
+    return np.asarray(between @ cover, dtype=np.float32)
+
+
+def _in_plane(hu: FloatArray, along_y: FloatArray, along_x: FloatArray) -> FloatArray:
+    return np.asarray(along_y @ (hu @ along_x.T), dtype=np.float32)
+
+
+def _along_z(matrix: FloatArray, hu: FloatArray) -> FloatArray:
+    return (matrix @ hu.reshape(hu.shape[0], -1)).reshape(hu.shape)

@@ -29,6 +29,7 @@ __all__ = [
     "distillation_corpus",
     "load_teacher",
     "prune_tokenizer",
+    "sentence_encoder_words",
     "teacher_embeddings",
 ]
 
@@ -44,7 +45,7 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 def distillation_corpus(
     vocabulary: Vocabulary, words: Sequence[str], *, size: int, seed: int
 ) -> list[str]:
-    """Return phrases, none held out: class wordings, other radiology, loose words."""
+    """Return phrases, none held out: class phrasings, other radiology, loose words."""
     rng = np.random.default_rng(seed)
     lists = tomllib.loads(
         files("napari_ctclip.pretraining.starter").joinpath("corpus.toml").read_text("utf-8")
@@ -82,12 +83,12 @@ def load_teacher() -> tuple[Any, Any, Path]:
 def teacher_embeddings(
     teacher: Any, tokenizer: Any, texts: Sequence[str], *, batch: int = 256
 ) -> Tensor:
-    """Return (T, 384) unit norm: the mean over the teacher's pieces."""
+    """Return (T, 384) unit norm: the mean over the teacher's subword tokens."""
     order = np.argsort([len(text) for text in texts])
     out = torch.zeros(len(texts), teacher.config.hidden_size)
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
-        pieces = tokenizer(
+        encoded = tokenizer(
             [texts[i] for i in rows],
             padding=True,
             truncation=True,
@@ -95,8 +96,8 @@ def teacher_embeddings(
             return_tensors="pt",
         )
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            hidden = teacher(**pieces).last_hidden_state.float()
-        real = pieces["attention_mask"].unsqueeze(-1)
+            hidden = teacher(**encoded).last_hidden_state.float()
+        real = encoded["attention_mask"].unsqueeze(-1)
         out[torch.from_numpy(rows)] = functional.normalize(
             (hidden * real).sum(1) / real.sum(1), dim=-1
         )
@@ -104,18 +105,18 @@ def teacher_embeddings(
 
 
 def prune_tokenizer(source: Path, target: Path) -> list[int]:
-    """Write the teacher's tokenizer with ASCII pieces only; return the old id of each new id."""
+    """Write the teacher's tokenizer with its ASCII tokens; return the old id of each new id."""
     table = json.loads(source.read_text("utf-8"))
     old = table["model"]["vocab"]
     kept = sorted(
         (
-            piece
-            for piece in old
-            if piece in _SPECIAL or (piece.isascii() and not piece.startswith("[unused"))
+            token
+            for token in old
+            if token in _SPECIAL or (token.isascii() and not token.startswith("[unused"))
         ),
-        key=lambda piece: (piece not in _SPECIAL, old[piece]),
+        key=lambda token: (token not in _SPECIAL, old[token]),
     )
-    new = {piece: i for i, piece in enumerate(kept)}
+    new = {token: i for i, token in enumerate(kept)}
     table["model"]["vocab"] = new
     table["padding"] = table["truncation"] = None
     for token in table["added_tokens"]:
@@ -123,7 +124,7 @@ def prune_tokenizer(source: Path, target: Path) -> list[int]:
     for name, token in table["post_processor"]["special_tokens"].items():
         token["ids"] = [new[name]]
     target.write_text(json.dumps(table, separators=(",", ":"), ensure_ascii=False), "utf-8")
-    return [old[piece] for piece in kept]
+    return [old[token] for token in kept]
 
 
 def build_student(
@@ -144,7 +145,7 @@ def build_student(
 def class_batch(
     vocabulary: Vocabulary, size: int, rng: np.random.Generator
 ) -> tuple[list[str], Tensor]:
-    """Return wordings and the class each names; a negated finding names its normal tissue."""
+    """Return phrasings and the class that each names; a negated finding names its normal tissue."""
     classes = vocabulary.findings + vocabulary.tissues
     index = {kind.name: i for i, kind in enumerate(classes)}
     texts, labels = [], []
@@ -253,3 +254,36 @@ def _phrase(lists: dict[str, list[str]], rng: np.random.Generator) -> str:
     ):
         text = text.replace(mark, one(name))
     return text
+
+
+_END = "</w>"  # closes the last token of a word in CLIP's vocabulary
+
+
+def sentence_encoder_words(count: int, width: int) -> Tensor:
+    """Return (count, width), unit variance: what each subword token of CLIP's vocabulary means.
+
+    Every one is the mean of all-MiniLM-L6-v2's (Apache-2.0) embeddings of its letters, reduced to
+    the principal components. So "tumour" and "tumor" are neighbours before any training.
+
+    Raises
+    ------
+    ImportError
+        If the sentence encoder is not installed.
+    """
+    from open_clip import SimpleTokenizer
+
+    from napari_ctclip.pretraining.starter.distillation import load_teacher
+
+    teacher, tokenizer, _ = load_teacher()
+    decoder = SimpleTokenizer().decoder
+    texts = [str(decoder.get(i, "")).removesuffix(_END) for i in range(count)]
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    table: Tensor = teacher.get_input_embeddings().weight.detach().float()
+    means = torch.zeros(count, table.shape[1])
+    for row, found in enumerate(ids):
+        if found:
+            means[row] = table[found].mean(dim=0)
+    centred = means - means.mean(dim=0)
+    _, _, axes = torch.linalg.svd(centred[:: max(1, count // 8000)], full_matrices=False)
+    reduced: Tensor = centred @ axes[:width].T
+    return reduced / reduced.std()

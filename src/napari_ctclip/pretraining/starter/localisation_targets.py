@@ -1,4 +1,4 @@
-"""Place targets: what is seen at every place of a picture, beside what is seen in it as a whole."""
+"""Localisation targets: what every token of a picture shows, beside the picture as a whole."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.nn import functional
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
-__all__ = ["PLACES", "place_shares", "seen_at_places"]
+__all__ = ["CELLS", "cell_shares", "seen_at_tokens"]
 
-PLACES = 12
+CELLS = 12
 """Cells along a side of a picture: 5-6 mm of a patch of the viewer; montages of 2 and 3 tiles a
 side divide it."""
 
@@ -29,7 +29,7 @@ _VESSEL_HU = -600
 """Ours: in healthy lung what is denser is vessel, or the wall of a bronchus."""
 
 
-def place_shares(
+def cell_shares(
     hounsfield: npt.NDArray[np.int16],
     bits: npt.NDArray[np.uint16],
     tissue: npt.NDArray[np.uint8],
@@ -58,11 +58,11 @@ def place_shares(
     return shares
 
 
-def seen_at_places(shares: Tensor, side: int) -> Tensor:
+def seen_at_tokens(shares: Tensor, side: int) -> Tensor:
     """Return 1 seen, 0 not, -1 undecided (N, K, side, side) of shares (N, K, P, P).
 
-    A place that one cell of a finding reaches shows it, however large the place is: a small lesion
-    is not outvoted by the lung about it. So it is with vessels, which lesions have to be told from.
+    A token that one cell of a finding reaches shows it, however large the token is: a small lesion
+    is not outvoted by the lung about it. So it is with vessels, which resemble lesions.
     """
     F = len(PATCH_FINDINGS)
     fullest = functional.adaptive_max_pool2d(shares, side)

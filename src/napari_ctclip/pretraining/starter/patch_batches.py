@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -14,11 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ctclip.preprocessing.intensity import window_channels
-from napari_ctclip.pretraining.starter.localisation_targets import PLACES, place_shares
+from napari_ctclip.pretraining.starter.localisation_targets import CELLS, cell_shares
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, PatchPool
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
-__all__ = ["PatchBatch", "PatchSampler", "degrade_slice"]
+__all__ = ["PatchBatch", "PatchDraws", "PatchSampler", "degrade_slice"]
+
+_PATCHES = 1  # a stream of random numbers
 
 _SIDES_MM = (((16.0, 72.0), 0.4), ((54.0, 74.0), 0.4), ((16.0, 26.0), 0.2))
 """Ours: sides of patches and how often they are drawn: any, near what the viewer lays, and of a few
@@ -35,7 +39,7 @@ _TRIES = 4
 
 _T = TypeVar("_T", bound=np.generic)
 
-_Drawn = tuple[Tensor, np.ndarray, Tensor]
+DrawnPatch = tuple[Tensor, np.ndarray, Tensor]
 """Channels, what is seen, and shares of cells, of one picture."""
 
 
@@ -56,6 +60,24 @@ class PatchBatch:
     image: Tensor
     seen: Tensor
     shares: Tensor
+
+    @property
+    def study_ids(self) -> tuple[str, ...]:
+        """Their numbers: patches of the pool have no names."""
+        return tuple(f"patch {number}" for number in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def to(self, device: torch.device) -> PatchBatch:
+        """Return the batch on a device."""
+        return PatchBatch(self.image.to(device), self.seen.to(device), self.shares.to(device))
+
+    def chunks(self, size: int) -> Iterator[PatchBatch]:
+        """Yield the batch in parts of ``size`` samples, the last one perhaps smaller."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield PatchBatch(self.image[part], self.seen[part], self.shares[part])
 
 
 class PatchSampler:
@@ -89,26 +111,25 @@ class PatchSampler:
         weights = np.array([_HEAVY.get(name, rest / max(light, 1)) for name in self._members])
         self._weights = weights / weights.sum()
 
+    def __len__(self) -> int:
+        return len(self._pool)
+
     def draw(self, count: int, rng: np.random.Generator) -> PatchBatch:
         """Return a batch of ``count`` patches, one in eight a montage."""
-        drawn = []
-        for _ in range(count):
-            finding = list(self._members)[int(rng.choice(len(self._weights), p=self._weights))]
-            if rng.random() < _MONTAGES:
-                drawn.append(self._montage(finding, rng))
-            else:
-                size, cells = (self._size, self._size), (PLACES, PLACES)
-                drawn.append(self._patch(finding, rng, size, cells))
-        images, seen, shares = zip(*drawn, strict=True)
-        return PatchBatch(
-            torch.stack(images), torch.from_numpy(np.stack(seen)), torch.stack(shares)
-        )
+        return collate_patches([self.draw_one(rng) for _ in range(count)])
 
-    def _montage(self, finding: str, rng: np.random.Generator) -> _Drawn:
+    def draw_one(self, rng: np.random.Generator) -> DrawnPatch:
+        """Return one patch, or at times a montage."""
+        finding = list(self._members)[int(rng.choice(len(self._weights), p=self._weights))]
+        if rng.random() < _MONTAGES:
+            return self._montage(finding, rng)
+        return self._patch(finding, rng, (self._size, self._size), (CELLS, CELLS))
+
+    def _montage(self, finding: str, rng: np.random.Generator) -> DrawnPatch:
         """Return a montage of 2 x 2 or 3 x 3 patches; most of its tiles show the finding."""
         grid = int(rng.integers(2, 4))
         edges = [round(n * self._size / grid) for n in range(grid + 1)]
-        cells = PLACES // grid
+        cells = CELLS // grid
         image = torch.zeros(len(self._windows), self._size, self._size)
         rows: list[Tensor] = []
         seen: list[np.ndarray] = []
@@ -136,7 +157,7 @@ class PatchSampler:
         rng: np.random.Generator,
         size: tuple[int, int],
         cells: tuple[int, int],
-    ) -> _Drawn:
+    ) -> DrawnPatch:
         pool = self._pool
         row = int(rng.choice(self._members[finding]))
         often = [share for _, share in _SIDES_MM]
@@ -163,7 +184,42 @@ class PatchSampler:
             align_corners=False,
             antialias=True,
         )
-        return image[0], seen, place_shares(clean, bits, tissue, cells)
+        return image[0], seen, cell_shares(clean, bits, tissue, cells)
+
+
+class PatchDraws:
+    """What each step of starter_2d draws.
+
+    Parameters
+    ----------
+    sampler : PatchSampler
+        Makes the patches.
+    batch : int
+        The patches of a step, of all ranks together.
+    seed : int
+        Of the run.
+    """
+
+    def __init__(self, sampler: PatchSampler, batch: int, *, seed: int) -> None:
+        self._sampler, self._batch, self._seed = sampler, batch, seed
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def draws(self, step: int) -> list[Callable[[], DrawnPatch]]:
+        """Return a function that makes each patch of a step, of all ranks together."""
+        streams = ([self._seed, _PATCHES, step, number] for number in range(self._batch))
+        return [partial(self._sampler.draw_one, np.random.default_rng(s)) for s in streams]
+
+    def collate(self, samples: Sequence[DrawnPatch]) -> PatchBatch:
+        """Return patches as a batch."""
+        return collate_patches(samples)
+
+
+def collate_patches(drawn: Sequence[DrawnPatch]) -> PatchBatch:
+    """Return patches as a batch."""
+    images, seen, shares = zip(*drawn, strict=True)
+    return PatchBatch(torch.stack(images), torch.from_numpy(np.stack(seen)), torch.stack(shares))
 
 
 def _turned(square: npt.NDArray[_T], turns: int, *, mirrored: bool) -> npt.NDArray[_T]:

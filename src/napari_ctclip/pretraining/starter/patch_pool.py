@@ -94,20 +94,20 @@ def make_pool(*, slices: int, chests: int, per_chest: int, seed: int) -> PatchPo
         Of everything; chests have the seeds from it on.
     """
     rng = np.random.default_rng([seed, 0])
-    pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
+    squares: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
     for _ in range(slices):
         pixel_mm = float(rng.uniform(*_SLICE_PIXEL_MM))
         drawn = simulate_lung_slice(rng, size=SIDE, pixel_mm=pixel_mm)
         tissue = np.where(drawn.is_lung, TISSUES.index("lung"), UNSURE).astype(np.uint8)
-        pieces.append((drawn.hounsfield, drawn.finding_bits, tissue, pixel_mm))
+        squares.append((drawn.hounsfield, drawn.finding_bits, tissue, pixel_mm))
     for number in range(chests):
         findings = _IN_CHESTS[number % len(_IN_CHESTS)]
         study = simulate_study(
             seed + number, spacing_mm=_CHEST_SPACING_MM, findings=findings, degrade=False
         )
-        pieces += _squares(study, rng, count=per_chest)
+        squares += _squares(study, rng, count=per_chest)
         logger.info("chest %d of %d", number + 1, chests)
-    hounsfield, bits, tissues, pixels = zip(*pieces, strict=True)
+    hounsfield, bits, tissues, pixels = zip(*squares, strict=True)
     return PatchPool(
         np.stack(hounsfield), np.stack(bits), np.stack(tissues), np.array(pixels, np.float32)
     )
@@ -116,21 +116,21 @@ def make_pool(*, slices: int, chests: int, per_chest: int, seed: int) -> PatchPo
 def _squares(
     simulated: SimulatedStudy, rng: np.random.Generator, *, count: int
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
-    """Return squares about lesions, two of three, and about places in the lungs."""
+    """Return squares about lesions, two of three, and about points in the lungs."""
     study = simulated.study
     assert study.organ_masks is not None, "simulated studies have masks"
     hounsfield, bits = study.volume.voxels, simulated.finding_bits
     tissue = _tissue(hounsfield, simulated)
     lung = np.flatnonzero(tissue == TISSUES.index("lung"))
     wanted = np.uint16((1 << len(PATCH_FINDINGS)) - 1)
-    places = [
+    lesions = [
         np.flatnonzero(bits & np.uint16(1 << bit))
         for bit in range(len(PATCH_FINDINGS))
         if (bits & wanted & np.uint16(1 << bit)).any()
     ]
     squares = []
     for number in range(count):
-        among = places[number % len(places)] if places and rng.random() < 0.66 else lung
+        among = lesions[number % len(lesions)] if lesions and rng.random() < 0.66 else lung
         z, y, x = np.unravel_index(int(rng.choice(among)), hounsfield.shape)
         row, column = (int(v + rng.integers(-25, 26)) for v in (y, x))
         # half of them twice as thick: the viewer shows slices of 5 mm
@@ -164,7 +164,7 @@ def _tissue(hounsfield: npt.NDArray[np.int16], simulated: SimulatedStudy) -> npt
 
 
 def _cut(array: np.ndarray, y: int, x: int, fill: int) -> np.ndarray:
-    """Return a square about a place, filled beyond the slice."""
+    """Return a square about a point, filled beyond the slice."""
     half = SIDE // 2
     padded = np.pad(array, half, constant_values=fill)
     y, x = (int(np.clip(v, 0, n - 1)) for v, n in zip((y, x), array.shape, strict=True))

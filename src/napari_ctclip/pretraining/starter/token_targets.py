@@ -28,7 +28,7 @@ _LUNG_HU = -720.0  # between the two a token is neither
 _FAT_HU = -30.0
 _BONE_HU = 160.0
 
-# label of simulation.LABELS -> tissue; body, lungs and airways are told apart below
+# label of simulation.LABELS -> tissue; body, lungs and airways are separated below
 _BY_LABEL = {
     5: "heart", 6: "aorta", 7: "esophagus", 8: "liver", 9: "spleen", 10: "stomach", 11: "bone",
     12: "spleen", 13: "spleen", 14: "bone", 15: "bone",

@@ -1,4 +1,4 @@
-"""The loss of places: lowest where each place says what is there, and it reaches earlier layers."""
+"""The localisation loss: lowest where each token says what is there; it reaches earlier layers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import torch
 
 from napari_ctclip.models.published.open_clip_adapter import untrained_open_clip
 from napari_ctclip.models.published.slice_model import SliceModel
-from napari_ctclip.pretraining.starter.localisation_loss import EarlierPlaces, localisation_loss
+from napari_ctclip.pretraining.objectives.objective import Setting
 from napari_ctclip.pretraining.starter.patch_batches import PatchSampler
-from napari_ctclip.pretraining.starter.patch_objective import PatchObjective
+from napari_ctclip.pretraining.starter.patch_losses import EarlierTokens, localisation_loss
+from napari_ctclip.pretraining.starter.patch_objective import PatchObjective, PatchObjectiveOptions
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS, make_pool
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
@@ -70,7 +71,7 @@ def test_places_of_unsure_tissue_ask_for_nothing() -> None:
 
 
 def test_earlier_layer_is_read_out_where_places_are_finer(model: SliceModel) -> None:
-    earlier = EarlierPlaces(model, "layer3", 16)
+    earlier = EarlierTokens(model, "layer3", 16)
     features = model.encode_image(torch.rand(2, 3, 1, 64, 64))
     places = earlier()
     assert features.levels[0].shape[-1] == 2
@@ -81,19 +82,41 @@ def test_earlier_layer_is_read_out_where_places_are_finer(model: SliceModel) -> 
     assert model.clip.visual.layer4[0].conv1.weight.grad is None
 
 
-def test_objective_adds_places_and_the_ranking_to_the_contrast_of_wholes(model: SliceModel) -> None:
+def test_objective_adds_localisation_and_ranking_to_the_contrast_of_wholes(
+    model: SliceModel,
+) -> None:
     pool = make_pool(slices=16, chests=0, per_chest=0, seed=3)
     sampler = PatchSampler(
         pool, windows_hu=((-1024, -824), (-1350, 150), (-160, 240)), image_size=64
     )
     batch = sampler.draw(32, np.random.default_rng(0))
-    plain = PatchObjective(model, width=16, places=0.0)
-    whole = PatchObjective(model, width=16, places=1.0, ranking=2.0)
-    assert not list(plain.parameters())
 
-    def value(objective: PatchObjective, *, ranked: bool) -> float:
-        rng = np.random.default_rng(1)
-        return float(objective(model, batch, rng, ranked=ranked).detach())
+    def terms(step: int, **options: float) -> dict[str, float]:
+        setting = Setting((), seed=1, batch=len(batch))
+        objective = PatchObjective(PatchObjectiveOptions(**options), setting)
+        torch.manual_seed(0)
+        trained = objective.module(model, lambda: model)
+        assert objective.model_of(trained) is model
+        objective.start_step(trained, step)
+        return {name: float(term) for name, term in objective(trained, batch).items()}
 
-    assert 0 < value(plain, ranked=True) == value(plain, ranked=False)
-    assert value(plain, ranked=True) < value(whole, ranked=False) < value(whole, ranked=True)
+    plain = terms(0)
+    whole = terms(0, localisation=1.0, ranking=2.0)
+    assert list(plain) == ["contrast"]
+    assert plain["contrast"] == pytest.approx(whole["contrast"])
+    assert all(term > 0 for term in whole.values())
+    assert terms(4, ranking=2.0, ranking_from=5)["ranking"] == 0
+    assert terms(5, ranking=2.0, ranking_from=5)["ranking"] > 0
+
+
+def test_every_rank_and_chunk_compares_with_the_same_texts(model: SliceModel) -> None:
+    objectives = [
+        PatchObjective(PatchObjectiveOptions(ranking=1.0), Setting((), seed=1, batch=30))
+        for _ in range(2)
+    ]
+    for objective in objectives:
+        objective.start_step(model, 7)
+    assert objectives[0]._texts == objectives[1]._texts
+    assert objectives[0]._ranked == objectives[1]._ranked
+    objectives[1].start_step(model, 8)
+    assert objectives[0]._texts != objectives[1]._texts

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_ctclip.pretraining.starter.patch_losses import ranking_loss
 from napari_ctclip.pretraining.starter.patch_pool import PATCH_FINDINGS
-from napari_ctclip.pretraining.starter.ranking_loss import ranking_loss
 from napari_ctclip.pretraining.starter.token_targets import TISSUES
 
 F = len(PATCH_FINDINGS)

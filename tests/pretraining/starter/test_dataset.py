@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.pretraining.starter.dataset import LAST_TRAINING_SEED, StudyFolder
-from napari_ctclip.pretraining.starter.degradation import degrade_crop
+from napari_ctclip.pretraining.data.sentences import canonical, load_vocabulary
+from napari_ctclip.pretraining.starter.crop_batches import CropDraws, CropPlan
+from napari_ctclip.pretraining.starter.dataset import (
+    LAST_TRAINING_SEED,
+    StudyFolder,
+    degrade_crop,
+)
 from napari_ctclip.pretraining.starter.token_targets import TISSUES, UNSURE, token_targets
 
 WINDOWS = ((-1000.0, 200.0),)
@@ -70,7 +75,6 @@ def write_block(folder, seed):
 def test_image_and_truth_of_a_crop_coincide(tmp_path):
     write_block(tmp_path, 3)
     studies = StudyFolder(tmp_path, windows_hu=WINDOWS, lesion_share=1.0)
-    studies.refresh()
     rng = np.random.default_rng(0)
     for _ in range(12):
         crop = studies.draw(rng, size=32)
@@ -85,7 +89,6 @@ def test_image_and_truth_of_a_crop_coincide(tmp_path):
 def test_a_step_draws_the_same_crop_again(tmp_path):
     write_block(tmp_path, 3)
     studies = StudyFolder(tmp_path, windows_hu=WINDOWS)
-    studies.refresh()
     first, second = (studies.draw(np.random.default_rng([0, 7]), size=32) for _ in range(2))
     assert np.array_equal(first.image, second.image)
 
@@ -93,6 +96,33 @@ def test_a_step_draws_the_same_crop_again(tmp_path):
 def test_held_out_seeds_are_never_read(tmp_path):
     write_block(tmp_path, LAST_TRAINING_SEED + 1)
     write_block(tmp_path, 100_003)
-    studies = StudyFolder(tmp_path, windows_hu=WINDOWS)
     with pytest.raises(DataError, match="no simulated study"):
-        studies.refresh()
+        StudyFolder(tmp_path, windows_hu=WINDOWS)
+
+
+def test_what_a_crop_shows_is_said_of_it_and_nothing_else(tmp_path):
+    write_block(tmp_path, 3)
+    studies = StudyFolder(tmp_path, windows_hu=WINDOWS, lesion_share=1.0)
+    vocabulary = load_vocabulary()
+    crop = studies.draw(np.random.default_rng(0), size=32)
+    said = dict(zip((k.name for k in vocabulary.findings), crop.phrasings, strict=False))
+    assert said.pop("lung nodule")
+    assert not any(said.values())
+    for tissue, text in zip(TISSUES, crop.phrasings[len(vocabulary.findings) :], strict=True):
+        assert bool(text) == bool((crop.tissue == TISSUES.index(tissue)).any())
+    assert not {canonical(text) for text in crop.phrasings} & vocabulary.held_out
+
+
+def test_a_step_draws_small_or_wide_crops_and_sees_studies_that_were_added(tmp_path):
+    write_block(tmp_path, 3)
+    studies = StudyFolder(tmp_path, windows_hu=WINDOWS)
+    draws = CropDraws(studies, CropPlan(16, 3, 32, 2, 4), seed=0)
+    assert [len(draws.draws(step)) for step in range(5)] == [3, 3, 3, 2, 3]
+    batch = draws.collate([make() for make in draws.draws(3)])
+    assert batch.images.shape == (2, 1, 32, 32, 32)
+    assert set(batch.study_ids) == {"simulated-3"}
+    write_block(tmp_path, 4)
+    draws.draws(19)
+    assert len(draws) == 1
+    draws.draws(20)
+    assert len(draws) == 2
