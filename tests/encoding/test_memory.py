@@ -13,6 +13,7 @@ from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.memory import attempts_at
 from napari_ctclip.encoding.organ_crops import embed_organs
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap
 from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.testing import TinyModel
@@ -54,7 +55,7 @@ def test_cpu_is_the_last_resort_and_says_so() -> None:
     model = _Narrow(40)
     prepared = model.preprocessing.prepare(ball_study().volume)
     # "meta" stands for a GPU that is always full: it needs no such device to be tried
-    found = encode_input(model, prepared, device="meta")
+    found = encode_input(model, prepared, work=Work(device="meta"))
     assert [notice.code for notice in found.notices] == ["encoded-on-cpu"]
     assert [device for device, _ in model.seen] == ["meta", "meta", "meta", "cpu", "cpu"]
     assert model.seen[-1] == ("cpu", 32)
@@ -85,10 +86,10 @@ def test_another_error_of_the_model_is_not_taken_for_lack_of_memory() -> None:
 def test_features_of_smaller_windows_are_not_kept_for_next_time(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     study = Study(ball_study().volume)
-    narrow = encode_study(_Narrow(8), study, cache=cache)
+    narrow = encode_study(_Narrow(8), study, work=Work(cache))
     assert "smaller-windows" in {notice.code for notice in narrow.notices}
     assert cache.size_bytes() == 0
-    assert not encode_study(_Narrow(40), study, cache=cache).from_cache
+    assert not encode_study(_Narrow(40), study, work=Work(cache)).from_cache
     assert cache.size_bytes() > 0
 
 
@@ -106,6 +107,6 @@ def test_organ_crops_go_to_the_cpu_too() -> None:
     study = ball_study()
     assert study.organ_masks is not None
     prepared = model.preprocessing.prepare(study.volume)
-    found = embed_organs(model, prepared, study.organ_masks, device="meta")
+    found = embed_organs(model, prepared, study.organ_masks, work=Work(device="meta"))
     assert set(found.vectors) == {"lung"}
     assert [notice.code for notice in found.notices] == ["encoded-on-cpu"]

@@ -17,6 +17,7 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.organ_crops import anatomy_labels, crop_around, embed_organs
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.crop_protocol import CropProtocol
 from napari_ctclip.models.published.fvlm import FVLM
@@ -149,8 +150,10 @@ def test_stop_between_crops_cancels(model: _Watched) -> None:
             model,
             prepared,
             study.organ_masks,
-            progress=lambda done, total: seen.append((done, total)),
-            should_stop=lambda: bool(seen),
+            work=Work(
+                progress=lambda done, total: seen.append((done, total)),
+                should_stop=lambda: bool(seen),
+            ),
         )
     assert seen == [(0, 2)]  # two crops hold the three organs
 

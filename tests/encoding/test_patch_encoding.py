@@ -11,6 +11,7 @@ from napari_ctclip.encoding.patch_encoding import (
     patch_pixels,
     sliding_centres,
 )
+from napari_ctclip.encoding.work import Work
 from tests.models.small_open_clip import small_open_clip
 from tests.phantom import ball_study
 
@@ -61,7 +62,7 @@ def test_encoding_patches_reports_progress_and_can_be_cancelled() -> None:
         prepared,
         centres=centres,
         size_mm=24.0,
-        progress=lambda done, total: seen.append((done, total)),
+        work=Work(progress=lambda done, total: seen.append((done, total))),
     )
     assert seen == [(0, 70), (32, 70), (64, 70), (70, 70)]
     seen.clear()
@@ -71,8 +72,10 @@ def test_encoding_patches_reports_progress_and_can_be_cancelled() -> None:
             prepared,
             centres=centres,
             size_mm=24.0,
-            progress=lambda done, total: seen.append((done, total)),
-            should_stop=lambda: bool(seen),
+            work=Work(
+                progress=lambda done, total: seen.append((done, total)),
+                should_stop=lambda: bool(seen),
+            ),
         )
     assert seen == [(0, 70)]
 

@@ -11,6 +11,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.explanation.local_findings import local_findings
 from napari_ctclip.explanation.reference_distribution import (
     percentile_among,
@@ -34,7 +35,7 @@ def study() -> Study:
 
 @pytest.fixture
 def encoded(study: Study, tmp_path: Path) -> EncodedStudy:
-    return encode_study(TinyModel(), study, cache=FeatureCache(tmp_path))
+    return encode_study(TinyModel(), study, work=Work(FeatureCache(tmp_path)))
 
 
 def test_lesion_is_named_and_stands_out_from_its_organ_its_mirror_and_other_prompts(
@@ -178,7 +179,7 @@ def test_similar_places_are_apart_and_the_second_ball_is_the_first_of_them(tmp_p
     other = sphere_region(study.volume.geometry, (12, 20, 16), radius_mm=6.0)
     voxels[other.box][other.mask] = 700
     study = replace(study, volume=replace(study.volume, voxels=voxels))
-    encoded = encode_study(TinyModel(), study, cache=FeatureCache(tmp_path))
+    encoded = encode_study(TinyModel(), study, work=Work(FeatureCache(tmp_path)))
     tokens = np.flatnonzero(encoded.scan.inside)[:0]
     assert similar_regions(encoded.index, tokens) == ()
     region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=7.0)

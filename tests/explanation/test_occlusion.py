@@ -13,12 +13,13 @@ from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.encoding.feature_cache import FeatureCache, as_kept
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.explanation.map_test import ENCODINGS, MapTest, MapTestRow, map_test
 from napari_ctclip.explanation.occlusion import THE_PLACE, OcclusionEffect, occlude_region
 from napari_ctclip.explanation.reencoding import affected_share, encode_changed
 from napari_ctclip.models.interface import EncodingWindows
 from napari_ctclip.regions.drawn_region import sphere_region
-from napari_ctclip.scoring.encoded_study import encode_study
+from napari_ctclip.scoring.encoded_study import Ready, encode_study
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.testing import TinyModel
 from tests.phantom import BALL_CENTRE, ball_study
@@ -33,18 +34,18 @@ def model() -> TinyModel:
 
 @pytest.fixture
 def asked(model, tmp_path: Path):
-    """The model, the ball scan and its encoding."""
+    """The ball scan, encoded."""
     study = ball_study()
-    return model, study, encode_study(model, study, cache=FeatureCache(tmp_path))
+    return Ready(study, model, encode_study(model, study, work=Work(FeatureCache(tmp_path))))
 
 
 @pytest.fixture
 def ball(asked):
-    return sphere_region(asked[1].volume.geometry, BALL_CENTRE, radius_mm=9.0)
+    return sphere_region(asked.study.volume.geometry, BALL_CENTRE, radius_mm=9.0)
 
 
 def test_only_touched_windows_are_encoded_and_the_answer_is_that_of_the_whole(asked, model):
-    _, study, encoded = asked
+    study, encoded = asked.study, asked.encoding
     original = model.preprocessing.prepare(study.volume)
     image = original.image.copy()
     image[:, 2:4, 10:14, 10:14] = 0.9
@@ -52,7 +53,7 @@ def test_only_touched_windows_are_encoded_and_the_answer_is_that_of_the_whole(as
     everything = encode_input(model, changed)
     windows = len(model.encoded_on) // 2  # encoded twice by now
     model.encoded_on.clear()
-    found = encode_changed(model, study, encoded, original=original, changed=changed)
+    found = encode_changed(asked, original=original, changed=changed)
     assert 0 < len(model.encoded_on) < windows
     for ours, whole in zip(
         found.scan.features.levels, as_kept(everything.features).levels, strict=True
@@ -60,29 +61,24 @@ def test_only_touched_windows_are_encoded_and_the_answer_is_that_of_the_whole(as
         assert torch.equal(ours, whole)
     assert not torch.equal(found.scan.features.levels[0], encoded.scan.features.levels[0])
     model.encoded_on.clear()
-    assert encode_changed(model, study, encoded, original=original, changed=original) is encoded
+    assert encode_changed(asked, original=original, changed=original) is encoded
     assert model.encoded_on == []
 
 
 def test_the_share_told_before_is_that_of_the_windows_touched(asked, ball):
-    model, study, encoded = asked
-    told = affected_share(model, encoded.scan, ball, study.volume.geometry)
+    study = asked.study
+    told = affected_share(asked, ball)
     assert 0.2 < told < 0.9
     whole = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=200.0)
-    assert affected_share(model, encoded.scan, whole, study.volume.geometry) == 1.0
+    assert affected_share(asked, whole) == 1.0
 
 
 def test_erasing_the_ball_takes_the_score_away_and_erasing_elsewhere_does_not(asked, ball):
-    model, study, encoded = asked
+    study = asked.study
     before = study.volume.voxels.copy()
     steps: list[tuple[int, int]] = []
     result = occlude_region(
-        model,
-        study,
-        encoded,
-        BRIGHT,
-        ball,
-        progress=lambda done, total: steps.append((done, total)),
+        asked, BRIGHT, ball, work=Work(progress=lambda done, total: steps.append((done, total)))
     )
     effects = {effect.where: effect for effect in result.effects}
     assert set(effects) == {WHOLE_SCAN, "lung_left", THE_PLACE}
@@ -103,15 +99,15 @@ def test_erasing_the_ball_takes_the_score_away_and_erasing_elsewhere_does_not(as
 
 
 def test_erasing_normal_lung_changes_no_more_than_its_controls(asked):
-    model, study, encoded = asked
+    study = asked.study
     lung = sphere_region(study.volume.geometry, (20, 14, 50), radius_mm=6.0)
-    result = occlude_region(model, study, encoded, BRIGHT, lung)
+    result = occlude_region(asked, BRIGHT, lung)
     assert abs(result.effects[0].change) < 0.01
 
 
 def test_too_few_controls_are_told(asked, ball):
-    model, study, encoded = asked
-    alone = occlude_region(model, study.with_masks(None), encoded, BRIGHT, ball)
+    without_masks = replace(asked, study=asked.study.with_masks(None))
+    alone = occlude_region(without_masks, BRIGHT, ball)
     assert alone.controls == ()
     assert [n.code for n in alone.notices] == ["few-controls"]
     assert "no control" in alone.effects[0].reading
@@ -119,7 +115,7 @@ def test_too_few_controls_are_told(asked, ball):
 
 def test_cancel_ends_the_erase(asked, ball):
     with pytest.raises(Cancelled):
-        occlude_region(*asked, BRIGHT, ball, should_stop=lambda: True)
+        occlude_region(asked, BRIGHT, ball, work=Work(should_stop=lambda: True))
 
 
 @pytest.mark.parametrize(
@@ -135,10 +131,9 @@ def test_an_effect_reads_as_a_sentence(after, words):
 
 
 def test_few_tokens_carry_the_ball_and_random_ones_do_not(asked):
-    model, study, encoded = asked
     steps: list[tuple[int, int]] = []
     found = map_test(
-        model, study, encoded, BRIGHT, progress=lambda done, total: steps.append((done, total))
+        asked, BRIGHT, work=Work(progress=lambda done, total: steps.append((done, total)))
     )
     assert steps[-1] == (ENCODINGS - 1, ENCODINGS)
     rows = {row.share: row for row in found.rows}

@@ -9,6 +9,7 @@ import pytest
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.explanation.roi_description import (
     finding_words,
     no_similar_words,
@@ -30,7 +31,7 @@ BALL = sphere_region(STUDY.volume.geometry, BALL_CENTRE, radius_mm=6.0)
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> RoiReading:
     model = TinyModel()
-    encoded = encode_study(model, STUDY, cache=FeatureCache(tmp_path_factory.mktemp("cache")))
+    encoded = encode_study(model, STUDY, work=Work(FeatureCache(tmp_path_factory.mktemp("cache"))))
     asked = [Prompt("bright spot"), Prompt("lung nodule", "dark air")]
     return read_roi(STUDY, BALL, encoded=(model, encoded), asked=asked)
 
@@ -51,7 +52,7 @@ def test_dictionary_and_own_prompts_are_ranked_together_each_once(reading: RoiRe
 
 def test_most_of_an_organ_has_no_similar_places_and_says_why(tmp_path: Path) -> None:
     model = TinyModel()
-    encoded = encode_study(model, STUDY, cache=FeatureCache(tmp_path))
+    encoded = encode_study(model, STUDY, work=Work(FeatureCache(tmp_path)))
     right = organ_region(STUDY.organ_masks, "lung_right")
     local = read_roi(STUDY, right, encoded=(model, encoded)).local
     assert local.whole_organ
@@ -97,7 +98,7 @@ def test_a_whole_organ_is_said_to_have_nothing_of_its_shape_to_compare_with(
     tmp_path: Path,
 ) -> None:
     model = TinyModel()
-    encoded = encode_study(model, STUDY, cache=FeatureCache(tmp_path))
+    encoded = encode_study(model, STUDY, work=Work(FeatureCache(tmp_path)))
     organ = organ_region(STUDY.organ_masks, "lung_left")
     local = read_roi(STUDY, organ, encoded=(model, encoded)).local
     assert local is not None

@@ -12,6 +12,7 @@ from napari_ctclip.audit.preprocessing_audit import audit
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.io import read_volume
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.cut_organs import cut_notices, cut_organs
@@ -67,7 +68,7 @@ def test_answers_about_a_cut_organ_say_so_and_so_does_the_audit(tmp_path: Path) 
     labels[:12, 10:40, 10:50] = 1
     masks = OrganMasks(labels, {"lung_left": 1}, study.volume.geometry)
     cut = replace(study, organ_masks=masks)
-    encoded = encode_study(model, cut, cache=FeatureCache(tmp_path))
+    encoded = encode_study(model, cut, work=Work(FeatureCache(tmp_path)))
     (notice,) = answer_prompt(model, encoded, Prompt("nodule in the left lung")).notices
     assert notice.code == "organ-cut-by-scan"
     assert "ends where the lung is widest" in notice.message

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from napari_ctclip.core.errors import Cancelled, DataError
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.regions.patches import PatchPlan
 from napari_ctclip.scoring.encoded_patches import encode_study_patches
 from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
@@ -72,8 +73,8 @@ def test_cosine_needs_no_control() -> None:
 
 def test_patches_come_from_the_cache_the_second_time(tmp_path: Path) -> None:
     model, cache = small_open_clip("resnet"), FeatureCache(tmp_path)
-    first = encode_study_patches(model, ball_study(), PLAN, cache=cache)
-    again = encode_study_patches(model, ball_study(), PLAN, cache=cache)
+    first = encode_study_patches(model, ball_study(), PLAN, work=Work(cache))
+    again = encode_study_patches(model, ball_study(), PLAN, work=Work(cache))
     assert not first.from_cache
     assert again.from_cache
     assert torch.allclose(first.vectors, again.vectors, atol=2e-3)
@@ -94,8 +95,8 @@ def test_patches_come_from_the_cache_the_second_time(tmp_path: Path) -> None:
 )
 def test_other_patches_are_another_entry(other: PatchPlan, tmp_path: Path) -> None:
     model, cache = small_open_clip("resnet"), FeatureCache(tmp_path)
-    encode_study_patches(model, ball_study(), PLAN, cache=cache)
-    assert not encode_study_patches(model, ball_study(), other, cache=cache).from_cache
+    encode_study_patches(model, ball_study(), PLAN, work=Work(cache))
+    assert not encode_study_patches(model, ball_study(), other, work=Work(cache)).from_cache
 
 
 def test_cancelled_encoding_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -104,7 +105,6 @@ def test_cancelled_encoding_leaves_nothing_behind(tmp_path: Path) -> None:
             small_open_clip("resnet"),
             ball_study(),
             PLAN,
-            cache=FeatureCache(tmp_path),
-            should_stop=lambda: True,
+            work=Work(FeatureCache(tmp_path), should_stop=lambda: True),
         )
     assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.scoring import organ_naming
 from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.scoring.organ_naming import name_organs, name_tokens, organs_of_masks
@@ -45,7 +46,7 @@ def asked(tmp_path):
     model = TinyModel()
 
     def ask(study: Study, **options):
-        encoded = encode_study(model, study, cache=FeatureCache(tmp_path))
+        encoded = encode_study(model, study, work=Work(FeatureCache(tmp_path)))
         options = {"names": NAMES} | options
         return name_organs(model, encoded.scan, study.organ_masks, **options)
 
@@ -63,7 +64,7 @@ def test_each_region_is_called_by_the_name_that_fits_its_voxels(asked) -> None:
 
 def test_the_cosines_are_those_of_the_pooled_vector(asked, tmp_path) -> None:
     study, model = _study(), TinyModel()
-    encoded = encode_study(model, study, cache=FeatureCache(tmp_path / "own"))
+    encoded = encode_study(model, study, work=Work(FeatureCache(tmp_path / "own")))
     bright = asked(study)[0]
     tokens = encoded.regions.tokens["bone"]
     mean = model.embed_dense(encoded.scan.features)[0].flatten(1)[:, tokens].mean(dim=1)
@@ -98,7 +99,7 @@ def test_organs_in_turn_give_the_same(asked, monkeypatch) -> None:
 
 def test_a_place_is_named_as_its_tokens_are(tmp_path) -> None:
     study, model = _study(), TinyModel()
-    encoded = encode_study(model, study, cache=FeatureCache(tmp_path))
+    encoded = encode_study(model, study, work=Work(FeatureCache(tmp_path)))
     for organ, tokens in encoded.regions.tokens.items():
         naming = name_tokens(model, encoded.scan, tokens, names=NAMES, region=organ)
         assert naming.agrees
@@ -110,9 +111,9 @@ def test_what_cannot_be_named_is_refused_with_the_reason(asked, tmp_path) -> Non
     with pytest.raises(CtClipError, match="two organ names"):
         asked(_study(), names=("lung",))
     with pytest.raises(Cancelled):
-        asked(_study(), should_stop=lambda: True)
+        asked(_study(), work=Work(should_stop=lambda: True))
     study, model = _study(), TinyModel()
-    encoded = encode_study(model, study, cache=FeatureCache(tmp_path))
+    encoded = encode_study(model, study, work=Work(FeatureCache(tmp_path)))
     model.region_readout = "regions"
     with pytest.raises(CtClipError, match="told the organ"):
         name_organs(model, encoded.scan, study.organ_masks, names=NAMES)

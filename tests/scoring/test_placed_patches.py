@@ -10,6 +10,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.patch import Patch
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.regions.patches import PatchPlan
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
 from napari_ctclip.scoring.patch_scores import PatchPrompts
@@ -29,7 +30,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, EncodedStu
     """The ball scan, and its tokens of 8 x 4 x 4 mm."""
     study = ball_study()
     cache = FeatureCache(tmp_path_factory.mktemp("cache"))
-    return study, encode_study(MODEL, study, cache=cache)
+    return study, encode_study(MODEL, study, work=Work(cache))
 
 
 @pytest.fixture(scope="module")

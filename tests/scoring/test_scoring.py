@@ -8,6 +8,7 @@ from napari_ctclip.core.errors import Cancelled, GeometryMismatch
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import encode_input
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.models.interface import Calibration, EncodingWindows
 from napari_ctclip.preprocessing.spatial import resample_labels
 from napari_ctclip.regions.token_grid import token_regions
@@ -64,8 +65,10 @@ def test_cancel_between_windows_raises_and_reports_progress_until_then() -> None
         encode_input(
             model,
             model_input,
-            progress=lambda done, total: seen.append((done, total)),
-            should_stop=lambda: len(seen) >= 2,
+            work=Work(
+                progress=lambda done, total: seen.append((done, total)),
+                should_stop=lambda: len(seen) >= 2,
+            ),
         )
     assert [done for done, _ in seen] == [0, 1]
     assert len(model.encoded_on) == 2

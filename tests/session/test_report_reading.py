@@ -102,7 +102,7 @@ def test_reading_keeps_nothing(session: Session) -> None:
 
 def test_reading_stops_when_asked_to(session: Session) -> None:
     with pytest.raises(Cancelled):
-        read_report(session, "There is a lung nodule.", should_stop=lambda: True)
+        read_report(session, "There is a lung nodule.", session.work(should_stop=lambda: True))
 
 
 def test_reading_needs_an_encoded_scan(tmp_path: Path) -> None:

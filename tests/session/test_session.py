@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.errors import CtClipError, DataError, NotEncoded, NothingOpen
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.scoring.answer import Answer
@@ -130,3 +130,26 @@ def test_a_scan_smaller_than_a_token_is_told_with_the_way_out() -> None:
     session.set_encoding(session.compute_encoding())
     with pytest.raises(DataError, match="so none can answer"):
         session.ask("bright spot")
+
+
+def test_a_session_is_ready_once_its_scan_is_encoded(session: Session):
+    with pytest.raises(NotEncoded, match="encode it"):
+        session.ready()
+    session.set_encoding(session.compute_encoding())
+    ready = session.ready()
+    assert (ready.study, ready.model, ready.encoding) == (
+        session.study,
+        session.model,
+        session.encoding,
+    )
+    session.set_study(None)
+    with pytest.raises(NothingOpen, match="no CT is open"):
+        session.ready()
+
+
+def test_the_work_of_a_session_has_its_cache_and_device(session: Session):
+    told: list[int] = []
+    work = session.work(lambda done, total: told.append(done))
+    assert (work.cache, work.device) == (session.cache, "cpu")
+    session.compute_encoding(work)
+    assert told[0] == 0

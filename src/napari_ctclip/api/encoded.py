@@ -228,7 +228,7 @@ def encode(
     session.set_study(study_of(scan))
     session.set_model(load_model(model, device=device) if isinstance(model, str | Path) else model)
     with progress_bar("encoding", show=progress) as report:
-        encoding = session.compute_encoding(progress=report)
+        encoding = session.compute_encoding(session.work(report))
     warn_of(encoding.notices)
     session.set_encoding(encoding)
     return EncodedVolume(session)

@@ -262,7 +262,7 @@ def _montages(
     session = MontageSession(scan._session, model_name=scan.model.name)
     session.set_layout(MontageLayout(count))
     with progress_bar("patches") as report:
-        prepared = session.compute_patches(plan, progress=report)
+        prepared = session.compute_patches(plan, scan._session.work(report))
     warn_of(prepared.patches.notices)
     session.set_patches(prepared)
     session.set_ranking(session.compute_ranking(prompts))

@@ -62,7 +62,6 @@ def erase(
     with terminal.data_errors():
         from napari_ctclip.explanation.occlusion import occlude_region
         from napari_ctclip.exporting.faithfulness_files import write_occlusion
-        from napari_ctclip.models.runtime.device import resolved_device
         from napari_ctclip.regions.drawn_region import sphere_region
 
         asked = replace(words, templates=read_templates(templates))
@@ -82,14 +81,7 @@ def erase(
         region = sphere_region(geometry, (z, y, x), radius_mm=radius)
         with terminal.progress_bar("erasing") as progress:
             erased = occlude_region(
-                scan.model,
-                scan.study,
-                scan.encoding,
-                asked,
-                region,
-                controls=controls,
-                device=resolved_device(device),
-                progress=progress,
+                scan, asked, region, controls=controls, work=session.work(progress)
             )
         terminal.print_notices(erased.notices)
         files = write_occlusion(erased, scan.study.volume, out, provenance=session.provenance())
@@ -120,7 +112,6 @@ def deletion_curve(
     with terminal.data_errors():
         from napari_ctclip.explanation.map_test import map_test
         from napari_ctclip.exporting.faithfulness_files import write_map_test
-        from napari_ctclip.models.runtime.device import resolved_device
 
         asked = replace(words, templates=read_templates(templates))
         session = open_session(
@@ -133,14 +124,7 @@ def deletion_curve(
         )
         scan = load_and_encode(session, model, [asked.templates])
         with terminal.progress_bar("testing") as progress:
-            tested = map_test(
-                scan.model,
-                scan.study,
-                scan.encoding,
-                asked,
-                device=resolved_device(device),
-                progress=progress,
-            )
+            tested = map_test(scan, asked, work=session.work(progress))
         files = write_map_test(tested, out, provenance=session.provenance())
     terminal.out.print(" tokens  deletion (random)  insertion (random)")
     for row in tested.rows:

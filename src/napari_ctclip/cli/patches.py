@@ -130,7 +130,7 @@ def _refuse_unknown(order: str, window: str) -> None:
 
 def _encode(montages: MontageSession, plan: PatchPlan) -> None:
     with terminal.progress_bar("patches") as progress:
-        prepared = montages.compute_patches(plan, progress=progress)
+        prepared = montages.compute_patches(plan, montages.session.work(progress))
     terminal.print_notices(prepared.patches.notices)
     montages.set_patches(prepared)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +16,8 @@ from napari_ctclip.core.template_set import TemplateSet
 if TYPE_CHECKING:
     from napari_ctclip.core.geometry import Geometry
     from napari_ctclip.core.organ_masks import OrganMasks
-    from napari_ctclip.core.study import Study
     from napari_ctclip.core.volume import Volume
-    from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.scoring.encoded_study import EncodedStudy
+    from napari_ctclip.scoring.encoded_study import Ready
     from napari_ctclip.session.session import Session
 
 __all__ = [
@@ -30,7 +28,6 @@ __all__ = [
     "LegendOption",
     "MasksOption",
     "ModelOption",
-    "ReadyScan",
     "SeriesOption",
     "SuspiciousOption",
     "TemplatesOption",
@@ -68,14 +65,6 @@ TemplatesOption = Annotated[
     str, typer.Option(help="Wording: a template set by its name, or the one of a TOML file.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
-
-
-class ReadyScan(NamedTuple):
-    """What a session holds once a model has encoded its scan."""
-
-    study: Study
-    model: VisionLanguageModel
-    encoding: EncodedStudy
 
 
 def open_session(
@@ -125,14 +114,12 @@ def quick_masks(volume: Volume) -> OrganMasks:
 def encode(session: Session) -> None:
     """Encode the open scan, with a bar; its notices are printed."""
     with terminal.progress_bar("encoding") as progress:
-        encoding = session.compute_encoding(progress=progress)
+        encoding = session.compute_encoding(session.work(progress))
     terminal.print_notices(encoding.notices)
     session.set_encoding(encoding)
 
 
-def load_and_encode(
-    session: Session, model: str, templates: Iterable[TemplateSet] = ()
-) -> ReadyScan:
+def load_and_encode(session: Session, model: str, templates: Iterable[TemplateSet] = ()) -> Ready:
     """Load a model and let it encode the open scan; notices are printed.
 
     So are those about the templates that prompts will be put in.
@@ -141,12 +128,10 @@ def load_and_encode(
 
     session.load_model(model)
     encode(session)
-    assert session.study is not None, "a session on a scan has it"
-    assert session.model is not None, "a model was loaded"
-    assert session.encoding is not None, "the scan was encoded"
+    ready = session.ready()
     for one in dict.fromkeys(templates):
-        terminal.print_notices(templates_notices(session.model, one))
-    return ReadyScan(session.study, session.model, session.encoding)
+        terminal.print_notices(templates_notices(ready.model, one))
+    return ready
 
 
 def millimetres(text: str, option: str) -> tuple[float, float, float]:

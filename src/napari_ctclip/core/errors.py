@@ -12,6 +12,8 @@
     │   ├── GeometryMismatch     two grids that should coincide and do not
     │   └── UnknownLabelScheme   a label map whose numbers nobody explained
     ├── CheckpointMismatch       weights that do not fit the model they are loaded into
+    ├── NothingOpen              a session without a scan was asked for what needs one
+    ├── NotEncoded               a prompt was asked of a scan that no model has encoded yet
     └── Cancelled                the user stopped it; nothing is lost
 """
 
@@ -23,7 +25,9 @@ __all__ = [
     "CtClipError",
     "DataError",
     "GeometryMismatch",
+    "NotEncoded",
     "NotHounsfield",
+    "NothingOpen",
     "RescaleUndecidable",
     "RescaledTwice",
     "SeriesChoiceNeeded",
@@ -82,6 +86,14 @@ class UnknownLabelScheme(DataError):
 
 class CheckpointMismatch(CtClipError):
     """Weights that do not fit the model they are loaded into."""
+
+
+class NothingOpen(CtClipError):
+    """A session without a scan was asked for what needs one."""
+
+
+class NotEncoded(CtClipError):
+    """A prompt was asked of a scan that no model has encoded yet."""
 
 
 class Cancelled(CtClipError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
@@ -11,31 +11,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
 from napari_ctclip.models.runtime.kept_heap import kept_heap
 from napari_ctclip.preprocessing.specification import ModelInput
 
 __all__ = [
     "EncodedScan",
-    "Progress",
     "Span",
-    "StopRequested",
     "cut_windows",
     "encode_input",
     "place_window",
     "restored_scan",
     "window_shapes",
 ]
-
-Progress = Callable[[int, int], None]
-"""Called with (windows done, windows in all)."""
-
-StopRequested = Callable[[], bool]
-"""Asked between windows; True ends the work with ``Cancelled``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +75,9 @@ def encode_input(
     model: VisionLanguageModel,
     model_input: ModelInput,
     *,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> EncodedScan:
-    """Return the features of a prepared scan.
+    """Return the features of a prepared scan; ``work`` goes a step a window.
 
     Where memory runs out it starts again with thinner windows, and at last on the CPU; a notice
     says so.
@@ -95,31 +85,25 @@ def encode_input(
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True between two windows.
+        If the work was stopped between two windows.
     CtClipError
         If memory suffices for no window.
     """
     image = model_input.image
     shape = _shape3(image.shape[1:])
 
-    def work(attempt: Attempt) -> list[Tensor]:
-        cuts = list(cut_windows(shape, attempt.windows))
+    def encode(attempt: Attempt) -> list[Tensor]:
         levels: list[Tensor] = []
-        for done, cut in enumerate(cuts):
-            if should_stop is not None and should_stop():
-                raise Cancelled("encoding was cancelled; nothing was changed")
-            if progress is not None:
-                progress(done, len(cuts))
+        for cut in work.steps(list(cut_windows(shape, attempt.windows))):
             block = image[(slice(None), *(slice(s.start, s.stop) for s in cut))]
             tensor = torch.from_numpy(np.ascontiguousarray(block))[None].to(attempt.device)
             place_window(levels, model.encode_image(tensor), cut, shape)
-        if progress is not None:
-            progress(len(cuts), len(cuts))
         return levels
 
     with kept_heap():
-        levels, notices = in_memory(model, attempts_at(model, device, depth=shape[0]), work)
-    scan = restored_scan(model, model_input, FeatureMap(tuple(levels)), device=device)
+        attempts = attempts_at(model, work.device, depth=shape[0])
+        levels, notices = in_memory(model, attempts, encode)
+    scan = restored_scan(model, model_input, FeatureMap(tuple(levels)), device=work.device)
     return replace(scan, notices=notices)
 
 

@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.encoding.feature_cache import FeatureCache, cache_key
+from napari_ctclip.encoding.feature_cache import cache_key
 from napari_ctclip.encoding.organ_crops import OrganEmbeddings
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 
@@ -27,9 +28,9 @@ def organ_key(model: AnatomyModel, volume: Volume, masks: OrganMasks) -> str:
     return cache_key(volume.content_hash(), model.weights_hash(), how)
 
 
-def load_organs(cache: FeatureCache, key: str, anatomies: Sequence[str]) -> OrganEmbeddings | None:
+def load_organs(work: Work, key: str, anatomies: Sequence[str]) -> OrganEmbeddings | None:
     """Return the entry, or None."""
-    features, _ = cache.load(key)
+    features, _ = work.cached(key)
     if features is None:
         return None
     vectors = {}
@@ -41,9 +42,7 @@ def load_organs(cache: FeatureCache, key: str, anatomies: Sequence[str]) -> Orga
     return OrganEmbeddings(vectors)
 
 
-def store_organs(
-    cache: FeatureCache, key: str, organs: OrganEmbeddings, anatomies: Sequence[str]
-) -> None:
+def store_organs(work: Work, key: str, organs: OrganEmbeddings, anatomies: Sequence[str]) -> None:
     """Keep an entry: (R, P, E), rows of zeros where an anatomy has fewer crops or none."""
     if not organs.vectors:
         return
@@ -54,4 +53,4 @@ def store_organs(
         rows = organs.vectors.get(anatomy)
         if rows is not None:
             table[number, : len(rows)] = rows
-    cache.store(key, FeatureMap((table,)))
+    work.store(key, FeatureMap((table,)))

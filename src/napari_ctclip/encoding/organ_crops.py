@@ -11,12 +11,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.encoding.encoding import Progress, StopRequested
 from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import RegionEmbeddings
 from napari_ctclip.models.published.crop_protocol import AnatomyModel, CropProtocol
 from napari_ctclip.models.towers.organ_query import intact_organs
@@ -77,9 +76,7 @@ def embed_organs(
     model_input: ModelInput,
     masks: OrganMasks,
     *,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> OrganEmbeddings:
     """Return the embeddings of the model's anatomies: at most one pass an anatomy, often fewer.
 
@@ -94,13 +91,13 @@ def embed_organs(
         The scan as the model sees it.
     masks : OrganMasks
         On the scan's own grid.
-    progress, should_stop : callable, optional
-        Told, and asked, before each pass.
+    work : Work
+        A step a pass.
 
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True between two passes.
+        If the work was stopped between two passes.
 
     References
     ----------
@@ -110,27 +107,21 @@ def embed_organs(
     crops = plan_crops(labels, model.crop_protocol)
     found: dict[int, list[Tensor]] = {}
     notices: dict[str, Notice] = {}
-    for done, crop in enumerate(crops):
-        if should_stop is not None and should_stop():
-            raise Cancelled("encoding was cancelled; nothing was changed")
-        if progress is not None:
-            progress(done, len(crops))
+    for crop in work.steps(crops):
         image = _cut(model, model_input.image, crop.box)
         members = _padded(_members(labels, crop, organs=len(model.anatomies)), image.shape)
 
-        def work(
+        def embed(
             attempt: Attempt, image: Tensor = image, members: Tensor = members
         ) -> RegionEmbeddings:
             features = model.encode_image(image.to(attempt.device))
             return model.embed_regions(features, members.to(attempt.device))
 
         # a crop is as large as the model's own protocol makes it: only the device can change
-        regions, told = in_memory(model, attempts_at(model, device), work)
+        regions, told = in_memory(model, attempts_at(model, work.device), embed)
         notices |= {notice.code: notice for notice in told}
         for organ in torch.nonzero(regions.present[0]).flatten().tolist():
             found.setdefault(organ + 1, []).append(regions.vectors[0, organ].float().cpu())
-    if progress is not None:
-        progress(len(crops), len(crops))
     return OrganEmbeddings(
         {model.anatomies[n - 1]: torch.stack(rows) for n, rows in sorted(found.items())},
         tuple(notices.values()),

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_ctclip.core.errors import Cancelled, DataError
-from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 
@@ -91,9 +91,7 @@ def encode_patches(
     *,
     centres: npt.NDArray[np.intp],
     size_mm: float,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> Tensor:
     """Return (N, E), unit norm: the patch about each centre, embedded as a picture of its own.
 
@@ -107,11 +105,13 @@ def encode_patches(
         Voxels (z, y, x) of the prepared image, e.g. of :func:`sliding_centres`.
     size_mm : float
         Side of a patch; its pixels are resized to what the encoder was trained on.
+    work : Work
+        Patches, some at a time.
 
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True between two batches.
+        If the work was stopped between two batches.
     DataError
         If there is no centre.
     """
@@ -120,12 +120,9 @@ def encode_patches(
     size = patch_pixels(model_input, size_mm)
     vectors = []
     for start in range(0, len(centres), _PATCHES_AT_ONCE):
-        if should_stop is not None and should_stop():
-            raise Cancelled("encoding was cancelled; nothing was changed")
-        if progress is not None:
-            progress(start, len(centres))
+        work.refuse_if_stopped()
+        work.progress(start, len(centres))
         batch = cut_patches(model_input.image, centres[start : start + _PATCHES_AT_ONCE], size=size)
-        vectors.append(model.embed_patches(torch.from_numpy(batch).to(device)).cpu())
-    if progress is not None:
-        progress(len(centres), len(centres))
+        vectors.append(model.embed_patches(torch.from_numpy(batch).to(work.device)).cpu())
+    work.progress(len(centres), len(centres))
     return torch.cat(vectors)

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.study import Study
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.evaluation.bootstrap import Interval, draw_weights, interval_of
 from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.evaluation.zero_shot import ask_task
 from napari_ctclip.explanation.faithfulness import FaithfulnessCurves, area, faithfulness_curves
 from napari_ctclip.explanation.reencoding import encode_changed
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoded_study import EncodedStudy
+from napari_ctclip.scoring.encoded_study import EncodedStudy, Ready
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
@@ -53,11 +54,10 @@ def measure_faithfulness(
     task = tasks.tasks[place]
     other = tasks.tasks[(place + 1) % len(tasks.tasks)]
     model_input = model.preprocessing.prepare(study.volume)
+    ready, work = Ready(study, model, encoded), Work(device=device)
 
     def ask(changed: ModelInput) -> float:
-        found = encode_changed(
-            model, study, encoded, original=model_input, changed=changed, device=device
-        )
+        found = encode_changed(ready, original=model_input, changed=changed, work=work)
         return ask_task(model, found, task).probability
 
     own = ask_task(model, encoded, task).similarity_map

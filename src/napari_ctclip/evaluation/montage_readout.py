@@ -13,6 +13,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.evaluation.task_files import TaskSet
 from napari_ctclip.regions.patches import PatchGrid, PatchPlan, lay_patches
 from napari_ctclip.regions.ranking import best_patches, build_montage
@@ -87,7 +88,7 @@ def study_montage(
             "pictures, e.g. starter-2d, or --read-out volume"
         )
     if readout.ranked:
-        encoded = encode_study_patches(model, study, readout.plan, cache=cache, device=device)
+        encoded = encode_study_patches(model, study, readout.plan, work=Work(cache, device))
         targets = tuple(text for task in tasks.tasks for text in task.positives)
         grid, scores = encoded.grid, encoded.scores(model, PatchPrompts(targets))
     else:

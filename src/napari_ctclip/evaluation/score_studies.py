@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.evaluation.faithfulness import measure_faithfulness
 from napari_ctclip.evaluation.lesion_files import LesionFile, lesion_mask
 from napari_ctclip.evaluation.localisation import localise
@@ -127,7 +128,7 @@ class StudyScorer:
                 told = tuple(notice.message for notice in notices)
                 scores = self._montage_scores(study, self.montage)
                 return ScoredStudy(entry.study_id, study.volume.content_hash(), scores, "", told)
-            encoded = encode_study(self.model, study, cache=self.cache, device=self.device)
+            encoded = encode_study(self.model, study, work=Work(self.cache, self.device))
             answers = {t.label: ask_task(self.model, encoded, t) for t in self.tasks.tasks}
             scores = {
                 label: self._task_score(label, answers, (study, encoded), questions)

@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
-from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.core.study import Study
-from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.explanation.faithfulness import SHARES, FaithfulnessCurves, faithfulness_curves
 from napari_ctclip.explanation.reencoding import encode_changed
-from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
+from napari_ctclip.scoring.encoded_study import Ready, answer_prompt
 
 __all__ = ["ENCODINGS", "MapTest", "MapTestRow", "map_test"]
 
@@ -114,53 +110,40 @@ class MapTest:
         )
 
 
-def map_test(
-    model: VisionLanguageModel,
-    study: Study,
-    encoded: EncodedStudy,
-    prompt: Prompt,
-    *,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
-) -> MapTest:
+def map_test(ready: Ready, prompt: Prompt, *, work: Work = PLAIN) -> MapTest:
     """Return the deletion and insertion curves of a prompt's map beside those of a random ranking.
 
     Parameters
     ----------
-    model, study, encoded
+    ready : Ready
         As the prompt was asked.
     prompt : Prompt
         Whose map is tested.
-    progress, should_stop : callable, optional
-        Told, and asked, before each of the ``ENCODINGS``.
+    work : Work
+        Each of the ``ENCODINGS`` is a step.
 
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
 
     References
     ----------
     Petsiuk et al. 2018 (arXiv 1806.07421), section 4.3. Ours: blur in place of grey, the steps, and
     tokens drawn at random as the null.
     """
-    original = model.preprocessing.prepare(study.volume)
-    answer = answer_prompt(model, encoded, prompt)
+    model = ready.model
+    original = model.preprocessing.prepare(ready.study.volume)
+    answer = answer_prompt(model, ready.encoding, prompt)
     anatomy = answer.focus.anatomy
     asked = 0
 
     def ask(changed: ModelInput) -> float:
         nonlocal asked
-        if should_stop is not None and should_stop():
-            raise Cancelled("the test of the map was cancelled; nothing was changed")
-        if progress is not None:
-            progress(asked, ENCODINGS)
+        work.refuse_if_stopped("the test of the map")
+        work.progress(asked, ENCODINGS)
         asked += 1
-        found = encode_changed(
-            model, study, encoded, original=original, changed=changed, device=device,
-            should_stop=should_stop,
-        )  # fmt: skip
+        found = encode_changed(ready, original=original, changed=changed, work=work.silent())
         scores = answer_prompt(model, found, prompt).scores
         return next(s.similarity for s in scores if s.anatomy == anatomy)
 

@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
-from napari_ctclip.encoding.encoding import Progress, StopRequested
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.explanation.reencoding import encode_changed
-from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.control_regions import control_regions
 from napari_ctclip.regions.normal_tissue import NormalFill, fill_with_normal_tissue, organ_of
 from napari_ctclip.regions.region_tokens import region_tokens
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
+from napari_ctclip.scoring.encoded_study import Ready, answer_prompt
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, region_scores
 
 __all__ = ["CONTROLS", "THE_PLACE", "OccludedRegion", "OcclusionEffect", "occlude_region"]
@@ -113,16 +110,12 @@ class OccludedRegion:
 
 
 def occlude_region(
-    model: VisionLanguageModel,
-    study: Study,
-    encoded: EncodedStudy,
+    ready: Ready,
     prompt: Prompt,
     region: Region,
     *,
     controls: int = CONTROLS,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> OccludedRegion:
     """Return what becomes of a prompt's answer when a region is filled with normal tissue.
 
@@ -132,7 +125,7 @@ def occlude_region(
 
     Parameters
     ----------
-    model, study, encoded
+    ready : Ready
         As the prompt was asked.
     prompt : Prompt
         Whose answer is tested.
@@ -140,41 +133,33 @@ def occlude_region(
         On the scan's grid.
     controls : int
         How many; each costs as much as the erase itself.
-    progress, should_stop : callable, optional
-        Told, and asked, before each encoding.
+    work : Work
+        Each encoding is a step.
 
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     DataError
         If the region cannot be filled.
     """
+    study, model = ready.study, ready.model
     rng = np.random.default_rng(_SEED)
     organ = organ_of(study, region)
     fill = fill_with_normal_tissue(study, region, rng=rng)
     places = control_regions(study, region, organ=organ, number=controls, rng=rng)
     fills = [fill, *(fill_with_normal_tissue(study, place, rng=rng) for place in places)]
     original = model.preprocessing.prepare(study.volume)
-    before = answer_prompt(model, encoded, prompt)
+    before = answer_prompt(model, ready.encoding, prompt)
     answers = []
-    for done, one in enumerate(fills):
-        if should_stop is not None and should_stop():
-            raise Cancelled("the erase was cancelled; nothing was changed")
-        if progress is not None:
-            progress(done, len(fills))
+    for one in work.steps(fills, name="the occlusion"):
         changed = encode_changed(
-            model,
-            study,
-            encoded,
+            ready,
             original=original,
             changed=model.preprocessing.prepare(one.on(study.volume)),
-            device=device,
-            should_stop=should_stop,
+            work=work.silent(),
         )
         answers.append(answer_prompt(model, changed, prompt))
-    if progress is not None:
-        progress(len(fills), len(fills))
     after, *others = answers
     return OccludedRegion(
         prompt,

@@ -8,15 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_ctclip.core.errors import Cancelled
-from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.region import Region
-from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.encoding import (
     EncodedScan,
-    Progress,
     Span,
-    StopRequested,
     cut_windows,
     encode_input,
     place_window,
@@ -24,9 +19,10 @@ from napari_ctclip.encoding.encoding import (
 from napari_ctclip.encoding.feature_cache import as_kept
 from napari_ctclip.encoding.memory import SMALLER_WINDOWS, Attempt, attempts_at, in_memory
 from napari_ctclip.encoding.organ_crops import embed_organs
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
+from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout, Ready
 from napari_ctclip.scoring.readout import anatomy_model_of, token_index
 
 __all__ = ["affected_share", "encode_changed"]
@@ -35,15 +31,7 @@ Cut = tuple[Span, Span, Span]
 
 
 def encode_changed(
-    model: VisionLanguageModel,
-    study: Study,
-    encoded: EncodedStudy,
-    *,
-    original: ModelInput,
-    changed: ModelInput,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    ready: Ready, *, original: ModelInput, changed: ModelInput, work: Work = PLAIN
 ) -> EncodedStudy:
     """Return a changed image encoded: the same answer as from encoding all of it.
 
@@ -53,9 +41,7 @@ def encode_changed(
 
     Parameters
     ----------
-    model : VisionLanguageModel
-        The one that encoded the study.
-    study, encoded : Study, EncodedStudy
+    ready : Ready
         The scan as it is, with the organ masks that answer.
     original, changed : ModelInput
         The scan as the model sees it, and the same changed.
@@ -63,46 +49,36 @@ def encode_changed(
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     """
     differs = (original.image != changed.image).any(axis=0)
+    model, encoded, masks = ready.model, ready.encoding, ready.study.organ_masks
     if not differs.any():
         return encoded
     thinner = any(notice.code == SMALLER_WINDOWS for notice in encoded.scan.notices)
     if thinner:  # which windows it was cut in then is not known
-        scan = encode_input(
-            model, changed, device=device, progress=progress, should_stop=should_stop
-        )
-        features = as_kept(scan.features)
+        features = as_kept(encode_input(model, changed, work=work).features)
     else:
         hit = [cut for cut in _cuts(model, original) if differs[_box(cut)].any()]
-        features = _replaced(
-            model, encoded.scan, changed, hit, device=device, progress=progress,
-            should_stop=should_stop,
-        )  # fmt: skip
+        features = _replaced(model, encoded.scan, changed, hit, work=work)
     scan = replace(encoded.scan, features=features)
     readout = encoded.mask_readout
     anatomy_model = anatomy_model_of(model)
-    if anatomy_model is not None and readout is not None and study.organ_masks is not None:
-        organs = embed_organs(
-            anatomy_model, changed, study.organ_masks, device=device, should_stop=should_stop
-        )
+    if anatomy_model is not None and readout is not None and masks is not None:
+        organs = embed_organs(anatomy_model, changed, masks, work=work.silent())
         readout = MaskReadout(readout.regions, organs)
     return EncodedStudy(scan, token_index(model, scan), readout, (), False)
 
 
-def affected_share(
-    model: VisionLanguageModel, scan: EncodedScan, region: Region, geometry: Geometry
-) -> float:
+def affected_share(ready: Ready, region: Region) -> float:
     """Return the share of a whole encoding that changing a region takes.
 
     Parameters
     ----------
     region : Region
         On the scan's own grid.
-    geometry : Geometry
-        That grid.
     """
+    model, scan, geometry = ready.model, ready.encoding.scan, ready.study.volume.geometry
     if model.region_readout == "regions":
         return 1.0
     first = np.asarray(region.start, dtype=np.float64) - 0.5
@@ -126,30 +102,22 @@ def _replaced(
     changed: ModelInput,
     cuts: list[Cut],
     *,
-    device: torch.device | str,
-    progress: Progress | None,
-    should_stop: StopRequested | None,
+    work: Work,
 ) -> FeatureMap:
     """Return the features of a scan with those of some windows made anew."""
     image = changed.image
     z, y, x = image.shape[1:]
 
-    def work(attempt: Attempt) -> list[Tensor]:
+    def encode(attempt: Attempt) -> list[Tensor]:
         levels = [level.clone() for level in scan.features.levels]
-        for done, cut in enumerate(cuts):
-            if should_stop is not None and should_stop():
-                raise Cancelled("encoding was cancelled; nothing was changed")
-            if progress is not None:
-                progress(done, len(cuts))
+        for cut in work.steps(cuts):
             block = np.ascontiguousarray(image[(slice(None), *_box(cut))])
             features = model.encode_image(torch.from_numpy(block)[None].to(attempt.device))
             # rounded as the cache rounds, so that unchanged places give unchanged numbers
             place_window(levels, as_kept(features), cut, (z, y, x))
-        if progress is not None:
-            progress(len(cuts), len(cuts))
         return levels
 
-    levels, _ = in_memory(model, attempts_at(model, device), work)
+    levels, _ = in_memory(model, attempts_at(model, work.device), encode)
     return FeatureMap(tuple(levels))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from napari_ctclip.core.errors import Cancelled, DataError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.exporting.content import (
     EVERYDAY_KINDS,
     ExportContent,
@@ -63,8 +64,7 @@ def write_exports(
     *,
     kinds: Collection[ExportKind] = EVERYDAY_KINDS,
     figure_size: tuple[int, int] = DEFAULT_SIZE,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    work: Work = PLAIN,
 ) -> Exported:
     """Write kinds of files about a study, and ``provenance.json``.
 
@@ -78,13 +78,15 @@ def write_exports(
         What to write.
     figure_size : tuple of int
         Width and height of a PNG, pixels.
+    work : Work
+        Each kind is a step.
 
     Raises
     ------
     DataError
         If nothing that was asked for can be written, or the folder takes no files.
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     """
     files: list[Path] = []
     notices: list[Notice] = []
@@ -92,8 +94,8 @@ def write_exports(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for done, kind in enumerate(wanted):
-            progress(done, len(wanted) + 1)
-            if should_stop():
+            work.progress(done, len(wanted) + 1)
+            if work.should_stop():
                 raise Cancelled(f"stopped; {len(files)} files are whole in {folder}")
             written, told = _part(kind, figure_size)(content, folder)
             files += written

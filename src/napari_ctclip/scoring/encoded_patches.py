@@ -14,9 +14,9 @@ from torch.nn import functional
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.study import Study
-from napari_ctclip.encoding.encoding import Progress, StopRequested
-from napari_ctclip.encoding.feature_cache import FeatureCache, cache_key
+from napari_ctclip.encoding.feature_cache import cache_key
 from napari_ctclip.encoding.patch_encoding import PatchModel, encode_patches
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.regions.patches import PatchGrid, PatchPlan, lay_patches
 from napari_ctclip.scoring.patch_scores import PatchPrompts, prompt_scores
@@ -64,10 +64,7 @@ def encode_study_patches(
     study: Study,
     plan: PatchPlan,
     *,
-    cache: FeatureCache,
-    device: str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> EncodedPatches:
     """Return the patches of a study embedded, from the cache where they are there.
 
@@ -78,7 +75,7 @@ def encode_study_patches(
     DataError
         If no patches can be laid.
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     """
     if not embeds_patches(model):
         raise CtClipError(
@@ -89,7 +86,7 @@ def encode_study_patches(
     grid = lay_patches(model_input.geometry, study.organ_masks, plan, inside=model_input.inside)
     how = f"{model.preprocessing.hash()} patches {grid.hash()}"
     key = cache_key(study.volume.content_hash(), model.weights_hash(), how)
-    features, notices = cache.load(key)
+    features, notices = work.cached(key)
     if features is not None and len(features.levels[0]) == len(grid):
         # kept as float16: a unit vector again
         vectors = functional.normalize(features.levels[0], dim=1)
@@ -99,8 +96,6 @@ def encode_study_patches(
         model_input,
         centres=grid.centres,
         size_mm=plan.size_mm,
-        device=device,
-        progress=progress,
-        should_stop=should_stop,
+        work=work,
     )
-    return EncodedPatches(grid, vectors, notices + cache.store(key, FeatureMap((vectors,))))
+    return EncodedPatches(grid, vectors, notices + work.store(key, FeatureMap((vectors,))))

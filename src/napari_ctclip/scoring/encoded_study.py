@@ -12,14 +12,13 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.encoding import (
     EncodedScan,
-    Progress,
-    StopRequested,
     encode_input,
     restored_scan,
 )
-from napari_ctclip.encoding.feature_cache import FeatureCache, as_kept, cache_key
+from napari_ctclip.encoding.feature_cache import as_kept, cache_key
 from napari_ctclip.encoding.memory import SMALLER_WINDOWS
 from napari_ctclip.encoding.organ_crops import OrganEmbeddings
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.body_tokens import body_tokens
@@ -35,7 +34,14 @@ from napari_ctclip.scoring.readout import (
     token_index,
 )
 
-__all__ = ["EncodedStudy", "MaskReadout", "answer_prompt", "encode_study", "read_out_masks"]
+__all__ = [
+    "EncodedStudy",
+    "MaskReadout",
+    "Ready",
+    "answer_prompt",
+    "encode_study",
+    "read_out_masks",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,45 +94,56 @@ class EncodedStudy:
         return replace(self, mask_readout=readout)
 
 
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """Everything that prompts are asked of.
+
+    Attributes
+    ----------
+    study : Study
+        The scan and its organ masks.
+    model : VisionLanguageModel
+        The model that encoded it.
+    encoding : EncodedStudy
+        What it gave.
+    """
+
+    study: Study
+    model: VisionLanguageModel
+    encoding: EncodedStudy
+
+
 def encode_study(
     model: VisionLanguageModel,
     study: Study,
     *,
-    cache: FeatureCache,
-    device: str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> EncodedStudy:
     """Return a study encoded by a model, its features from the cache where they are there.
 
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     """
     key = cache_key(study.volume.content_hash(), model.weights_hash(), model.preprocessing.hash())
     model_input = model.preprocessing.prepare(study.volume)
-    features, notices = cache.load(key)
+    features, notices = work.cached(key)
     if features is not None:
-        scan = restored_scan(model, model_input, features, device=device)
+        scan = restored_scan(model, model_input, features, device=work.device)
     else:
-        scan = encode_input(
-            model, model_input, device=device, progress=progress, should_stop=should_stop
-        )
+        scan = encode_input(model, model_input, work=work)
         scan = replace(scan, features=as_kept(scan.features))
         notices += scan.notices
         if not any(notice.code == SMALLER_WINDOWS for notice in scan.notices):
-            notices += cache.store(key, scan.features)
+            notices += work.store(key, scan.features)
     scan = scan.within(body_tokens(study.volume, scan.input_geometry, model.patch_size))
     readout = read_out_masks(
         model,
         (study.volume, model_input),
         study.organ_masks,
         scan=scan,
-        cache=cache,
-        device=device,
-        progress=progress,
-        should_stop=should_stop,
+        work=work,
     )
     organs = None if readout is None else readout.organs
     notices += () if organs is None else organs.notices
@@ -141,10 +158,7 @@ def read_out_masks(
     masks: OrganMasks | None,
     *,
     scan: EncodedScan,
-    cache: FeatureCache,
-    device: str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> MaskReadout | None:
     """Return what organ masks add to the answers of an encoded scan; None without masks."""
     if masks is None:
@@ -154,11 +168,8 @@ def read_out_masks(
         model,
         volume,
         masks,
-        cache=cache,
         model_input=model_input,
-        device=device,
-        progress=progress,
-        should_stop=should_stop,
+        work=work,
     )
     return MaskReadout(token_regions(masks, scan.input_geometry, model.patch_size), organs)
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.anatomy import major_anatomy
-from napari_ctclip.core.errors import Cancelled, CtClipError
+from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.organ_naming import OrganNaming, organ_sentence
-from napari_ctclip.encoding.encoding import EncodedScan, StopRequested
+from napari_ctclip.encoding.encoding import EncodedScan
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.token_grid import labels_on
 
@@ -45,7 +46,7 @@ def name_organs(
     masks: OrganMasks,
     *,
     names: Sequence[str],
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> tuple[OrganNaming, ...]:
     """Return what a model calls each organ of the masks that a token of the scan lies in.
 
@@ -60,15 +61,15 @@ def name_organs(
         On the scan's own grid. ``body``, what no organ fills, is left out.
     names : sequence of str
         The organs to choose from.
-    should_stop : callable, optional
-        Asked between organs.
+    work : Work
+        It may be stopped between organs.
 
     Raises
     ------
     CtClipError
         If the model is told the organ before it looks, or there are not two names to choose from.
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
 
     References
     ----------
@@ -83,8 +84,7 @@ def name_organs(
 
     def chunks() -> Iterator[tuple[list[str], Masks]]:
         for first in range(0, len(regions), together):
-            if should_stop is not None and should_stop():
-                raise Cancelled("naming the organs was cancelled; nothing was changed")
+            work.refuse_if_stopped("naming the organs")
             part = regions[first : first + together]
             yield [name for name, _ in part], np.stack([labels == number for _, number in part])
 

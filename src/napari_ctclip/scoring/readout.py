@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import torch
-
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice, Severity
@@ -13,10 +11,10 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.encoding.encoding import EncodedScan, Progress, StopRequested
-from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.encoding.organ_cache import load_organs, organ_key, store_organs
 from napari_ctclip.encoding.organ_crops import OrganEmbeddings, embed_organs
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.preprocessing.specification import ModelInput
@@ -50,11 +48,8 @@ def embedded_organs(
     volume: Volume,
     masks: OrganMasks | None,
     *,
-    cache: FeatureCache,
     model_input: ModelInput | None = None,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    should_stop: StopRequested | None = None,
+    work: Work = PLAIN,
 ) -> OrganEmbeddings | None:
     """Return the embeddings of a scan's organs; None for a model that reads out dense tokens.
 
@@ -64,32 +59,30 @@ def embedded_organs(
         The scan.
     masks : OrganMasks or None
         On the scan's own grid. Without any there is nothing to embed.
-    cache : FeatureCache
-        Looked in first, written to after.
     model_input : ModelInput, optional
         The scan as the model sees it; prepared here if it is not at hand.
+    work : Work
+        Its cache is looked in first and written to after.
 
     Raises
     ------
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     """
     anatomy_model = anatomy_model_of(model)
     if anatomy_model is None or masks is None:
         return None
     key = organ_key(anatomy_model, volume, masks)
-    organs = load_organs(cache, key, anatomy_model.anatomies)
+    organs = load_organs(work, key, anatomy_model.anatomies)
     if organs is not None:
         return organs
     organs = embed_organs(
         anatomy_model,
         model_input or model.preprocessing.prepare(volume),
         masks,
-        device=device,
-        progress=progress,
-        should_stop=should_stop,
+        work=work,
     )
-    store_organs(cache, key, organs, anatomy_model.anatomies)
+    store_organs(work, key, organs, anatomy_model.anatomies)
     return organs
 
 

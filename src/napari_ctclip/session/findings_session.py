@@ -88,9 +88,9 @@ class FindingsSession:
         """
         from napari_ctclip.explanation.found_regions import component_finding
 
-        study, answer, model = self._require_study(), self._require_answer(positive), self._model()
+        study, answer = self._session.open_study(), self._require_answer(positive)
         spot = seed or voxel_of_peak(study, answer)
-        return component_finding(study, answer, model, seed=spot, threshold=threshold)
+        return component_finding(study, answer, self._model(), seed=spot, threshold=threshold)
 
     def compute_point(self, index: tuple[int, int, int], *, positive: str = "") -> Finding:
         """Return the finding of one voxel (z, y, x), with a prompt's score there if it has one.
@@ -104,7 +104,7 @@ class FindingsSession:
 
         answer = self._session.answer_to(positive)
         model = None if answer is None else self._model()
-        return point_finding(self._require_study(), index, answer=answer, model=model)
+        return point_finding(self._session.open_study(), index, answer=answer, model=model)
 
     def compute_drawn(self, region: Region, *, name: str = "", positive: str = "") -> Finding:
         """Return the finding of a region a person drew, with a prompt's score there if it has one.
@@ -119,7 +119,7 @@ class FindingsSession:
         answer = self._session.answer_to(positive)
         model = None if answer is None else self._model()
         made = self.compute_point(region.middle, positive=positive)
-        drawn = reshaped(made, self._require_study(), region, answer=answer, model=model)
+        drawn = reshaped(made, self._session.open_study(), region, answer=answer, model=model)
         return replace(drawn, name=name.strip() or made.name, state=FindingState.ACCEPTED)
 
     def compute_reshaped(self, key: str, region: Region) -> Finding:
@@ -137,7 +137,7 @@ class FindingsSession:
         if finding.prompt is not None:
             answer = self._session.answer_to(finding.prompt.positive)
         model = None if answer is None else self._model()
-        return reshaped(finding, self._require_study(), region, answer=answer, model=model)
+        return reshaped(finding, self._session.open_study(), region, answer=answer, model=model)
 
     # --- kept -----------------------------------------------------------------------------------
 
@@ -205,11 +205,6 @@ class FindingsSession:
         if finding is None:
             raise CtClipError("this finding is not in the table any more; choose another one")
         return finding
-
-    def _require_study(self) -> Study:
-        if self._session.study is None:
-            raise CtClipError("no CT is open; open one in the Data tab, then add findings")
-        return self._session.study
 
     def _require_answer(self, positive: str) -> Answer:
         answer = self._session.answer_to(positive)

@@ -23,8 +23,8 @@ from napari_ctclip.scoring.provenance import provenance
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
-    from napari_ctclip.encoding.encoding import Progress, StopRequested
     from napari_ctclip.encoding.patch_encoding import PatchModel
+    from napari_ctclip.encoding.work import Work
     from napari_ctclip.evaluation.montage_task import ClassifiedMontage
     from napari_ctclip.evaluation.task_files import TaskSet
     from napari_ctclip.models.interface import VisionLanguageModel
@@ -90,40 +90,34 @@ class MontageSession:
 
     # --- encode once ----------------------------------------------------------------------------
 
-    def compute_patches(
-        self,
-        plan: PatchPlan,
-        *,
-        progress: Progress | None = None,
-        should_stop: StopRequested | None = None,
-    ) -> PreparedPatches:
+    def compute_patches(self, plan: PatchPlan, work: Work | None = None) -> PreparedPatches:
         """Return the open study's patches encoded, from the cache if they are there.
+
+        Parameters
+        ----------
+        plan : PatchPlan
+            Where they lie.
+        work : Work, optional
+            Made by :meth:`Session.work`, for progress and a stop on request.
 
         Raises
         ------
-        CtClipError
+        NothingOpen
             If no study is open.
         Cancelled
-            If ``should_stop`` answered True.
+            If the work was stopped.
         """
         from napari_ctclip.scoring.encoded_patches import embeds_patches, encode_study_patches
         from napari_ctclip.scoring.encoded_study import encode_study
         from napari_ctclip.scoring.placed_patches import place_patches
 
-        study, encoding = self.session.study, self.session.encoding
-        if study is None:
-            raise CtClipError("no CT is open; open a NIfTI file or a DICOM folder first")
-        model = self.loaded_model or self._load(self.model_name)
-        how: dict[str, Any] = {
-            "cache": self.session.cache,
-            "device": resolved_device(self.session.device),
-            "progress": progress,
-            "should_stop": should_stop,
-        }
+        study, encoding = self.session.open_study(), self.session.encoding
+        model, work = self.loaded_model or self._load(self.model_name), work or self.session.work()
         if embeds_patches(model):
-            return PreparedPatches(study, model, encode_study_patches(model, study, plan, **how))
+            encoded = encode_study_patches(model, study, plan, work=work)
+            return PreparedPatches(study, model, encoded)
         if encoding is None or model is not self.session.model:
-            encoding = encode_study(model, study, **how)
+            encoding = encode_study(model, study, work=work)
         return PreparedPatches(study, model, place_patches(encoding, study, plan))
 
     def set_patches(self, prepared: PreparedPatches) -> None:
@@ -147,7 +141,7 @@ class MontageSession:
         """
         prepared = of or self.prepared
         if prepared is None:
-            raise CtClipError("no patches are encoded yet; press Find patches")
+            raise CtClipError("no patches are encoded yet; find patches first")
         return RankedPatches(prepared, prompts, prepared.patches.scores(prepared.model, prompts))
 
     def set_ranking(self, ranked: RankedPatches) -> None:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.organ_naming import OrganNaming
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.session.session import Session
-
-if TYPE_CHECKING:
-    # torch comes in with these
-    from napari_ctclip.encoding.encoding import StopRequested
 
 __all__ = ["agreement_words", "naming_mark", "naming_words", "read_organ_names"]
 
 _MOST_NAMES = 3
 
 
-def read_organ_names(
-    session: Session, *, should_stop: StopRequested | None = None
-) -> tuple[OrganNaming, ...]:
+def read_organ_names(session: Session, work: Work = PLAIN) -> tuple[OrganNaming, ...]:
     """Return what the model calls each organ of the masks; it may run on any thread.
 
     It chooses among the organs whose names it was trained with; a model without any is asked for
@@ -32,21 +26,16 @@ def read_organ_names(
     CtClipError
         If there are no organ masks, the scan is not encoded, or the model cannot name organs.
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
     """
-    study, model, encoding = session.study, session.model, session.encoding
-    if model is None or encoding is None:
-        raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
-    if study is None or study.organ_masks is None:
-        raise CtClipError(
-            "there is no organ to name; give organ masks first (Data tab, or --masks)"
-        )
+    ready = session.ready()
+    masks, model = ready.study.organ_masks, ready.model
+    if masks is None:
+        raise CtClipError("there is no organ to name; give organ masks first")
     from napari_ctclip.scoring.organ_naming import name_organs, organs_of_masks, trained_names
 
-    names = trained_names(model) or organs_of_masks(study.organ_masks)
-    return name_organs(
-        model, encoding.scan, study.organ_masks, names=names, should_stop=should_stop
-    )
+    names = trained_names(model) or organs_of_masks(masks)
+    return name_organs(model, ready.encoding.scan, masks, names=names, work=work)
 
 
 def naming_words(naming: OrganNaming) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.explanation.vocabulary import synonyms_of
@@ -86,15 +85,14 @@ def check_phrasing(session: Session, prompt: Prompt) -> PhrasingCheck:
 
     Raises
     ------
-    CtClipError
+    NotEncoded
         If the scan is not encoded.
     """
-    if session.encoding is None or session.model is None:
-        raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
-    index = session.encoding.index
+    ready = session.ready()
+    index = ready.encoding.index
     from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 
-    vectors = embed_prompts(session.model, [prompt])[0].float()
+    vectors = embed_prompts(ready.model, [prompt])[0].float()
     positive, negative = (index.cosines_to(vector) for vector in vectors)
     asked = session.compute_answer(prompt)
     typed = asked.focus

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from napari_ctclip.core.anatomy import GROUPS, MAJOR_ANATOMIES, members
 from napari_ctclip.core.anatomy_terms import anatomy_in_text
-from napari_ctclip.core.errors import Cancelled, CtClipError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.explanation.vocabulary import shipped_dictionary
 from napari_ctclip.reports import (
     Certainty,
@@ -107,9 +107,7 @@ class ReadReport:
         return tuple(line for line in self.lines if line.verdict.is_conflict)
 
 
-def read_report(
-    session: Session, text: str, *, should_stop: Callable[[], bool] | None = None
-) -> ReadReport:
+def read_report(session: Session, text: str, work: Work = PLAIN) -> ReadReport:
     """Return what the encoded scan says to every sentence. Nothing is kept, on disk or elsewhere.
 
     Parameters
@@ -118,15 +116,15 @@ def read_report(
         With an encoded scan; it is read only, so this may run on any thread.
     text : str
         Report in English.
-    should_stop : callable, optional
-        Asked before every sentence.
+    work : Work
+        It may be stopped before every sentence.
 
     Raises
     ------
-    CtClipError
+    NotEncoded
         If the scan is not encoded.
     Cancelled
-        If ``should_stop`` answered True.
+        If the work was stopped.
 
     Notes
     -----
@@ -134,14 +132,11 @@ def read_report(
     model is asked the finding's name in the session's templates, not the sentence: size, place and
     negation are words that a contrastive model hears badly.
     """
-    if session.encoding is None or session.model is None:
-        raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
     reader = _Reader(session)
     decomposed = decompose(text)
     lines: list[ReportLine] = []
     for sentence in decomposed.sentences:
-        if should_stop is not None and should_stop():
-            raise Cancelled("reading the report was cancelled")
+        work.refuse_if_stopped("reading the report")
         lines += reader.lines_of(sentence)
     notices = (*decomposed.notices, *reader.notices())
     return ReadReport(decomposed.text, tuple(lines), notices)
@@ -151,13 +146,12 @@ class _Reader:
     """Asks one scan the findings of sentences, each finding once."""
 
     def __init__(self, session: Session) -> None:
-        assert session.model is not None
-        assert session.encoding is not None
+        ready = session.ready()
         self._session = session
         dictionary = shipped_dictionary()
-        suggested = session.model.suggested_prompts
+        suggested = ready.model.suggested_prompts
         self._known = {dictionary.canonical(text) or text for text in suggested}
-        self._has_organs = bool(session.encoding.regions and session.encoding.regions.tokens)
+        self._has_organs = bool(ready.encoding.regions and ready.encoding.regions.tokens)
         self._answers: dict[str, Answer] = {}
 
     def notices(self) -> tuple[Notice, ...]:

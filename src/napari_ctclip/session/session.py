@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.core.errors import CtClipError, NotEncoded, NothingOpen
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.encoding.work import PLAIN, Progress, StopRequested, Work
 from napari_ctclip.explanation.probe import Probe, probe_at
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
@@ -26,9 +27,8 @@ from napari_ctclip.scoring.provenance import provenance
 if TYPE_CHECKING:
     # torch comes in with these, 2 s; a session that only shows a scan never pays for it
     from napari_ctclip.audit.study_check import StudyCheck
-    from napari_ctclip.encoding.encoding import Progress, StopRequested
     from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout
+    from napari_ctclip.scoring.encoded_study import EncodedStudy, MaskReadout, Ready
 
 __all__ = ["PreparedMasks", "Session"]
 
@@ -101,6 +101,43 @@ class Session:
         """Whether prompts can be asked."""
         return self._encoding is not None
 
+    def ready(self) -> Ready:
+        """Return the study, the model and the encoding that prompts are asked of.
+
+        Raises
+        ------
+        NothingOpen
+            If no study is open.
+        NotEncoded
+            If no model has encoded it.
+        """
+        from napari_ctclip.scoring.encoded_study import Ready
+
+        study = self.open_study()
+        if self._model is None or self._encoding is None:
+            raise NotEncoded("the scan is not encoded yet; encode it with a model first")
+        return Ready(study, self._model, self._encoding)
+
+    def open_study(self) -> Study:
+        """Return the open study.
+
+        Raises
+        ------
+        NothingOpen
+            If none is open.
+        """
+        if self._study is None:
+            raise NothingOpen("no CT is open; open a NIfTI file or a DICOM folder first")
+        return self._study
+
+    def work(
+        self,
+        progress: Progress = PLAIN.progress,
+        should_stop: StopRequested = PLAIN.should_stop,
+    ) -> Work:
+        """Return how slow work of this session is carried out: its cache and its device."""
+        return Work(self.cache, resolved_device(self.device), progress, should_stop)
+
     # --- study, masks, model --------------------------------------------------------------------
 
     def set_study(self, study: Study | None) -> None:
@@ -118,11 +155,10 @@ class Session:
 
         readout = read_out_masks(
             self._require_model(),
-            (self._require_study().volume, None),
+            (self.open_study().volume, None),
             masks,
             scan=self._encoding.scan,
-            cache=self.cache,
-            device=resolved_device(self.device),
+            work=self.work(),
         )
         return PreparedMasks(masks, readout)
 
@@ -136,7 +172,7 @@ class Session:
         GeometryMismatch
             If they do not lie on its grid.
         """
-        study = self._require_study()
+        study = self.open_study()
         masks = None if prepared is None else prepared.masks
         self._study = study.with_masks(masks)
         if self._encoding is not None:
@@ -166,28 +202,24 @@ class Session:
 
     # --- encode once ----------------------------------------------------------------------------
 
-    def compute_encoding(
-        self, *, progress: Progress | None = None, should_stop: StopRequested | None = None
-    ) -> EncodedStudy:
+    def compute_encoding(self, work: Work | None = None) -> EncodedStudy:
         """Return the open scan encoded by the loaded model, from the cache if it is there.
+
+        Parameters
+        ----------
+        work : Work, optional
+            Made by :meth:`work`, for progress and a stop on request.
 
         Raises
         ------
         CtClipError
             If no study is open or no model loaded.
         Cancelled
-            If ``should_stop`` answered True.
+            If the work was stopped.
         """
         from napari_ctclip.scoring.encoded_study import encode_study
 
-        return encode_study(
-            self._require_model(),
-            self._require_study(),
-            cache=self.cache,
-            device=resolved_device(self.device),
-            progress=progress,
-            should_stop=should_stop,
-        )
+        return encode_study(self._require_model(), self.open_study(), work=work or self.work())
 
     def compute_check(self) -> StudyCheck:
         """Return what encoding would do to the open study, and what it would take.
@@ -199,7 +231,7 @@ class Session:
         """
         from napari_ctclip.audit.study_check import check_study
 
-        study, model = self._require_study(), self._require_model()
+        study, model = self.open_study(), self._require_model()
         return check_study(model, study, device=resolved_device(self.device))
 
     def set_encoding(self, encoding: EncodedStudy) -> None:
@@ -223,16 +255,13 @@ class Session:
 
         Raises
         ------
-        CtClipError
+        NotEncoded
             If the scan is not encoded yet.
         """
-        if self._encoding is None:
-            raise CtClipError(
-                "the scan is not encoded yet; press Encode (or wait until it is done)"
-            )
         from napari_ctclip.scoring.encoded_study import answer_prompt
 
-        return answer_prompt(self._require_model(), self._encoding, prompt)
+        ready = self.ready()
+        return answer_prompt(ready.model, ready.encoding, prompt)
 
     def set_answer(self, answer: Answer) -> None:
         """Keep an answer; it replaces the one to the same positive text."""
@@ -256,7 +285,7 @@ class Session:
 
     def probe(self, index: tuple[int, int, int]) -> Probe:
         """Return what lies at a voxel (z, y, x): HU, organ, and findings ranked for that spot."""
-        study = self._require_study()
+        study = self.open_study()
         return probe_at(
             study,
             index,
@@ -267,7 +296,7 @@ class Session:
     def provenance(self) -> dict[str, Any]:
         """Return what a number depends on: input hash, model, preprocessing, versions."""
         return provenance(
-            self._require_study(), self._require_model(), device=resolved_device(self.device)
+            self.open_study(), self._require_model(), device=resolved_device(self.device)
         )
 
     # --- inside ---------------------------------------------------------------------------------
@@ -287,11 +316,6 @@ class Session:
         suggested = () if self._model is None else self._model.suggested_prompts
         known = {prompt.positive for prompt in asked}
         return asked + [Prompt(t, templates=self._templates) for t in suggested if t not in known]
-
-    def _require_study(self) -> Study:
-        if self._study is None:
-            raise CtClipError("no CT is open; open a NIfTI file or a DICOM folder first")
-        return self._study
 
     def _require_model(self) -> VisionLanguageModel:
         if self._model is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.phrase import Phrase, words_between
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
@@ -87,23 +87,21 @@ def read_words(session: Session, prompt: Prompt, chosen: Iterable[int]) -> WordM
 
     Raises
     ------
-    CtClipError
+    NotEncoded
         If the scan is not encoded.
     DataError
         If the words are not there, or cannot be told from the rest by this model.
     """
-    model, encoding = session.model, session.encoding
-    if model is None or encoding is None:
-        raise CtClipError("the scan is not encoded yet; press Encode (or wait until it is done)")
+    ready = session.ready()
     from napari_ctclip.explanation.word_maps import attention_map, even_share, without_words
     from napari_ctclip.scoring.prompt_comparison import difference_map
     from napari_ctclip.scoring.significant_regions import selecting_model
 
     phrase = Phrase(prompt.positive, tuple(chosen))
-    selecting = selecting_model(model)
+    selecting = selecting_model(ready.model)
     if selecting is not None:
-        found = attention_map(selecting, encoding.scan, phrase)
-        share = even_share(selecting, encoding.scan)
+        found = attention_map(selecting, ready.encoding.scan, phrase)
+        share = even_share(selecting, ready.encoding.scan)
         return WordMap(prompt, phrase, WordMapKind.ATTENTION, found, share)
     rest = session.compute_answer(without_words(prompt, phrase))
     found = difference_map(session.compute_answer(prompt), rest)

@@ -113,7 +113,7 @@ def test_commands_of_the_menu_act_on_the_open_scan(current, monkeypatch, tmp_pat
 def test_a_command_without_a_scan_is_one_line(desk, monkeypatch):
     monkeypatch.setattr(menus, "current_viewer", lambda: desk.viewer)
     menus.make_quick_masks()
-    assert "No CT is open" in desk.status
+    assert "no CT is open" in desk.status
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *arguments: ("nowhere.nrrd", ""))
     menus.open_ct()
     desk.wait()

@@ -86,7 +86,7 @@ def test_one_click_shows_a_model_of_the_run_on_the_open_ct(dock, run, desk, qtbo
     )
     watch(dock, run, qtbot, done=20)
     dock.show_snapshot.click()
-    assert "No CT is open" in desk.status
+    assert "no CT is open" in desk.status
     desk.open()
     dock.snapshots.setCurrentIndex(0)
     dock.show_snapshot.click()

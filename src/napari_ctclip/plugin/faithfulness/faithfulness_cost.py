@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from psygnal import Signal
 
-from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
-from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.session.session import Session
 
-if TYPE_CHECKING:
-    from napari_ctclip.core.study import Study
-    from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.scoring.encoded_study import EncodedStudy
-
-__all__ = ["FaithfulnessCost", "TestedScan", "tested_scan"]
-
-
-class TestedScan(NamedTuple):
-    """What a test of a map works on."""
-
-    study: Study
-    model: VisionLanguageModel
-    encoding: EncodedStudy
-    device: str
-
-
-def tested_scan(session: Session) -> TestedScan:
-    """Return what the tests of a session's maps work on.
-
-    Raises
-    ------
-    CtClipError
-        If the scan is not encoded.
-    """
-    if session.study is None or session.model is None or session.encoding is None:
-        raise CtClipError("the scan is not encoded yet; ask a prompt first")
-    device = resolved_device(session.device)
-    return TestedScan(session.study, session.model, session.encoding, device)
+__all__ = ["FaithfulnessCost"]
 
 
 class FaithfulnessCost:
@@ -65,21 +33,21 @@ class FaithfulnessCost:
         """Find out, in the background, how long encoding the scan takes; silent if it fails."""
         if self._seconds is not None or not self._session.is_ready:
             return
-        scan = tested_scan(self._session)
+        ready = self._session.ready()
 
         def work(progress: Progress, should_stop: StopRequested) -> float:
             from napari_ctclip.audit.cost import estimate_cost
             from napari_ctclip.audit.preprocessing_audit import audit
 
-            checked = audit(scan.study, scan.model)
-            return estimate_cost(scan.model, checked, device=scan.device).seconds
+            checked = audit(ready.study, ready.model)
+            return estimate_cost(ready.model, checked, device=self._session.work().device).seconds
 
         self._jobs.submit(
             Job(
                 "Estimating what a test takes",
                 work,
                 self.take,
-                still_wanted=lambda: self._session.encoding is scan.encoding,
+                still_wanted=lambda: self._session.encoding is ready.encoding,
                 on_error=lambda error: True,
             )
         )
@@ -95,8 +63,7 @@ class FaithfulnessCost:
             return None
         from napari_ctclip.explanation.reencoding import affected_share
 
-        study, model, encoding, _ = tested_scan(self._session)
-        share = affected_share(model, encoding.scan, region, study.volume.geometry)
+        share = affected_share(self._session.ready(), region)
         return self._seconds * share * (1 + controls)
 
     def of_curves(self) -> float | None:

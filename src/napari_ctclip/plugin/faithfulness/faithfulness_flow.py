@@ -15,14 +15,11 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.plugin.canvas.heat_grid import heat_on_scan
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.faithfulness.faithfulness_cost import (
-    FaithfulnessCost,
-    TestedScan,
-    tested_scan,
-)
+from napari_ctclip.plugin.faithfulness.faithfulness_cost import FaithfulnessCost
 from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.session import Session
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from napari_ctclip.explanation.map_test import MapTest
     from napari_ctclip.explanation.occlusion import OccludedRegion
     from napari_ctclip.regions.normal_tissue import NormalFill
+    from napari_ctclip.scoring.encoded_study import Ready
 
 __all__ = ["CHANGE", "FILLED", "FaithfulnessFlow", "change_layer", "filled_layer"]
 
@@ -110,20 +108,13 @@ class FaithfulnessFlow:
             If the scan is not encoded.
         """
 
-        def work(
-            scan: TestedScan, progress: Progress, should_stop: StopRequested
-        ) -> tuple[OccludedRegion, float]:
+        def occlude(ready: Ready, work: Work) -> tuple[OccludedRegion, float]:
             from napari_ctclip.explanation.occlusion import occlude_region
             from napari_ctclip.explanation.reencoding import affected_share
 
-            study, model, encoding, device = scan
             region, start = place(), perf_counter()
-            erased = occlude_region(
-                model, study, encoding, prompt, region, controls=controls, device=device,
-                progress=progress, should_stop=should_stop,
-            )  # fmt: skip
-            share = affected_share(model, encoding.scan, region, study.volume.geometry)
-            passes = (1 + len(erased.controls)) * share
+            erased = occlude_region(ready, prompt, region, controls=controls, work=work)
+            passes = (1 + len(erased.controls)) * affected_share(ready, region)
             return erased, (perf_counter() - start) / passes
 
         def done(result: tuple[OccludedRegion, float]) -> None:
@@ -136,7 +127,7 @@ class FaithfulnessFlow:
                 self._messages.warning(notice.message)
             self.changed.emit()
 
-        self._submit(f"Erasing for “{prompt.positive}”", work, done)
+        self._submit(f"Erasing for “{prompt.positive}”", occlude, done)
 
     def test_map(self, prompt: Prompt) -> None:
         """Find a prompt's deletion and insertion curves, in the background.
@@ -147,21 +138,17 @@ class FaithfulnessFlow:
             If the scan is not encoded.
         """
 
-        def work(scan: TestedScan, progress: Progress, should_stop: StopRequested) -> MapTest:
+        def test(ready: Ready, work: Work) -> MapTest:
             from napari_ctclip.explanation.map_test import map_test
 
-            study, model, encoding, device = scan
-            return map_test(
-                model, study, encoding, prompt, device=device, progress=progress,
-                should_stop=should_stop,
-            )  # fmt: skip
+            return map_test(ready, prompt, work=work)
 
         def done(tested: MapTest) -> None:
             self.tested = tested
             self._messages.info(tested.reading)
             self.changed.emit()
 
-        self._submit(f"Testing the map of “{prompt.positive}”", work, done)
+        self._submit(f"Testing the map of “{prompt.positive}”", test, done)
 
     def save(self, folder: Path) -> None:
         """Write the last results to a folder, in the background.
@@ -208,18 +195,18 @@ class FaithfulnessFlow:
     def _submit(
         self,
         title: str,
-        work: Callable[[TestedScan, Progress, StopRequested], object],
+        test: Callable[[Ready, Work], object],
         done: Callable[..., None],
     ) -> None:
         """Let a test work on the scan as it is now; the result of another scan is dropped."""
-        scan = tested_scan(self._session)
+        ready = self._session.ready()
 
         def wanted() -> bool:
             now = self._session.encoding
-            return now is not None and now.scan is scan.encoding.scan
+            return now is not None and now.scan is ready.encoding.scan
 
         def run(progress: Progress, should_stop: StopRequested) -> object:
-            return work(scan, progress, should_stop)
+            return test(ready, self._session.work(progress, should_stop))
 
         self._jobs.submit(Job(title, run, done, still_wanted=wanted))
 

@@ -10,6 +10,7 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QApplication
 
+from napari_ctclip.encoding.work import Work
 from napari_ctclip.exporting.content import ExportContent, ExportKind
 from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
 from napari_ctclip.plugin.window.messages import MessageAction, Messages
@@ -38,8 +39,7 @@ def export_job(
             folder,
             kinds=kinds,
             figure_size=figure_size,
-            progress=progress,
-            should_stop=should_stop,
+            work=Work(progress=progress, should_stop=should_stop),
         )
 
     def done(exported: Exported) -> None:

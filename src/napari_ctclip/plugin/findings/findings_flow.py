@@ -108,8 +108,7 @@ class FindingsFlow:
         CtClipError
             If no study is open.
         """
-        if self._session.study is None:
-            raise CtClipError("no CT is open; open one in the Data tab, then paint a finding")
+        self._session.open_study()
         self._scene.findings.start_painting(self.kept.findings)
         self._messages.info("Paint in a plane; the label with no finding yet makes a new one.")
 

@@ -50,8 +50,7 @@ class MontageFlow:
         CtClipError
             If no study is open.
         """
-        if self._session.study is None:
-            raise CtClipError("No CT is open: open one in the Data tab, then find patches.")
+        self._session.open_study()
         self._wanted = plan, prompts
         prepared = self._usable(plan)
         if prepared is None:
@@ -119,7 +118,7 @@ class MontageFlow:
         def work(
             progress: Progress, should_stop: StopRequested
         ) -> tuple[PreparedPatches, RankedPatches]:
-            prepared = montages.compute_patches(plan, progress=progress, should_stop=should_stop)
+            prepared = montages.compute_patches(plan, montages.session.work(progress, should_stop))
             return prepared, montages.compute_ranking(prompts, of=prepared)
 
         def done(found: tuple[PreparedPatches, RankedPatches]) -> None:

@@ -183,7 +183,7 @@ class PromptFlow:
         study, model = session.study, session.model
 
         def work(progress: Progress, should_stop: StopRequested) -> EncodedStudy:
-            return session.compute_encoding(progress=progress, should_stop=should_stop)
+            return session.compute_encoding(session.work(progress, should_stop))
 
         def done(encoding: EncodedStudy) -> None:
             session.set_encoding(encoding)

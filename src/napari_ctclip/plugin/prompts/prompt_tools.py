@@ -115,11 +115,7 @@ class PromptTools(QPushButton):
 
     def _submit_check(self, prompt: Prompt, then: Callable[[PhrasingCheck], None]) -> None:
         session = self._bench.session
-        encoding = session.encoding
-        if encoding is None:
-            raise CtClipError(
-                "the scan is not encoded yet; press Encode (or wait until it is done)"
-            )
+        encoding = session.ready().encoding
 
         def work(progress: Progress, should_stop: StopRequested) -> PhrasingCheck:
             return check_phrasing(session, prompt)

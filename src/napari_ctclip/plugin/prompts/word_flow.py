@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from psygnal import Signal
 
-from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.plugin.canvas.difference_layer import FIRST_COLOUR, SECOND_COLOUR
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData, heat_layer
@@ -88,9 +87,7 @@ class WordFlow:
         if not words:
             self.clear()
             return
-        encoding = session.encoding
-        if encoding is None:
-            raise CtClipError("the scan is not encoded yet; press Encode in the Explore tab")
+        encoding = session.ready().encoding
 
         def work(progress: Progress, should_stop: StopRequested) -> WordMap:
             return read_words(session, prompt, words)

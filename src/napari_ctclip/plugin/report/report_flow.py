@@ -108,12 +108,13 @@ class ReportFlow:
         Raises
         ------
         DataError
-            If the text is empty or no CT is open.
+            If the text is empty.
+        NothingOpen
+            If no CT is open.
         """
         if not text.strip():
             raise DataError("paste a report first: at least one sentence in English")
-        if self._session.study is None:
-            raise DataError("no CT is open: open the one the report is about in the Data tab")
+        self._session.open_study()
         self.text = self._asked = text
         self._tell_kept()
         if self._session.is_ready:
@@ -141,7 +142,7 @@ class ReportFlow:
         self._waiting = False
 
         def work(progress: Progress, should_stop: StopRequested) -> ReadReport:
-            return read_report(session, text, should_stop=should_stop)
+            return read_report(session, text, session.work(progress, should_stop))
 
         def done(read: ReadReport) -> None:
             self._take(read)

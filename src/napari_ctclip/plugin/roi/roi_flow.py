@@ -155,9 +155,7 @@ class RoiFlow:
     # --- inside ---------------------------------------------------------------------------------
 
     def _study(self) -> Study:
-        if self._session.study is None:
-            raise CtClipError("no CT is open; open one in the Data tab, then draw a place")
-        return self._session.study
+        return self._session.open_study()
 
     def _is_open(self, study: Study) -> bool:
         now = self._session.study

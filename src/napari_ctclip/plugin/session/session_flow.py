@@ -132,10 +132,8 @@ class SessionFlow:
         from napari_ctclip.session.files.archive import SessionState
         from napari_ctclip.session.files.saved_session import SavedPrompt
 
-        if self._session.study is None:
-            raise CtClipError("no CT is open, so there is no session to save; open one first")
         return SessionState(
-            self._session.study,
+            self._session.open_study(),
             self._session.model,
             self._prompts.model_name,
             tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.table.rows),

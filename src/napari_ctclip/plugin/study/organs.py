@@ -151,7 +151,9 @@ class OrganNamingFlow:
         self._jobs.submit(
             Job(
                 "Naming the organs",
-                lambda progress, should_stop: read_organ_names(session, should_stop=should_stop),
+                lambda progress, should_stop: read_organ_names(
+                    session, session.work(progress, should_stop)
+                ),
                 take,
                 still_wanted=lambda: session.encoding is encoding and session.study is study,
             )

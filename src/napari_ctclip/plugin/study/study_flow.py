@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
+from napari_ctclip.core.errors import SeriesChoiceNeeded
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
@@ -197,9 +197,7 @@ class StudyFlow:
         return volumes if measured is masks else masks.volumes_ml()
 
     def _require_volume(self) -> Any:
-        if self._session.study is None:
-            raise CtClipError("No CT is open: open one first, then add organ masks.")
-        return self._session.study.volume
+        return self._session.open_study().volume
 
     def _submit_masks(self, title: str, make: MaskMaker) -> None:
         session, layer = self._session, self._scene.ct

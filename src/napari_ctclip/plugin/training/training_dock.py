@@ -161,8 +161,7 @@ class TrainingDock(QWidget):
         snapshot, prompts = self.snapshots.currentData(), self._bench.prompts
         if snapshot is None:
             raise CtClipError("This run has written no model yet; wait for its first checkpoint.")
-        if self._bench.session.study is None:
-            raise CtClipError("No CT is open: open one in the Data tab, then show the model on it.")
+        self._bench.session.open_study()
         prompts.load_model(str(snapshot.folder), device=self._bench.session.device)
         if not prompts.table.rows and self.record is not None and self.record.prompts:
             prompts.add(self.record.prompts[0])

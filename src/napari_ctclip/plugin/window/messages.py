@@ -11,13 +11,19 @@ from typing import Literal
 
 from psygnal import Signal
 
-from napari_ctclip.core.errors import Cancelled, CtClipError
+from napari_ctclip.core.errors import Cancelled, CtClipError, NotEncoded, NothingOpen
 
 __all__ = ["Message", "MessageAction", "MessageSeverity", "Messages"]
 
 MessageSeverity = Literal["info", "warning", "error"]
 
 _LOG = logging.getLogger(__name__)
+
+_WHERE: dict[type[CtClipError], str] = {
+    NothingOpen: "in the Data tab",
+    NotEncoded: "press Encode in the Explore tab, or wait until it is done",
+}
+"""Where in the window one does what an error asks for: what raises it knows no window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +85,8 @@ class Messages:
         if isinstance(error, Cancelled):
             self.info(str(error))
         elif isinstance(error, CtClipError):
-            self.told.emit(Message("error", str(error)))
+            where = _WHERE.get(type(error))
+            self.told.emit(Message("error", f"{error} ({where})" if where else str(error)))
         else:
             _LOG.error("unexpected error\n%s", details)
             kind = type(error).__name__
