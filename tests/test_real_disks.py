@@ -15,7 +15,7 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.exporting import write_exports as writing
 from napari_ctclip.exporting.content import ExportKind
-from napari_ctclip.exporting.finding_script import write_finding_recipe
+from napari_ctclip.exporting.reproduction_script import finding_script, write_script
 from napari_ctclip.exporting.write_exports import write_exports
 from napari_ctclip.io import read_volume
 from napari_ctclip.session.files.archive import SessionState, write_session
@@ -27,7 +27,7 @@ from tests.exporting.asked import asked_session, content_of, drawn_finding
 from tests.phantom import ball_study
 
 BOX = Region.of(np.ones((5, 5, 6), dtype=bool), start=(18, 28, 41))
-KINDS = [*(f"export {kind}" for kind in ExportKind), "session", "copied session", "finding recipe"]
+KINDS = [*(f"export {kind}" for kind in ExportKind), "session", "copied session", "finding script"]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,9 @@ def _writer(session: Session, kind: str, folder: Path, tmp_path: Path) -> Callab
     if kind == "copied session":
         source = write_session(state, tmp_path / "kept.ctclip.zip")
         return lambda: copy_session(source, folder / "case.ctclip.zip")
-    if kind == "finding recipe":
-        return lambda: write_finding_recipe(content, finding.key, folder / "recipe.py")
+    if kind == "finding script":
+        script = finding_script(content, finding.key)
+        return lambda: write_script(script, folder / "reproduce.py", volume=session.study.volume)
     wanted = [ExportKind(kind.removeprefix("export "))]
     return lambda: write_exports(content, folder, kinds=wanted, figure_size=(400, 200))
 
@@ -75,12 +76,12 @@ def test_a_full_or_read_only_disk_leaves_older_files_whole(
     before = _content(folder)
     assert before
     small_disk.fill()
-    with pytest.raises(DataError, match=r"No space left on device.*Nothing in the window is lost"):
+    with pytest.raises(DataError, match=r"No space left on device.*Nothing else is lost"):
         write()
     assert _content(folder) == before  # nothing half written, no partial file
     small_disk.empty()
     small_disk.set_writable(False)
-    with pytest.raises(DataError, match=r"Read-only file system.*Nothing in the window is lost"):
+    with pytest.raises(DataError, match=r"Read-only file system.*Nothing else is lost"):
         write()
     assert _content(folder) == before
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from napari_ctclip.cli.export import kinds_of
 from napari_ctclip.cli.main import app
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.session.files.archive import SessionState, write_session
@@ -38,7 +39,7 @@ def test_score_writes_every_kind_of_a_dicom_series(tmp_path: Path):
     names = {path.name for path in out.iterdir()}
     assert names >= {
         "scores.csv", "findings.csv", "findings.nii.gz", "findings_seg.dcm", "report.html",
-        "heatmap_bright-spot_pm.dcm", "report.pdf", "recipe.py", "provenance.json",
+        "heatmap_bright-spot_pm.dcm", "report.pdf", "reproduce.py", "provenance.json",
     }  # fmt: skip
 
 
@@ -74,3 +75,7 @@ def test_a_missing_session_is_one_line(tmp_path: Path):
     code, text = run("export", tmp_path / "none.ctclip.zip", "--out", tmp_path / "out")
     assert code == 3
     assert "there is no session file" in " ".join(text.split())
+
+
+def test_the_spelling_of_version_0_1_still_names_the_script():
+    assert kinds_of(["recipe", "csv"]) == kinds_of(["script", "csv"]) == ("script", "csv")

@@ -15,13 +15,14 @@ import numpy as np
 import pydicom
 import pytest
 from matplotlib.image import imread
+from pypdf import PdfReader
 
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.exporting.content import RESEARCH_USE, ExportKind
-from napari_ctclip.exporting.reproduction_script import script_text
+from napari_ctclip.exporting.reproduction_script import export_script
 from napari_ctclip.exporting.write_exports import write_exports
 from napari_ctclip.io import read_volume
 from napari_ctclip.io.template_files import read_templates
@@ -109,7 +110,7 @@ def test_nifti_exports_have_the_affine_of_the_source(from_nifti, tmp_path: Path)
 
 
 @pytest.mark.parametrize("templates", [AS_TYPED, OWN])
-def test_executing_the_recipe_gives_the_numbers_again(
+def test_executing_the_script_gives_the_numbers_again(
     from_nifti, tmp_path: Path, monkeypatch, capsys, templates
 ):
     session, path = from_nifti
@@ -117,15 +118,17 @@ def test_executing_the_recipe_gives_the_numbers_again(
     drawn = drawn_finding(session, BOX)
     content = content_of(session, ball_finding(session), point_finding(session), drawn)
     out = tmp_path / "out"
-    write_exports(content, out, kinds=[ExportKind.CSV, ExportKind.RECIPE])
-    assert str(path) not in (out / "recipe.py").read_text("utf-8")
-    monkeypatch.setattr(Session, "compute_model", lambda self, name="starter": TinyModel())
-    monkeypatch.setattr(sys, "argv", ["recipe.py", str(path)])
-    monkeypatch.setenv("NAPARI_CTCLIP_CACHE", str(tmp_path / "recipe cache"))
+    write_exports(content, out, kinds=[ExportKind.CSV, ExportKind.SCRIPT])
+    text = (out / "reproduce.py").read_text("utf-8")
+    assert str(path) not in text
+    assert re.findall(r"napari_ctclip[.\w]*", text) == ["napari_ctclip"]  # no module below it
+    monkeypatch.setattr("napari_ctclip.models.factory.load_model", lambda name, device: TinyModel())
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", str(path)])
+    monkeypatch.setenv("NAPARI_CTCLIP_CACHE", str(tmp_path / "cache of the script"))
     capsys.readouterr()
-    runpy.run_path(str(out / "recipe.py"), run_name="__main__")
+    runpy.run_path(str(out / "reproduce.py"), run_name="__main__")
     first = capsys.readouterr().out
-    runpy.run_path(str(out / "recipe.py"), run_name="__main__")  # now from the cache
+    runpy.run_path(str(out / "reproduce.py"), run_name="__main__")  # now from the cache
     assert capsys.readouterr().out == first
     lines = [line.split("\t") for line in first.splitlines()]
     scores = [(r["prompt"], r["anatomy"], r["similarity"]) for r in rows(out / "scores.csv")]
@@ -136,8 +139,8 @@ def test_executing_the_recipe_gives_the_numbers_again(
     ]
     assert [line[1:] for line in lines if line[0] == "finding"] == found
     assert len(found) == 3
-    # the command in the recipe takes the same words, from the file beside it
-    command = (out / "recipe.py").read_text("utf-8").split('"""')[1]
+    # the command in the script takes the same words, from the file beside it
+    command = (out / "reproduce.py").read_text("utf-8").split('"""')[1]
     assert ("--templates templates_two-ways.toml" in command) == (templates == OWN)
     if templates == OWN:
         assert read_templates(out / "templates_two-ways.toml") == OWN
@@ -150,19 +153,19 @@ def test_executing_the_recipe_gives_the_numbers_again(
 def test_prompts_in_different_templates_have_one_option_each(tmp_path: Path):
     session = asked_session(tmp_path)
     session.ask(Prompt("dark hole", templates=read_templates("ct-clip")))
-    text = script_text(content_of(session))
+    text = export_script(content_of(session)).text
     options = [line.strip(" \\") for line in text.splitlines() if "--templates" in line]
     assert options == ["--templates 'as typed'", "--templates ct-clip"]
     assert "TemplateSet(name='ct-clip', positive=('{} is present.',)" in text
 
 
-def test_the_recipe_refuses_another_scan(from_nifti, tmp_path: Path, monkeypatch):
+def test_the_script_refuses_another_scan(from_nifti, tmp_path: Path, monkeypatch):
     session, _ = from_nifti
-    write_exports(content_of(session), tmp_path / "out", kinds=[ExportKind.RECIPE])
+    write_exports(content_of(session), tmp_path / "out", kinds=[ExportKind.SCRIPT])
     write_dicom_series(ball_study(), tmp_path / "other")
-    monkeypatch.setattr(sys, "argv", ["recipe.py", str(tmp_path / "other")])
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", str(tmp_path / "other")])
     with pytest.raises(AssertionError, match="another scan"):
-        runpy.run_path(str(tmp_path / "out" / "recipe.py"), run_name="__main__")
+        runpy.run_path(str(tmp_path / "out" / "reproduce.py"), run_name="__main__")
 
 
 def test_a_picture_has_the_size_asked_for(tmp_path: Path):
@@ -195,7 +198,24 @@ def test_reports_and_tables_name_no_patient_and_warn_once(tmp_path: Path, recwar
     assert page.count(RESEARCH_USE) == 1
     assert "<script" not in page
     assert not re.search(r'src="(?!data:)', page)
-    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_the_pdf_is_the_page_printed_with_its_letters_as_text(tmp_path: Path):
+    session = asked_session(tmp_path)
+    finding = replace(ball_finding(session), name="Rundherd ≥ 3 мм", note="grown " * 2000)
+    content = content_of(session, finding, *[finding] * 40)
+    for folder in ("out", "again"):
+        assert not write_exports(content, tmp_path / folder, kinds=[ExportKind.PDF]).notices
+    made = (tmp_path / "out" / "report.pdf").read_bytes()
+    assert made == (tmp_path / "again" / "report.pdf").read_bytes()
+    pages = PdfReader(tmp_path / "out" / "report.pdf").pages
+    text = "\n".join(page.extract_text() for page in pages)
+    for word in ("CT-CLIP findings", "Rundherd ≥ 3 мм", "Contrasted with", "import napari_ctclip"):
+        assert word in text
+    assert text.count(RESEARCH_USE) == len(pages) + 1
+    width, height = (float(side) for side in pages[0].mediabox[2:])
+    assert width > height
+    assert sum(len(page.images) for page in pages) == 1 + 41
 
 
 def test_nothing_to_export_is_one_line():

@@ -1,4 +1,4 @@
-"""The recipe of one finding: its script and its command give the numbers of the table."""
+"""The script of one finding, and the command in it, give the numbers of the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from napari_ctclip.cli.main import app
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
-from napari_ctclip.exporting.finding_script import finding_recipe, write_finding_recipe
+from napari_ctclip.exporting.content import ExportContent
+from napari_ctclip.exporting.reproduction_script import finding_script, write_script
 from napari_ctclip.io import read_volume
 from napari_ctclip.session.findings_session import FindingsSession
 from napari_ctclip.session.session import Session
@@ -44,7 +45,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Pat
     volume = read_volume(path, accept_suspicious=True).volume
     study = ball_study()
     masks = replace(study.organ_masks, geometry=volume.geometry, source="atlas.nii.gz")
-    monkeypatch.setattr(Session, "compute_model", lambda self, name="starter": TinyModel())
+    monkeypatch.setattr("napari_ctclip.models.factory.load_model", lambda name, device: TinyModel())
     monkeypatch.setenv("NAPARI_CTCLIP_CACHE", str(tmp_path / "again"))
     return asked_session(tmp_path, replace(study, volume=volume, organ_masks=masks)), path
 
@@ -59,6 +60,11 @@ def _kinds(session: Session) -> dict[str, Finding]:
         "drawn, then rejected": drawn.rejected(),
         "drawn, not asked": replace(drawn, similarity=None, probability=None),
     }
+
+
+def _written(content: ExportContent, finding: Finding, path: Path) -> tuple[Path, ...]:
+    script = finding_script(content, finding.key, name=path.name)
+    return write_script(script, path, volume=content.study.volume)
 
 
 def _command(text: str) -> list[str]:
@@ -76,7 +82,7 @@ def test_script_and_command_give_the_numbers_of_the_table(
     session, ct = asked
     finding = _kinds(session)[kind]
     content = content_of(session, point_finding(session), finding)
-    script, *beside = write_finding_recipe(content, finding.key, tmp_path / "out" / "mine.py")
+    script, *beside = _written(content, finding, tmp_path / "out" / "mine.py")
     assert all(path.name.startswith("mine_") for path in beside)
     text = script.read_text("utf-8")
     assert str(ct.parent) not in text
@@ -104,17 +110,17 @@ def test_a_finding_of_another_model_asks_for_that_model(asked: tuple[Session, Pa
     made = ball_finding(session)
     other = replace(made, origin=replace(made.origin, model="of then", weights_sha256="f" * 64))
     with pytest.raises(CtClipError, match="made by model 'of then' and another one is loaded"):
-        finding_recipe(content_of(session, other), other.key)
+        finding_script(content_of(session, other), other.key)
     with pytest.raises(CtClipError, match="not in the table any more"):
-        finding_recipe(content_of(session, other), made.key + "x")
+        finding_script(content_of(session, other), made.key + "x")
 
 
-def test_a_folder_that_takes_no_recipe_is_one_line(asked: tuple[Session, Path], tmp_path: Path):
+def test_a_folder_that_takes_no_script_is_one_line(asked: tuple[Session, Path], tmp_path: Path):
     session, _ = asked
     made = ball_finding(session)
     (tmp_path / "taken").write_text("")
     with pytest.raises(DataError, match="choose another folder"):
-        write_finding_recipe(content_of(session, made), made.key, tmp_path / "taken" / "r.py")
+        _written(content_of(session, made), made, tmp_path / "taken" / "r.py")
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ __all__ = [
 
 USUAL_SIZE = "1650x506"
 _EVERYTHING = "all"
-_KINDS = ("csv", "nifti", "png", "dicom-seg", "dicom-pm", "html", "pdf", "recipe")
+_KINDS = ("csv", "nifti", "png", "dicom-seg", "dicom-pm", "html", "pdf", "script")
 _EVERYDAY = ("csv", "nifti", "png")
+_OLD_KINDS = {"recipe": "script"}  # until 0.1
 
 ExportOption = Annotated[
     list[str] | None,
@@ -99,7 +100,7 @@ def kinds_of(names: Sequence[str] | None) -> tuple[str, ...]:
     typer.BadParameter
         If one is unknown.
     """
-    wanted = tuple(names or _EVERYDAY)
+    wanted = tuple(_OLD_KINDS.get(name, name) for name in names or _EVERYDAY)
     unknown = [name for name in wanted if name not in (*_KINDS, _EVERYTHING)]
     if unknown:
         raise typer.BadParameter(

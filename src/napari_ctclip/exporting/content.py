@@ -44,7 +44,7 @@ class ExportKind(StrEnum):
     PARAMETRIC_MAP = "dicom-pm"
     HTML = "html"
     PDF = "pdf"
-    RECIPE = "recipe"
+    SCRIPT = "script"
 
 
 EVERYDAY_KINDS = (ExportKind.CSV, ExportKind.NIFTI, ExportKind.PNG)

@@ -13,22 +13,28 @@ from napari_ctclip.exporting.content import ExportContent
 from napari_ctclip.scoring.answer import Answer
 
 __all__ = [
-    "ANSWER_HEADINGS",
-    "FINDING_HEADINGS",
+    "ANSWER_COLUMNS",
+    "FINDING_COLUMNS",
     "MEANING",
     "ReportFacts",
     "report_facts",
 ]
 
-FINDING_HEADINGS = (
-    "No.", "Finding", "State", "Organ", "Volume", "Mean HU", "Similarity", "Place (RAS mm)", "Note",
+FINDING_COLUMNS = (
+    ("No.", 4), ("Finding", 19), ("State", 8), ("Organ", 11), ("Volume", 8), ("Mean HU", 8),
+    ("Similarity", 9), ("Point (RAS mm)", 13), ("Note", 20),
 )  # fmt: skip
-ANSWER_HEADINGS = (
-    "Prompt", "Held against", "Where", "Similarity", "Probability", "Peak (RAS mm)",
+"""Heading, and share of the width in percent."""
+
+ANSWER_COLUMNS = (
+    ("Prompt", 25), ("Contrasted with", 25), ("Region", 16), ("Similarity", 10),
+    ("Probability", 11), ("Peak (RAS mm)", 13),
 )  # fmt: skip
+"""Heading, and share of the width in percent."""
+
 MEANING = (
-    "Similarity says how much a place looks like the prompt rather than like what it is held "
-    "against, to this model and relative to this scan. It is not a probability of disease."
+    "Similarity says how much a region looks like the prompt rather than like what it is "
+    "contrasted with, to this model and relative to this scan. It is not a probability of disease."
 )
 
 _NONE = "–"
@@ -44,7 +50,7 @@ class ReportFacts:
     scan, model, preprocessing : mapping of str to str
         Name and value of what is told.
     findings, answers : tuple of tuple of str
-        Rows under ``FINDING_HEADINGS`` and ``ANSWER_HEADINGS``.
+        Rows under ``FINDING_COLUMNS`` and ``ANSWER_COLUMNS``.
     probability_means : str
         What a probability was calibrated on.
     """

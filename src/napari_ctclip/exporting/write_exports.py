@@ -6,11 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from napari_ctclip.core.errors import Cancelled, DataError
 from napari_ctclip.core.notice import Notice, Severity
-from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.exporting.content import (
     EVERYDAY_KINDS,
@@ -20,22 +17,18 @@ from napari_ctclip.exporting.content import (
     write_provenance,
 )
 from napari_ctclip.exporting.finding_labels import finding_labels
-from napari_ctclip.exporting.html_report import write_html_report
-from napari_ctclip.exporting.pdf_report import write_pdf_report
 from napari_ctclip.exporting.pictures import pictures
 from napari_ctclip.exporting.report_facts import report_facts
+from napari_ctclip.exporting.report_page import write_html_report, write_pdf_report
 from napari_ctclip.exporting.reproduction_script import (
     ORGANS_FILE,
-    drawn_regions,
-    needs_organ_file,
-    own_templates,
-    script_text,
+    SCRIPT_FILE,
+    export_script,
     write_script,
 )
 from napari_ctclip.exporting.score_table import write_findings, write_scores
 from napari_ctclip.figures.figures import DEFAULT_SIZE, write_figure
 from napari_ctclip.io.export.exports import write_heatmap, write_organ_masks
-from napari_ctclip.io.template_files import write_templates
 
 __all__ = ["Exported", "write_exports"]
 
@@ -106,7 +99,7 @@ def write_exports(
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be written to ({error.strerror or error}); "
-            "make room or choose another folder. Nothing in the window is lost."
+            "make room or choose another folder. Nothing else is lost."
         ) from error
     return Exported(tuple(dict.fromkeys(files)), tuple(dict.fromkeys(notices)))
 
@@ -123,7 +116,7 @@ def _part(kind: ExportKind, figure_size: tuple[int, int]) -> _Part:
         ExportKind.PARAMETRIC_MAP: _write_maps,
         ExportKind.HTML: _write_html,
         ExportKind.PDF: _write_pdf,
-        ExportKind.RECIPE: _write_recipe,
+        ExportKind.SCRIPT: _write_script,
     }
     return parts[kind]
 
@@ -212,27 +205,18 @@ def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple
 
 
 def _write_html(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    path, recipe = folder / "report.html", script_text(content)
-    return [write_html_report(report_facts(content), pictures(content), path, recipe=recipe)], ()
+    path, script = folder / "report.html", export_script(content).text
+    return [write_html_report(report_facts(content), pictures(content), path, script=script)], ()
 
 
 def _write_pdf(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    path, recipe = folder / "report.pdf", script_text(content)
-    return [write_pdf_report(report_facts(content), pictures(content), path, recipe=recipe)], ()
+    path, script = folder / "report.pdf", export_script(content).text
+    return [write_pdf_report(report_facts(content), pictures(content), path, script=script)], ()
 
 
-def _write_recipe(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
-    volume, masks = content.study.volume, content.study.organ_masks
-    files = [write_script(script_text(content), folder / "recipe.py")]
-    if masks is not None and needs_organ_file(content):
-        files.append(write_organ_masks(masks, volume, folder / ORGANS_FILE))
-    for name, templates in own_templates([answer.prompt for answer in content.answers]).items():
-        files.append(write_templates([templates], folder / name))
-    for name, region in drawn_regions(content).items():
-        mask = region.on_grid(volume.geometry).astype(np.uint8)
-        drawn = OrganMasks(mask, {"region": 1}, volume.geometry, source="findings")
-        files.append(write_organ_masks(drawn, volume, folder / name))
-    return files, ()
+def _write_script(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[Notice, ...]]:
+    path, volume = folder / SCRIPT_FILE, content.study.volume
+    return [*write_script(export_script(content), path, volume=volume)], ()
 
 
 def _left_out(code: str, message: str) -> Notice:

@@ -171,24 +171,24 @@ def test_copy_and_reproduce(found: Desk, tmp_path: Path, monkeypatch: pytest.Mon
     head, row = clipboard.text().split("\n")
     assert head.split("\t")[:2] == ["Finding", "State"]
     assert row.startswith("1. bright spot\t? proposed")
-    recipes = found.widget.findings.recipes
-    recipes.copy_all.trigger()
+    scripts = found.widget.findings.scripts
+    scripts.copy_all.trigger()
     found.wait()
-    assert "compute_region('bright spot'" in clipboard.text()
-    recipes.copy_one.trigger()
+    assert "ctclip.heatmap_finding(answer" in clipboard.text()
+    scripts.copy_one.trigger()
     assert "no finding is selected" in found.status
     found.widget.findings.table.selectRow(0)
-    recipes.copy_one.trigger()
+    scripts.copy_one.trigger()
     found.wait()
-    assert "numbers of finding 1 again" in clipboard.text()
+    assert "numbers of finding 1:" in clipboard.text()
     _kept(found).rewrite(_kept(found).findings[0].key, name="drawn")
-    recipes.copy_one.trigger()
+    scripts.copy_one.trigger()
     found.wait()
-    assert "recipe_finding_1_region_1.nii.gz" in found.status
+    assert "reproduce_finding_1_region_1.nii.gz" in found.status
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "again"), "")
     )
-    recipes.save_one.trigger()
+    scripts.save_one.trigger()
     found.wait()
     assert found.widget.status.next.text() == "Open folder"
     written = {path.name for path in tmp_path.glob("again*")}
@@ -218,20 +218,20 @@ def test_the_dialog_writes_what_is_ticked_and_says_what_cannot_be_had(
     assert dialog.kinds == (ExportKind.CSV,)
     dialog.boxes[ExportKind.CSV].setChecked(False)
     assert not dialog.write.isEnabled()
-    for kind in (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.RECIPE):
+    for kind in (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.SCRIPT):
         dialog.boxes[kind].setChecked(True)
     dialog.write.click()
     found.wait()
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"findings.csv", "report.html", "report.pdf", "recipe.py"} <= written
+    assert {"findings.csv", "report.html", "report.pdf", "reproduce.py"} <= written
     assert not any(name.startswith("heatmap") for name in written)
     assert kept == {
         "export_folder": str(tmp_path / "out"),
-        "export_kinds": "csv; dicom-seg; html; pdf; recipe",
+        "export_kinds": "csv; dicom-seg; html; pdf; script",
     }
     again = ExportDialog(found.bench, found.widget)
     assert again.folder.text() == str(tmp_path / "out")
-    assert again.kinds == (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.RECIPE)
+    assert again.kinds == (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.SCRIPT)
     following = found.widget.status.next
     assert not following.isHidden()
     assert following.text() == "Open folder"
@@ -268,7 +268,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     _dialog(found, tmp_path / "out").write.click()
     found.wait()
     assert "No space left on device" in found.status
-    assert "Nothing in the window is lost" in found.status
+    assert "Nothing else is lost" in found.status
     assert len(_kept(found).findings) == 1
     monkeypatch.undo()
     _dialog(found, tmp_path / "out").write.click()

@@ -103,7 +103,7 @@ def test_a_disk_really_full_then_read_only_under_a_window(
         open_desk.wait()
         bench.export(small_disk.path / "out")
         open_desk.wait()
-        failed = [text for text in told if said in text and "Nothing in the window is lost" in text]
+        failed = [text for text in told if said in text and "Nothing else is lost" in text]
         assert len(failed) >= 2, told
         assert {path: path.read_bytes() for path in older} == older
         assert bench.sessions.is_unsaved

@@ -170,7 +170,7 @@ def test_a_full_disk_leaves_the_older_file_as_it_was(state: SessionState, tmp_pa
     before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(DataError, match=r"could not be saved .* Nothing in the window is lost"):
+        with pytest.raises(DataError, match=r"could not be saved .* Nothing else is lost"):
             write_session(state, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -36,7 +36,7 @@ _TEXTS = {
     ExportKind.PARAMETRIC_MAP: "Heatmaps as DICOM Parametric Map",
     ExportKind.HTML: "Report in one file (HTML)",
     ExportKind.PDF: "Report (PDF)",
-    ExportKind.RECIPE: "Recipe: a script that makes the numbers again (Python)",
+    ExportKind.SCRIPT: "Reproduction script (Python)",
 }
 _SMALLEST, _LARGEST = 200, 8000  # pixels
 _LAST_FOLDER, _LAST_KINDS = "export_folder", "export_kinds"
@@ -165,5 +165,5 @@ class ExportDialog(QDialog):
 def remembered_kinds() -> tuple[ExportKind, ...]:
     """Return what the last export wrote; the everyday kinds before the first one."""
     parts = str(setting(_LAST_KINDS, default="")).split(_BETWEEN.strip())
-    known = {str(kind): kind for kind in ExportKind}
+    known = {str(kind): kind for kind in ExportKind} | {"recipe": ExportKind.SCRIPT}  # until 0.1
     return tuple(known[p.strip()] for p in parts if p.strip() in known) or EVERYDAY_KINDS

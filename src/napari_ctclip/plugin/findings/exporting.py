@@ -18,7 +18,7 @@ from napari_ctclip.plugin.window.messages import MessageAction, Messages
 if TYPE_CHECKING:
     from napari_ctclip.exporting.write_exports import Exported
 
-__all__ = ["copy_text", "export_job", "finding_recipe_job", "recipe_job", "why_not"]
+__all__ = ["copy_text", "export_job", "finding_script_job", "script_job", "why_not"]
 
 
 def export_job(
@@ -51,49 +51,50 @@ def export_job(
     return Job(f"Writing to {folder.name}", work, done)
 
 
-def recipe_job(content: ExportContent, *, messages: Messages) -> Job:
-    """Return the job that copies the script which makes the numbers again; it hashes the scan."""
+def script_job(content: ExportContent, *, messages: Messages) -> Job:
+    """Return the job that copies the script of all numbers; it hashes the scan."""
 
     def work(progress: Progress, should_stop: StopRequested) -> str:
-        from napari_ctclip.exporting.reproduction_script import script_text
+        from napari_ctclip.exporting.reproduction_script import export_script
 
-        return script_text(content)
+        return export_script(content).text
 
     def done(text: str) -> None:
         copy_text(text)
-        messages.info("The recipe is copied: a Python script that makes these numbers again.")
+        messages.info("The reproduction script is copied: Python that gives these numbers again.")
 
-    return Job("Writing the recipe", work, done)
+    return Job("Writing the reproduction script", work, done)
 
 
-def finding_recipe_job(
+def finding_script_job(
     content: ExportContent, key: str, *, path: Path | None, messages: Messages
 ) -> Job:
-    """Return the job that writes the recipe of one finding, or copies it where there is no path."""
+    """Return the job that writes the script of one finding, or copies it where there is no path."""
 
     def work(progress: Progress, should_stop: StopRequested) -> tuple[str, str]:
-        from napari_ctclip.exporting.finding_script import finding_recipe, write_finding_recipe
+        from napari_ctclip.exporting.reproduction_script import finding_script, write_script
 
         if path is not None:
-            _, *beside = write_finding_recipe(content, key, path)
+            script = finding_script(content, key, name=path.name)
+            _, *beside = write_script(script, path, volume=content.study.volume)
             names = [str(path), *(file.name for file in beside)]
-            return "", f"The recipe is written to {' and '.join(names)}."
-        recipe = finding_recipe(content, key)
-        told = f"The recipe of finding {recipe.number} is copied: a command and a Python script."
-        if recipe.companions:
-            missing = " and ".join(recipe.companions)
-            told += f" It reads {missing}: “Save recipe…” writes that beside it."
-        return recipe.text, told
+            return "", f"The reproduction script is written to {' and '.join(names)}."
+        script = finding_script(content, key)
+        text = "The reproduction script of the finding is copied: a command and Python."
+        if script.masks:
+            missing = " and ".join(script.masks)
+            text += f" It reads {missing}: “Save script…” writes that beside it."
+        return script.text, text
 
     def done(result: tuple[str, str]) -> None:
-        text, told = result
+        script, text = result
         if path is not None:
-            messages.info(told, action=_opening(path.parent, messages))
+            messages.info(text, action=_opening(path.parent, messages))
         else:
-            copy_text(text)
-            messages.info(told)
+            copy_text(script)
+            messages.info(text)
 
-    return Job("Writing the recipe", work, done)
+    return Job("Writing the reproduction script", work, done)
 
 
 def copy_text(text: str) -> None:

@@ -29,7 +29,7 @@ from napari_ctclip.plugin.widgets.row_table import row_view
 if TYPE_CHECKING:
     from napari_ctclip.plugin.prompts.prompt_table import PromptRow
 
-__all__ = ["FindingsTab", "RecipeMenu"]
+__all__ = ["FindingsTab", "ScriptMenu"]
 
 _WIDTHS = (150, 84, 84, 44, 44, 44, 84, 140, 120)
 _HINT = (
@@ -79,9 +79,9 @@ class FindingsTab(QWidget):
         self.undo = button("Undo", "Take the last step back (Ctrl+Z in the table)")
         self.redo = button("Redo", "Take it again (Ctrl+Shift+Z in the table)")
         self.copy = button("Copy as text", "Copy the table, one finding a line")
-        self.recipe = button("Reproduce", "A command and a script that make numbers again")
-        self.recipes = RecipeMenu(workbench, selected=self.selected, parent=self)
-        self.recipe.setMenu(self.recipes)
+        self.reproduce = button("Reproduce", "A command and a script that make numbers again")
+        self.scripts = ScriptMenu(workbench, selected=self.selected, parent=self)
+        self.reproduce.setMenu(self.scripts)
         self.export = button("Export…", "Tables, heatmaps, DICOM objects, reports")
         self._lay_out()
         self._connect()
@@ -95,7 +95,7 @@ class FindingsTab(QWidget):
             (self.region, self.spot, self.paint),
             (self.accept, self.reject, self.delete),
             (self.undo, self.redo, self.copy),
-            (self.recipe, self.export),
+            (self.reproduce, self.export),
         )
         for row, buttons in enumerate(rows):
             for column, button in enumerate(buttons):
@@ -122,7 +122,7 @@ class FindingsTab(QWidget):
         ):
             button.clicked.connect(lambda *_, act=action: bench.guarded(act))
         self.table.installEventFilter(self)
-        self.table.addActions(self.recipes.actions())
+        self.table.addActions(self.scripts.actions())
         self.table.clicked.connect(self._go_to)
         self.table.activated.connect(self._go_to)
         kept.changed.connect(self._show_state)
@@ -206,7 +206,7 @@ class FindingsTab(QWidget):
             button.setEnabled(some)
 
 
-class RecipeMenu(QMenu):
+class ScriptMenu(QMenu):
     """What *Reproduce* offers.
 
     Parameters
@@ -226,20 +226,20 @@ class RecipeMenu(QMenu):
         self._bench, self._selected = workbench, selected
         self.setToolTipsVisible(True)
         self.copy_one = self._add(
-            "Copy recipe of this finding",
+            "Copy script of this finding",
             "A command and a Python script that give its similarity, volume and mean HU again",
             self._copy_one,
         )
         self.save_one = self._add(
-            "Save recipe of this finding…",
+            "Save script of this finding…",
             "The same as a file, with the region beside it if it was drawn",
             self._save_one,
         )
         self.addSeparator()
         self.copy_all = self._add(
-            "Copy recipe of all numbers",
+            "Copy script of all numbers",
             "A Python script that asks all prompts and makes all findings again",
-            workbench.copy_recipe,
+            workbench.copy_script,
         )
 
     def _add(self, text: str, tooltip: str, act: Callable[[], Any]) -> Any:
@@ -256,14 +256,14 @@ class RecipeMenu(QMenu):
         return chosen[0]
 
     def _copy_one(self) -> None:
-        self._bench.finding_recipe(self._finding().key)
+        self._bench.finding_script(self._finding().key)
 
     def _save_one(self) -> None:
-        from napari_ctclip.exporting.finding_script import recipe_name
+        from napari_ctclip.exporting.reproduction_script import finding_script_name
 
         finding = self._finding()
         kept = self._bench.findings.kept.findings
-        start = recipe_name(kept.index(finding) + 1)
-        path, _ = QFileDialog.getSaveFileName(self, "Save recipe", start, "Python (*.py)")
+        start = finding_script_name(kept.index(finding) + 1)
+        path, _ = QFileDialog.getSaveFileName(self, "Save script", start, "Python (*.py)")
         if path:
-            self._bench.finding_recipe(finding.key, Path(path).with_suffix(".py"))
+            self._bench.finding_script(finding.key, Path(path).with_suffix(".py"))

@@ -179,7 +179,7 @@ class AutosaveFlow(QObject):
             except OSError as error:
                 raise CtClipError(
                     f"{path.parent}: no autosave can be kept there ({error.strerror or error}); "
-                    "save the session yourself. Nothing in the window is lost."
+                    "save the session yourself. Nothing else is lost."
                 ) from error
             return write_session(state, path)
 

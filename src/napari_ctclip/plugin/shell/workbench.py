@@ -19,7 +19,7 @@ from napari_ctclip.plugin.canvas.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.canvas.token_ghost import TokenGhost
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.faithfulness.faithfulness_flow import FaithfulnessFlow
-from napari_ctclip.plugin.findings.exporting import export_job, finding_recipe_job, recipe_job
+from napari_ctclip.plugin.findings.exporting import export_job, finding_script_job, script_job
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
 from napari_ctclip.plugin.montage.montage_flow import MontageFlow
 from napari_ctclip.plugin.prompts.phrasing_flow import PhrasingFlow
@@ -233,26 +233,26 @@ class Workbench(QObject):
         )
         self.jobs.submit(job)
 
-    def copy_recipe(self) -> None:
-        """Copy the script that makes every number of the open study again.
+    def copy_script(self) -> None:
+        """Copy the script that reproduces every number of the open study.
 
         Raises
         ------
         CtClipError
-            If there is nothing to make again.
+            If there is nothing to reproduce.
         """
-        self.jobs.submit(recipe_job(self.export_content(), messages=self.messages))
+        self.jobs.submit(script_job(self.export_content(), messages=self.messages))
 
-    def finding_recipe(self, key: str, path: Path | None = None) -> None:
-        """Copy the recipe of one finding, or write it to a file, in the background.
+    def finding_script(self, key: str, path: Path | None = None) -> None:
+        """Copy the reproduction script of one finding, or write it to a file, in the background.
 
         Raises
         ------
         CtClipError
-            If there is nothing to make again.
+            If there is nothing to reproduce.
         """
         content = self.export_content()
-        self.jobs.submit(finding_recipe_job(content, key, path=path, messages=self.messages))
+        self.jobs.submit(finding_script_job(content, key, path=path, messages=self.messages))
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run a GUI action; what it raises is shown as one line."""

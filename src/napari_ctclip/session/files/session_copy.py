@@ -35,5 +35,5 @@ def describe_if_not_written(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{path}: the session could not be saved ({error.strerror or error}); make room or "
-            "choose another folder. Nothing in the window is lost."
+            "choose another folder. Nothing else is lost."
         ) from error
