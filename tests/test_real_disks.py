@@ -19,7 +19,7 @@ from napari_ctclip.exporting.reproduction_script import finding_script, write_sc
 from napari_ctclip.exporting.write_exports import write_exports
 from napari_ctclip.io import read_volume
 from napari_ctclip.session.files.archive import SessionState, write_session
-from napari_ctclip.session.files.session_copy import copy_session
+from napari_ctclip.session.files.copies import copy_session
 from napari_ctclip.session.session import Session
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.conftest import SmallDisk

@@ -12,13 +12,12 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.work import Work
-from napari_ctclip.explanation.local_findings import local_findings
+from napari_ctclip.explanation.local_findings import local_findings, similar_regions
 from napari_ctclip.explanation.reference_distribution import (
     percentile_among,
     place_readout,
     placements,
 )
-from napari_ctclip.explanation.similar_regions import similar_regions
 from napari_ctclip.regions.drawn_region import box_region, sphere_region
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
 from napari_ctclip.testing import TinyModel

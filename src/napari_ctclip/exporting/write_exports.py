@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from napari_ctclip.core.errors import Cancelled, DataError
+from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.spelling import one_word
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.exporting.content import (
     EVERYDAY_KINDS,
@@ -16,7 +22,6 @@ from napari_ctclip.exporting.content import (
     file_names,
     write_provenance,
 )
-from napari_ctclip.exporting.finding_labels import finding_labels
 from napari_ctclip.exporting.pictures import pictures
 from napari_ctclip.exporting.report_facts import report_facts
 from napari_ctclip.exporting.report_page import write_html_report, write_pdf_report
@@ -29,8 +34,9 @@ from napari_ctclip.exporting.reproduction_script import (
 from napari_ctclip.exporting.score_table import write_findings, write_scores
 from napari_ctclip.figures.figures import DEFAULT_SIZE, write_figure
 from napari_ctclip.io.export.exports import write_heatmap, write_organ_masks
+from napari_ctclip.regions.painted_labels import draw_regions
 
-__all__ = ["Exported", "write_exports"]
+__all__ = ["Exported", "finding_labels", "write_exports"]
 
 _Part = Callable[[ExportContent, Path], tuple[list[Path], tuple[Notice, ...]]]
 
@@ -221,3 +227,30 @@ def _write_script(content: ExportContent, folder: Path) -> tuple[list[Path], tup
 
 def _left_out(code: str, message: str) -> Notice:
     return Notice(Severity.WARNING, code, message)
+
+
+def finding_labels(
+    findings: Sequence[Finding], geometry: Geometry
+) -> tuple[OrganMasks | None, tuple[Notice, ...]]:
+    """Return the regions of kept findings, numbered as in ``findings``; None if there is none.
+
+    The legend has the names as they were given, in any script, each after its number.
+    A voxel has one label: where regions overlap the smaller keeps it, and a notice says so.
+    """
+    numbered = [(n, f.name, f.region) for n, f in enumerate(findings, start=1) if f.is_kept]
+    regions = [(n, name, region) for n, name, region in numbered if region is not None]
+    if not regions:
+        return None, ()
+    labels = np.zeros(geometry.shape, dtype=np.uint16)
+    draw_regions(labels, {number: region for number, _, region in regions})
+    overlaps = np.count_nonzero(labels) < sum(int(region.mask.sum()) for _, _, region in regions)
+    # numbers keep names apart that read alike
+    legend = {one_word(f"{number} {name.lower()}"): number for number, name, _ in regions}
+    notices: tuple[Notice, ...] = ()
+    if overlaps:
+        message = (
+            "Regions of findings overlap; a NIfTI label map holds one label a voxel, so the "
+            "smaller region kept it. The DICOM SEG holds both."
+        )
+        notices = (Notice(Severity.WARNING, "overlapping-findings", message),)
+    return OrganMasks(labels, legend, geometry, source="findings"), notices

@@ -1,4 +1,4 @@
-"""Token index of a model whose heatmap depends on the anatomy the prompt speaks of."""
+"""Token index of a model whose heatmap depends on the anatomy that a prompt is about."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.core.anatomy_terms import anatomy_in_text
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.scoring.heatmap import TokenIndex
-from napari_ctclip.scoring.queried_anatomy import queried_anatomy
 
-__all__ = ["AnatomyTokenIndex"]
+__all__ = ["AnatomyTokenIndex", "queried_anatomy"]
+
+_SPOKEN_OF_WITH = {"thoracic_cavity": "lung"}
+"""Reports taken apart by organ tell of the pleura with the lung."""
+
+
+def queried_anatomy(prompt: Prompt, anatomies: Sequence[str]) -> str:
+    """Return the one of ``anatomies`` that a prompt names or implies; "" if none."""
+    wanted = prompt.anatomy or anatomy_in_text(prompt.positive)
+    if wanted not in anatomies:
+        wanted = _SPOKEN_OF_WITH.get(wanted, "")
+    return wanted if wanted in anatomies else ""
 
 
 class AnatomyTokenIndex(TokenIndex):

@@ -8,13 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.core.phrase import Phrase
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.models.towers.selection import SelectedRegions
 
-__all__ = ["SELECTED", "SelectingModel", "interaction_map", "selecting_model", "selection_map"]
+__all__ = [
+    "SELECTED",
+    "SelectingModel",
+    "attention_map",
+    "even_share",
+    "interaction_map",
+    "selecting_model",
+    "selection_map",
+]
 
 SELECTED = Prompt("regions the model selects")
 """What a map of the selection stands under: no text was asked."""
@@ -70,3 +80,38 @@ def interaction_map(model: SelectingModel, scan: EncodedScan, prompt: Prompt) ->
     """
     attention = model.interpretation_map(scan.features, prompt.positive)[0]
     return SimilarityMap(attention.float().cpu().numpy(), scan.token_geometry, prompt)
+
+
+@torch.inference_mode()
+def attention_map(model: SelectingModel, scan: EncodedScan, phrase: Phrase) -> SimilarityMap:
+    """Return the attention of chosen words to each selected region; 0 elsewhere, sum 1.
+
+    Several words are the mean of their maps.
+
+    Raises
+    ------
+    DataError
+        If the model reads none of the words, or not so far into the text.
+
+    References
+    ----------
+    Rizvi et al. 2023 (LRCLR, arXiv 2303.14153): cross-modality interaction; Huang et al. 2021
+    (GLoRIA), section 3.2.
+    """
+    maps = model.word_maps(scan.features, phrase.text)[0]
+    if phrase.chosen[-1] >= len(maps):
+        raise DataError(
+            f"the model reads the first {len(maps)} of {len(phrase.words)} words of this text; "
+            "choose among those, or ask a shorter text"
+        )
+    found = maps[list(phrase.chosen)].sum(dim=0).float()
+    if not found.any():
+        raise DataError(f"“{phrase.said}” has neither letters nor digits; choose a word")
+    values = (found / found.sum()).cpu().numpy()
+    return SimilarityMap(values, scan.token_geometry, Prompt(phrase.text))
+
+
+@torch.inference_mode()
+def even_share(model: SelectingModel, scan: EncodedScan) -> float:
+    """Return the attention that a region of full weight has from a word that prefers none."""
+    return 1.0 / float(model.select(scan.features).weights[0].sum())

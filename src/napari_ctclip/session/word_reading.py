@@ -93,9 +93,12 @@ def read_words(session: Session, prompt: Prompt, chosen: Iterable[int]) -> WordM
         If the words are not there, or cannot be told from the rest by this model.
     """
     ready = session.ready()
-    from napari_ctclip.explanation.word_maps import attention_map, even_share, without_words
-    from napari_ctclip.scoring.prompt_comparison import difference_map
-    from napari_ctclip.scoring.significant_regions import selecting_model
+    from napari_ctclip.scoring.prompt_comparison import difference_map, without_words
+    from napari_ctclip.scoring.significant_regions import (
+        attention_map,
+        even_share,
+        selecting_model,
+    )
 
     phrase = Phrase(prompt.positive, tuple(chosen))
     selecting = selecting_model(ready.model)

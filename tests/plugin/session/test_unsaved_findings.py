@@ -14,7 +14,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.session import autosave_flow
 from napari_ctclip.session.files import archive
-from napari_ctclip.session.files.autosave import left_behind
+from napari_ctclip.session.files.copies import left_behind
 from tests.phantom import ball_study
 from tests.plugin.conftest import WAIT_MS, Desk
 
@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from napari_ctclip.explanation.found_regions import point_finding
 from napari_ctclip.session.files.archive import SessionState, write_session
-from napari_ctclip.session.files.autosave import autosave_path
+from napari_ctclip.session.files.copies import autosave_path
 from tests.phantom import ball_study
 study = ball_study()
 found = replace(point_finding(study, (2, 2, 2)), name="left nodule")

@@ -19,7 +19,7 @@ from napari_ctclip.plugin.session.session_flow import SessionFlow
 from napari_ctclip.plugin.window.jobs import Job, JobQueue
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.plugin.window.settings import setting
-from napari_ctclip.session.files.autosave import autosave_folder, autosave_path, left_behind
+from napari_ctclip.session.files.copies import autosave_folder, autosave_path, left_behind
 
 if TYPE_CHECKING:
     from napari_ctclip.session.files.archive import SessionState

@@ -177,7 +177,7 @@ class SessionFlow:
             Called once it is written.
         """
         from napari_ctclip.session.files.archive import SUFFIX, write_session
-        from napari_ctclip.session.files.session_copy import copy_session
+        from napari_ctclip.session.files.copies import copy_session
 
         if not path.name.endswith(SUFFIX):
             path = path.with_name(path.name.removesuffix(".zip") + SUFFIX)

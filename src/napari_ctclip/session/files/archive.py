@@ -24,6 +24,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.session.files.copies import SUFFIX, describe_if_not_written
 from napari_ctclip.session.files.document import (
     SCHEMA,
     CameraEntry,
@@ -50,14 +51,11 @@ from napari_ctclip.session.files.saved_session import (
     SavedView,
     ScanReference,
 )
-from napari_ctclip.session.files.session_copy import describe_if_not_written
 
 if TYPE_CHECKING:
     from napari_ctclip.models.interface import VisionLanguageModel
 
 __all__ = ["SUFFIX", "SessionState", "read_session", "write_session"]
-
-SUFFIX = ".ctclip.zip"
 
 _TEXT = "session.json"
 _MASKS, _VOXELS = "organ_masks.npy", "scan.npy"

@@ -1,17 +1,31 @@
-"""Autosave: where a running window keeps its session, and what a window that crashed left."""
+"""Copies of a session: what a running window saves by itself, and a file put elsewhere."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from platformdirs import user_state_path
 
-from napari_ctclip.session.files.archive import SUFFIX
+from napari_ctclip.core.errors import DataError
+from napari_ctclip.io.export.nifti_writing import replacing
 
-__all__ = ["autosave_folder", "autosave_path", "left_behind"]
+__all__ = [
+    "SUFFIX",
+    "autosave_folder",
+    "autosave_path",
+    "copy_session",
+    "describe_if_not_written",
+    "left_behind",
+]
+
+SUFFIX = ".ctclip.zip"
+"""How the name of a session file ends."""
 
 _NAME = re.compile(rf"(\d+)-(\d+)-\w+{re.escape(SUFFIX)}")
 _SAME_START_S = 2
@@ -54,3 +68,29 @@ def _is_orphan(path: Path) -> bool:
         return True
     # another process may have been given the number since
     return bool(abs(started - int(parts[2])) > _SAME_START_S)
+
+
+def copy_session(source: Path, path: Path) -> Path:
+    """Write a session file that lies elsewhere to a path.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or the folder takes no file; an older file of that name is then as it
+        was.
+    """
+    with describe_if_not_written(path), replacing(path) as partial:
+        shutil.copyfile(source, partial)
+    return path
+
+
+@contextmanager
+def describe_if_not_written(path: Path) -> Iterator[None]:
+    """Tell in one line that a session file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{path}: the session could not be saved ({error.strerror or error}); make room or "
+            "choose another folder. Nothing else is lost."
+        ) from error

@@ -11,9 +11,10 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.phrase import Phrase
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import EncodedScan
-from napari_ctclip.explanation.word_maps import attention_map, even_share, without_words
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.towers.local_regions import LocalRegions
+from napari_ctclip.scoring.prompt_comparison import without_words
+from napari_ctclip.scoring.significant_regions import attention_map, even_share
 from tests.models.towers.test_local_regions import GRID, model
 
 NODULE, EFFUSION = (0, 1, 1), (1, 2, 3)
