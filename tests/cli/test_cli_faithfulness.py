@@ -57,9 +57,9 @@ def test_erase_writes_scores_before_and_after_beside_controls(
         *("--controls", "2", "--out", str(tmp_path / "out")),
     )
     assert "more than 2 of 2 controls" in output
-    with (tmp_path / "out" / "erase.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "out" / "occlusion.csv").open(encoding="utf-8") as file:
         rows = {row["where"]: row for row in csv.DictReader(file)}
-    assert set(rows) == {"whole scan", "lung_left", "the place itself"}
+    assert set(rows) == {"whole scan", "lung_left", "the region itself"}
     for row in rows.values():
         assert float(row["change"]) == pytest.approx(
             float(row["after"]) - float(row["before"]), abs=2e-6
@@ -67,11 +67,11 @@ def test_erase_writes_scores_before_and_after_beside_controls(
         assert float(row["change"]) < -0.2
         assert row["controls"] == "2"
         assert row["control_2"]
-    facts = json.loads((tmp_path / "out" / "erase.json").read_text(encoding="utf-8"))
-    assert facts["erased"]["organ"] == "lung_left"
-    assert np.linalg.norm(np.subtract(facts["erased"]["centre_mm"], (x, y, z))) < 9.0
+    facts = json.loads((tmp_path / "out" / "occlusion.json").read_text(encoding="utf-8"))
+    assert facts["occlusion"]["organ"] == "lung_left"
+    assert np.linalg.norm(np.subtract(facts["occlusion"]["centre_mm"], (x, y, z))) < 9.0
     assert "model" in facts
-    picture = imread(tmp_path / "out" / "erase.png")[..., :3]
+    picture = imread(tmp_path / "out" / "occlusion.png")[..., :3]
     assert picture.shape[1] > 1200
     assert picture.std() > 0.1
 

@@ -50,17 +50,17 @@ def test_ball_names_the_lesion_and_writes_the_same_table(run, tmp_path: Path) ->
     assert len(printed) == 1
     assert f"{float(rows[0]['similarity']):+.3f}" in printed[0]
     assert "similar 1: " in result.output
-    told = json.loads((out / "place.json").read_text(encoding="utf-8"))
+    told = json.loads((out / "roi.json").read_text(encoding="utf-8"))
     assert told["model"]["name"] == "tiny"
-    assert told["place"]["middle_voxel_zyx"] == list(BALL_CENTRE)
+    assert told["roi"]["middle_voxel_zyx"] == list(BALL_CENTRE)
 
 
 def test_box_sides_are_right_left_front_back_up_down(run, tmp_path: Path) -> None:
     out = tmp_path / "place"
     result = run("--at", _at((20, 24, 20)), "--size", "15,6,10", "--out", str(out))
     assert result.exit_code == 0, result.output
-    told = json.loads((out / "place.json").read_text(encoding="utf-8"))
-    assert told["place"]["voxels"] == 10 * 4 * 5
+    told = json.loads((out / "roi.json").read_text(encoding="utf-8"))
+    assert told["roi"]["voxels"] == 10 * 4 * 5
 
 
 def test_an_organ_and_a_prompt_of_one_s_own_are_asked(run) -> None:
@@ -69,7 +69,7 @@ def test_an_organ_and_a_prompt_of_one_s_own_are_asked(run) -> None:
     assert "bright thing" in result.output
     assert "similar: None for most of an organ" in result.output
     assert "similar 1: " not in result.output
-    assert "too few places of this shape" in result.output
+    assert "too few control regions of this shape" in result.output
 
 
 @pytest.mark.parametrize(

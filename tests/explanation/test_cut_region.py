@@ -1,4 +1,4 @@
-"""Cut region: heat about a peak at a threshold, kept to an organ, without small islands."""
+"""Cut region: a heatmap about its peak at a threshold, without small components."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_what_lies_outside_the_organ_goes(tmp_path: Path) -> None:
     assert 0 < inside.volume_ml < whole.volume_ml
 
 
-def test_islands_that_the_organ_cuts_off_go_by_their_size(tmp_path: Path) -> None:
+def test_components_that_the_organ_cuts_off_go_by_their_size(tmp_path: Path) -> None:
     study, answer = answered(tmp_path)
     z, y, x = np.indices(study.volume.geometry.shape)
     cz, cy, cx = BALL_CENTRE
@@ -69,11 +69,11 @@ def test_islands_that_the_organ_cuts_off_go_by_their_size(tmp_path: Path) -> Non
     study = with_lung(study, (x >= cx) | speck)
     seed = voxel_of_peak(study, answer)
     rule = CutRule(0.3 * answer.focus.peak.value, in_organ=True)
-    all_islands = cut_region(study, answer, rule, seed=seed)
+    all_components = cut_region(study, answer, rule, seed=seed)
     large = cut_region(study, answer, replace(rule, least_mm=4.0), seed=seed)
-    assert all_islands.region.mask.sum() - large.region.mask.sum() == 1
-    assert all_islands.region.contains((cz, cy, cx - 4))
-    with pytest.raises(DataError, match="thinner than 100 mm"):
+    assert all_components.region.mask.sum() - large.region.mask.sum() == 1
+    assert all_components.region.contains((cz, cy, cx - 4))
+    with pytest.raises(DataError, match="smaller than 100 mm"):
         cut_region(study, answer, replace(rule, least_mm=100.0), seed=seed)
 
 

@@ -15,8 +15,8 @@ from napari_ctclip.encoding.work import Work
 from napari_ctclip.explanation.local_findings import local_findings, similar_regions
 from napari_ctclip.explanation.reference_distribution import (
     percentile_among,
-    place_readout,
     placements,
+    readout_of,
 )
 from napari_ctclip.regions.drawn_region import box_region, sphere_region
 from napari_ctclip.scoring.encoded_study import EncodedStudy, encode_study
@@ -79,7 +79,7 @@ def test_without_masks_the_body_is_the_null_and_the_mirror_is_said_to_be_unknown
     region = sphere_region(study.volume.geometry, BALL_CENTRE, radius_mm=6.0)
     found = local_findings(bare, tokens, region, prompts=ASKED)
     assert found.organ == "body"
-    assert found.places > 100
+    assert found.controls > 100
     assert found.findings[0].mirrored is None
     assert "no organ masks" in found.mirror
 
@@ -94,7 +94,7 @@ def test_place_on_the_midline_and_region_as_large_as_the_organ_have_no_null(
     assert "midline" in central.mirror
     whole = box_region(geometry, (0, 0, 32), (39, 47, 63))
     found = local_findings(study, encoded, whole, prompts=ASKED)
-    assert found.places == 0
+    assert found.controls == 0
     assert all(f.organ_percentile is None for f in found.findings)
 
 
@@ -159,9 +159,9 @@ def test_placements_keep_the_shape_stay_in_the_organ_and_off_the_region() -> Non
 def test_place_is_read_out_by_its_highest_third_of_a_millilitre() -> None:
     grid = Geometry.from_spacing((4, 4, 4), (5.0, 5.0, 4.0))  # 0.1 ml a token: three decide
     values = np.array([[1, 5, 3, np.nan, 4, 0]], dtype=np.float32)
-    assert place_readout(values, grid)[0, 0] == pytest.approx(4.0)
+    assert readout_of(values, grid)[0, 0] == pytest.approx(4.0)
     members = np.array([[0, 2, 5, -1], [3, -1, -1, -1]])
-    found = place_readout(values, grid, members)
+    found = readout_of(values, grid, members)
     assert found[0, 0] == pytest.approx(4 / 3)
     assert np.isnan(found[0, 1])
 

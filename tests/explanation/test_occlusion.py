@@ -15,7 +15,7 @@ from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.encoding.feature_cache import FeatureCache, as_kept
 from napari_ctclip.encoding.work import Work
 from napari_ctclip.explanation.map_test import ENCODINGS, MapTest, MapTestRow, map_test
-from napari_ctclip.explanation.occlusion import THE_PLACE, OcclusionEffect, occlude_region
+from napari_ctclip.explanation.occlusion import THE_REGION, OcclusionEffect, occlude_region
 from napari_ctclip.explanation.reencoding import affected_share, encode_changed
 from napari_ctclip.models.interface import EncodingWindows
 from napari_ctclip.regions.drawn_region import sphere_region
@@ -81,7 +81,7 @@ def test_erasing_the_ball_takes_the_score_away_and_erasing_elsewhere_does_not(as
         asked, BRIGHT, ball, work=Work(progress=lambda done, total: steps.append((done, total)))
     )
     effects = {effect.where: effect for effect in result.effects}
-    assert set(effects) == {WHOLE_SCAN, "lung_left", THE_PLACE}
+    assert set(effects) == {WHOLE_SCAN, "lung_left", THE_REGION}
     for effect in effects.values():
         assert effect.change < -0.2
         assert effect.beyond == len(effect.controls) == len(result.controls)

@@ -18,7 +18,7 @@ from napari_ctclip.explanation.roi_description import (
     statistics_words,
 )
 from napari_ctclip.explanation.roi_reading import RoiReading, read_roi
-from napari_ctclip.exporting.roi_tables import PLACE_COLUMNS, write_roi
+from napari_ctclip.exporting.roi_tables import ROI_COLUMNS, write_roi
 from napari_ctclip.regions.drawn_region import organ_region, sphere_region
 from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.testing import TinyModel
@@ -79,18 +79,18 @@ def test_words_say_what_each_number_is_held_against(reading: RoiReading) -> None
     first = next(f for f in local.findings if f.text == "bright spot")
     words = finding_words(first, local)
     assert words.startswith("“bright spot”: similarity +")
-    assert f"all {local.places} places of this shape in the left lung" in words
+    assert f"all {local.controls} control regions of this shape in the left lung" in words
     assert "across the midline (right lung) -" in words
     assert f"of {local.prompts} other findings fit as well (p 0.0" in words
     assert words.endswith("The model was trained with this finding.")
     other = next(f for f in local.findings if not f.known)
     assert "was not trained with this finding" in finding_words(other, local)
     assert reference_words(local) == (
-        f"Against: {local.places} places of this shape in the left lung; mirrored side: right "
-        f"lung; {local.prompts} other findings at this place."
+        f"Compared with {local.controls} control regions of this shape in the left lung; mirrored "
+        f"side: right lung; {local.prompts} other findings in this region."
     )
     assert reference_words(local, TemplateSet("ct", ("CT shows {}.",))).endswith(
-        "place. Wording: ct."
+        "region. Prompt template: ct."
     )
 
 
@@ -102,8 +102,8 @@ def test_a_whole_organ_is_said_to_have_nothing_of_its_shape_to_compare_with(
     organ = organ_region(STUDY.organ_masks, "lung_left")
     local = read_roi(STUDY, organ, encoded=(model, encoded)).local
     assert local is not None
-    assert "too few places of this shape fit in the left lung" in reference_words(local)
-    assert "places of this shape" not in finding_words(local.findings[0], local)
+    assert "too few control regions of this shape fit in the left lung" in reference_words(local)
+    assert "control regions" not in finding_words(local.findings[0], local)
 
 
 def test_tables_hold_every_finding_and_what_made_them(reading: RoiReading, tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_tables_hold_every_finding_and_what_made_them(reading: RoiReading, tmp_p
         reading, tmp_path / "new", drawn={"radius_mm": 6.0}, provenance={"device": "cpu"}
     )
     assert [path.name for path in files] == [
-        "findings.csv", "similar.csv", "hounsfield.csv", "place.json"
+        "findings.csv", "similar.csv", "hounsfield.csv", "roi.json"
     ]  # fmt: skip
     assert reading.local is not None
     rows = list(csv.DictReader(files[0].open(encoding="utf-8")))
-    assert tuple(rows[0]) == PLACE_COLUMNS
+    assert tuple(rows[0]) == ROI_COLUMNS
     assert [row["finding"] for row in rows] == [f.text for f in reading.local.findings]
     similar = list(csv.DictReader(files[1].open(encoding="utf-8")))
     assert len(similar) == len(reading.local.similar)
@@ -123,8 +123,8 @@ def test_tables_hold_every_finding_and_what_made_them(reading: RoiReading, tmp_p
     assert sum(float(row["share"]) for row in bins) == pytest.approx(1)
     told = json.loads(files[3].read_text(encoding="utf-8"))
     assert told["device"] == "cpu"
-    assert told["place"]["radius_mm"] == 6.0
-    assert told["place"]["organs"] == {"lung_left": 1.0}
-    assert told["place"]["null_prompts"] == reading.local.prompts
+    assert told["roi"]["radius_mm"] == 6.0
+    assert told["roi"]["organs"] == {"lung_left": 1.0}
+    assert told["roi"]["reference_prompts"] == reading.local.prompts
     write_roi(read_roi(STUDY, BALL), tmp_path, drawn={}, provenance={})
     assert len((tmp_path / "findings.csv").read_text().splitlines()) == 1

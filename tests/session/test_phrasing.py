@@ -55,23 +55,23 @@ def test_synonyms_that_disagree_make_a_prompt_unstable(tmp_path: Path) -> None:
     assert "unstable" in check.in_words
 
 
-def test_the_spread_map_is_the_standard_deviation_over_the_wordings(tmp_path: Path) -> None:
+def test_the_map_is_the_standard_deviation_over_the_phrasings(tmp_path: Path) -> None:
     session = session_of(tmp_path, TinyModel())
     two = TemplateSet("two", ("{}", "odd words about {}"), ("no {}", "without {}"))
     check = check_phrasing(session, Prompt("swirl", templates=two))
     assert [wording for wording, _ in check.scores] == ["swirl", "swirl", "odd words about swirl"]
-    assert check.spread_map is not None
+    assert check.sd_map is not None
     pair = [
         session.compute_answer(Prompt("swirl", templates=alone)).similarity_map.values
         for alone in two.each_alone()
     ]
     np.testing.assert_allclose(
-        check.spread_map.values, np.abs(pair[0] - pair[1]) / 2, atol=1e-6
+        check.sd_map.values, np.abs(pair[0] - pair[1]) / 2, atol=1e-6
     )  # NaN where nothing was asked, in both
     nodule = check_phrasing(session, Prompt("lung nodule"))
-    assert nodule.spread_map is not None
-    assert np.nanmax(nodule.spread_map.values) > 0.05
-    assert check_phrasing(session, Prompt("bright ball")).spread_map is None
+    assert nodule.sd_map is not None
+    assert np.nanmax(nodule.sd_map.values) > 0.05
+    assert check_phrasing(session, Prompt("bright ball")).sd_map is None
 
 
 def test_a_prompt_the_dictionary_does_not_know_has_no_spread(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Cost: how much work, memory and time encoding takes, told before it starts."""
+"""Cost: how much work, memory and time encoding takes, estimated before it starts."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def probe(
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="Findings printed; --out has all.")] = 12,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for findings.csv, similar.csv and place.json.")
+        Path | None, typer.Option(help="Folder for findings.csv, similar.csv and roi.json.")
     ] = None,
     series: SeriesOption = None,
     masks: MasksOption = QUICK_MASKS,

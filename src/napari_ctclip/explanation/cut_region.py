@@ -1,4 +1,4 @@
-"""Cut region: the heat about a prompt's peak at a threshold, kept to its organ, in numbers."""
+"""Cut region: the heatmap's component about a peak at a threshold, within its organ, measured."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 
 __all__ = ["CutRegion", "CutRule", "cut_region", "organ_of_focus"]
 
-_CORNERS = np.ones((3, 3, 3), dtype=bool)  # voxels that touch at a corner are one island
+_CORNERS = np.ones((3, 3, 3), dtype=bool)  # voxels that touch at a corner are one component
 
 
 @dataclass(frozen=True)
 class CutRule:
-    """How heat becomes a region.
+    """How a heatmap becomes a region.
 
     Attributes
     ----------
     threshold : float
-        Similarity from which a voxel belongs to it.
+        The similarity from which a voxel belongs to it.
     in_organ : bool
         Whether only the organ that the prompt speaks of counts.
     least_mm : float
-        Islands that the organ's edge cuts off go if a ball of their volume is thinner than this.
+        The minimum size of a component that the organ's edge cuts off: the diameter of a sphere of
+        its volume.
     """
 
     threshold: float
@@ -73,19 +74,19 @@ def organ_of_focus(study: Study, answer: Answer) -> str:
 def cut_region(
     study: Study, answer: Answer, rule: CutRule, *, seed: tuple[int, int, int]
 ) -> CutRegion:
-    """Return the connected heat about a voxel (z, y, x), cut by a rule.
+    """Return the connected component of a heatmap about a voxel (z, y, x), by a rule.
 
     Raises
     ------
     DataError
-        If nothing is left: the heat at the voxel lies below the threshold, or none of it in the
-        organ, or only islands that are too small.
+        If nothing is left: the heatmap at the voxel lies below the threshold, or no voxel in the
+        organ, or only components that are too small.
     """
     volume = study.volume
     region = heat_region(answer.similarity_map, volume, seed=seed, threshold=rule.threshold)
     if rule.in_organ:
         mask = _in_organ(study, answer, region)
-        mask = _without_islands(mask, rule.least_mm, spacing_mm=volume.geometry.spacing_mm)
+        mask = _without_small_components(mask, rule.least_mm, spacing_mm=volume.geometry.spacing_mm)
         region = Region.of(mask, start=region.start)
     voxels = volume.voxels[region.box][region.mask]
     return CutRegion(rule, region, region.volume_ml(volume.geometry), float(voxels.mean()))
@@ -101,12 +102,12 @@ def _in_organ(study: Study, answer: Answer, region: Region) -> npt.NDArray[np.bo
     inside = np.asarray(region.mask & np.isin(labels, study.organ_masks.labels_of(organ)))
     if not inside.any():
         raise DataError(
-            f"none of this heat lies in the {anatomy_label(organ)}; choose a lower threshold"
+            f"no voxel of it lies in the {anatomy_label(organ)}; choose a lower threshold"
         )
     return inside
 
 
-def _without_islands(
+def _without_small_components(
     mask: npt.NDArray[np.bool_], least_mm: float, *, spacing_mm: tuple[float, float, float]
 ) -> npt.NDArray[np.bool_]:
     labels, _ = ndimage.label(mask, structure=_CORNERS)
@@ -115,6 +116,6 @@ def _without_islands(
     large[0] = False
     if not large.any():
         raise DataError(
-            f"every island is thinner than {least_mm:g} mm; choose a lower threshold or size"
+            f"every component is smaller than {least_mm:g} mm; choose a lower threshold or size"
         )
     return np.asarray(large[labels])

@@ -1,4 +1,4 @@
-"""Faithfulness: whether the answer goes with the places that the heatmap points to."""
+"""Faithfulness: whether the answer depends on the tokens that the heatmap points to."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def faithfulness_curves(
     model_input : ModelInput
         The scan as the model sees it.
     similarity_map : SimilarityMap
-        Ranks the tokens; the map of another prompt gives the null.
+        Ranks the tokens; the map of another prompt gives the reference.
     ask : callable
         Encodes a prepared image and answers.
     patch_size : tuple of int

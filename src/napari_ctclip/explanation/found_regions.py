@@ -1,4 +1,4 @@
-"""Findings from a heatmap: the connected region about a spot, or the spot alone, measured."""
+"""Findings from a heatmap: the connected region about a point, or the point alone, measured."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Index = tuple[int, int, int]
 
 
 def heat_at(similarity_map: SimilarityMap, volume: Volume, index: Index) -> float:
-    """Return the heat at a voxel (z, y, x), as fine as the scan; NaN where it is unknown."""
+    """Return the heatmap at a voxel (z, y, x), as fine as the scan; NaN where it is unknown."""
     one = volume.geometry.cropped(index, [i + 1 for i in index])
     return float(next(heat_slices(similarity_map, one))[0, 0])
 
@@ -62,17 +62,17 @@ def heat_region(
     Raises
     ------
     DataError
-        If the heat at the seed lies below the threshold.
+        If the heatmap at the seed lies below the threshold.
     """
     low, high = _reach(similarity_map, volume, seed=seed, threshold=threshold)
     target = volume.geometry.cropped(low, high)
     with np.errstate(invalid="ignore"):
-        hot = np.stack([s >= threshold for s in heat_slices(similarity_map, target)], axis=-1)
-    labels, _ = ndimage.label(hot, structure=_CORNERS)
+        above = np.stack([s >= threshold for s in heat_slices(similarity_map, target)], axis=-1)
+    labels, _ = ndimage.label(above, structure=_CORNERS)
     at = tuple(i - a for i, a in zip(seed, low, strict=True))
     wanted = int(labels[at])
     if wanted == 0:
-        raise _too_cold(similarity_map, volume, seed=seed, threshold=threshold)
+        raise _below_threshold(similarity_map, volume, seed=seed, threshold=threshold)
     return Region.of(labels == wanted, start=(low[0], low[1], low[2]))
 
 
@@ -84,12 +84,12 @@ def component_finding(
     seed: Index,
     threshold: float,
 ) -> Finding:
-    """Return the finding of the heat about a spot: its region, cut at a similarity.
+    """Return the finding of the heatmap's component about a point, at a threshold.
 
     Raises
     ------
     DataError
-        If the heat at the spot lies below the threshold.
+        If the heatmap at the point lies below the threshold.
     """
     region = heat_region(answer.similarity_map, study.volume, seed=seed, threshold=threshold)
     finding = point_finding(study, seed, answer=answer, model=model)
@@ -210,15 +210,15 @@ def _reach(
     """Return the box of the scan that the region about a seed cannot leave.
 
     Between tokens a trilinear map is nowhere higher than at the tokens around: one token more than
-    the connected hot tokens holds it.
+    the connected tokens above the threshold holds it.
     """
     grid = similarity_map.geometry
-    hot = np.nan_to_num(similarity_map.values, nan=-np.inf) >= threshold
-    labels, _ = ndimage.label(ndimage.binary_dilation(hot, _CORNERS), structure=_CORNERS)
+    above = np.nan_to_num(similarity_map.values, nan=-np.inf) >= threshold
+    labels, _ = ndimage.label(ndimage.binary_dilation(above, _CORNERS), structure=_CORNERS)
     token = np.rint(grid.world_to_index(volume.geometry.index_to_world(seed))).astype(int)
     wanted = int(labels[tuple(token)]) if grid.contains_index(token) else 0
     if wanted == 0:
-        raise _too_cold(similarity_map, volume, seed=seed, threshold=threshold)
+        raise _below_threshold(similarity_map, volume, seed=seed, threshold=threshold)
     tokens = np.argwhere(labels == wanted)
     corners = np.array(list(np.ndindex(2, 2, 2)))
     first, last = tokens.min(axis=0) - 0.5, tokens.max(axis=0) + 0.5
@@ -230,12 +230,12 @@ def _reach(
     return low.tolist(), high.tolist()
 
 
-def _too_cold(
+def _below_threshold(
     similarity_map: SimilarityMap, volume: Volume, *, seed: Index, threshold: float
 ) -> DataError:
     value = heat_at(similarity_map, volume, seed)
     there = "is unknown" if np.isnan(value) else f"is {value:+.2f}"
     return DataError(
-        f"the heat of “{similarity_map.prompt.positive}” at this spot {there}, below the threshold "
-        f"of {threshold:+.2f}: choose a warmer spot or a lower threshold"
+        f"the heatmap of “{similarity_map.prompt.positive}” at this point {there}, below the "
+        f"threshold of {threshold:+.2f}: choose a higher point or a lower threshold"
     )

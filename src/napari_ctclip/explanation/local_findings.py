@@ -1,4 +1,4 @@
-"""Local findings: what the text side says of one drawn place, each number beside its nulls."""
+"""Local findings: the findings that fit a region, each number beside its references."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.explanation.reference_distribution import (
-    FEWEST_PLACES,
+    FEWEST_CONTROLS,
     percentile_among,
-    place_readout,
     placements,
+    readout_of,
     share_as_high,
 )
 from napari_ctclip.regions.mirror import counterpart, midline_plane
@@ -33,21 +33,21 @@ from napari_ctclip.scoring.heatmap import TokenIndex
 
 __all__ = ["LocalFinding", "LocalFindings", "SimilarRegion", "local_findings", "similar_regions"]
 
-_APART_MM = 15.0  # Ours: two places nearer than that are one lesion more often than two
+_APART_MM = 15.0  # Ours: two points nearer than that are one lesion more often than two
 
 
 @dataclass(frozen=True)
 class SimilarRegion:
-    """A place that looks like another.
+    """A region that looks like another.
 
     Attributes
     ----------
     world_mm : tuple of float
-        RAS place of the token, mm.
+        The middle of its token in the RAS world of the file, mm.
     cosine : float
-        Of its embedding with the region's; 1 is the same direction.
+        The cosine of its embedding and the region's; 1 is the same direction.
     organ : str
-        That holds its middle; empty if unknown.
+        The organ that holds its middle; empty if unknown.
     """
 
     world_mm: tuple[float, float, float]
@@ -87,21 +87,21 @@ def similar_regions(
     values = index.cosines_to(vector).ravel()
     order = np.flatnonzero(np.isfinite(values))
     order = order[np.argsort(-values[order], kind="stable")]
-    places = grid.index_to_world(np.stack(np.unravel_index(order, grid.shape), axis=1))
+    points = grid.index_to_world(np.stack(np.unravel_index(order, grid.shape), axis=1))
     own = grid.index_to_world(np.stack(np.unravel_index(tokens, grid.shape), axis=1))
     free = np.ones(len(order), dtype=bool)
     # the region's box is enough, and a fraction of all pairs of distances
     low, high = own.min(axis=0) - apart_mm, own.max(axis=0) + apart_mm
-    free &= ((places < low) | (places > high)).any(axis=1)
+    free &= ((points < low) | (points > high)).any(axis=1)
     found: list[SimilarRegion] = []
     for _ in range(count):
         if not free.any():
             break
         best = int(np.argmax(free))
-        right, anterior, superior = places[best].tolist()
+        right, anterior, superior = points[best].tolist()
         world = (right, anterior, superior)
         found.append(SimilarRegion(world, float(values[order[best]]), _organ_at(masks, world)))
-        free &= ((places - places[best]) ** 2).sum(axis=1) > apart_mm**2
+        free &= ((points - points[best]) ** 2).sum(axis=1) > apart_mm**2
     return tuple(found)
 
 
@@ -115,7 +115,7 @@ def _organ_at(masks: OrganMasks | None, world_mm: tuple[float, float, float]) ->
     return masks.name_at((z, y, x))
 
 
-_SEED = 0  # the same place always gets the same null
+_SEED = 0  # the same region always gets the same matched control regions
 _MOSTLY = 0.5
 
 Tokens = npt.NDArray[np.intp]
@@ -123,7 +123,7 @@ Tokens = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class LocalFinding:
-    """One finding at one place.
+    """One finding in one region.
 
     Attributes
     ----------
@@ -132,16 +132,17 @@ class LocalFinding:
     known : bool
         Whether the model says it was trained to know it.
     similarity : float
-        Mean of the highest tokens of the place, as an organ is read out.
+        The mean of the highest tokens of the region, as an organ is read out.
     organ_percentile : float or None
-        Percent of places of the same shape in the same organ that answer less; None if too few.
+        The percent of matched control regions (same shape, same organ) that score lower; None if
+        there are too few.
     mirrored : float or None
         The same read-out on the other side of the body; None where that cannot be said.
     prompt_percentile : float or None
-        Percent of all prompts of the dictionary that this place answers less to.
+        The percent of all prompts of the dictionary that score lower in this region.
     prompt_p : float or None
-        Share of them that it answers at least as much to, this one counted on both sides: a rank
-        among prompts, not a test of disease.
+        The share of them that score at least as high, this one counted on both sides: a rank among
+        prompts, not a test of disease.
     """
 
     text: str
@@ -155,33 +156,33 @@ class LocalFinding:
 
 @dataclass(frozen=True, eq=False)
 class LocalFindings:
-    """A place in numbers and in words.
+    """A region in numbers and in words.
 
     Attributes
     ----------
     region : Region
-        The place.
+        The region.
     statistics : RegionStatistics
         Its CT numbers and organs.
     organ : str
-        Where its null is drawn from; ``"body"`` without organ masks.
+        The organ that its control regions are drawn from; ``"body"`` without organ masks.
     findings : tuple of LocalFinding
         Most similar first; empty outside the body.
-    places, prompts : int
-        How many places and prompts the percentiles are among.
+    controls, prompts : int
+        The number of control regions and of prompts that the percentiles are among.
     mirror : str
         What the other side is, or why there is none, in words.
     similar : tuple of SimilarRegion
         Where else the scan looks like it; empty for a whole organ.
     whole_organ : bool
-        Whether the place holds most of its organ: its mean is then that of no one place.
+        Whether the region holds most of its organ: its mean is then that of no single part.
     """
 
     region: Region
     statistics: RegionStatistics
     organ: str
     findings: tuple[LocalFinding, ...]
-    places: int
+    controls: int
     prompts: int
     mirror: str
     similar: tuple[SimilarRegion, ...]
@@ -197,18 +198,18 @@ def local_findings(
     others: Sequence[Prompt] = (),
     known: Collection[str] = (),
 ) -> LocalFindings:
-    """Return the findings of a place, ranked, with what each number is worth.
+    """Return the findings of a region, ranked, each with its references.
 
     Parameters
     ----------
     study, encoded : Study, EncodedStudy
         The scan, and the same encoded.
     region : Region
-        The place.
+        The region.
     prompts : sequence of Prompt
         What is asked of it: the findings of its organ.
     others : sequence of Prompt
-        Further prompts that only serve as null.
+        Further prompts that only serve as reference.
     known : collection of str
         Texts the model was trained with.
 
@@ -218,7 +219,7 @@ def local_findings(
         If there is no prompt to ask.
     """
     if not prompts:
-        raise CtClipError("there is no finding to ask for at this place")
+        raise CtClipError("there is no finding to query in this region")
     statistics = region_statistics(study, region)
     grid, geometry = encoded.scan.token_geometry, study.volume.geometry
     tokens = region_tokens(region, geometry, grid)
@@ -231,17 +232,17 @@ def local_findings(
     whole = len(np.intersect1d(tokens, of_organ)) > _MOSTLY * len(of_organ)
     moved = placements(tokens, of_organ, grid, rng=np.random.default_rng(_SEED))
     there = encoded.index.similarities_at(moved.tokens, prompts)
-    null = place_readout(there, grid, moved.members)
+    reference = readout_of(there, grid, moved.members)
     beyond, mirror = _mirrored(study, encoded, tokens, organ)
     mirrored = None if beyond is None else _readout(encoded, beyond, prompts)
     pool = np.concatenate([here, _readout(encoded, tokens, others)])
-    heard = {text.lower() for text in known}
+    trained = {text.lower() for text in known}
     found = [
         LocalFinding(
             text=prompt.positive,
-            known=prompt.positive.lower() in heard,
+            known=prompt.positive.lower() in trained,
             similarity=float(here[row]),
-            organ_percentile=percentile_among(float(here[row]), null[row]),
+            organ_percentile=percentile_among(float(here[row]), reference[row]),
             mirrored=None if mirrored is None else float(mirrored[row]),
             prompt_percentile=percentile_among(float(here[row]), np.delete(pool, row)),
             prompt_p=share_as_high(float(here[row]), np.delete(pool, row)),
@@ -253,7 +254,7 @@ def local_findings(
         statistics,
         organ,
         tuple(sorted(found, key=lambda f: f.similarity, reverse=True)),
-        len(moved) if len(moved) >= FEWEST_PLACES else 0,
+        len(moved) if len(moved) >= FEWEST_CONTROLS else 0,
         len(pool) - 1,
         mirror,
         () if whole else similar_regions(encoded.index, tokens, masks=study.organ_masks),
@@ -265,7 +266,7 @@ def _readout(
     encoded: EncodedStudy, tokens: Tokens, prompts: Sequence[Prompt]
 ) -> npt.NDArray[np.float32]:
     values = encoded.index.similarities_at(tokens, prompts)
-    return place_readout(values, encoded.scan.token_geometry)[:, 0]
+    return readout_of(values, encoded.scan.token_geometry)[:, 0]
 
 
 def _organ_tokens(encoded: EncodedStudy, organ: str) -> Tokens:
@@ -292,7 +293,7 @@ def _mirrored(
     there = nearest_tokens(plane.mirrored(own), grid)
     there = np.unique(there[there >= 0])
     if len(np.intersect1d(there, tokens)) > _MOSTLY * len(tokens):
-        return None, "no mirrored side: the place lies on the midline"
+        return None, "no mirrored side: the region lies on the midline"
     assert encoded.regions is not None, "the plane came from organ masks"
     names = members(other, encoded.regions.tokens)
     known = [encoded.regions.tokens[name] for name in names]

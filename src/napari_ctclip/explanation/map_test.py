@@ -18,7 +18,7 @@ from napari_ctclip.scoring.encoded_study import Ready, answer_prompt
 __all__ = ["ENCODINGS", "MapTest", "MapTestRow", "map_test"]
 
 ENCODINGS = 4 * len(SHARES)
-"""At most: deletion and insertion, by the map and by chance."""
+"""At most: deletion and insertion, by the map and at random."""
 
 _BACK = 0.9
 _GONE = 0.5
@@ -116,9 +116,9 @@ def map_test(ready: Ready, prompt: Prompt, *, work: Work = PLAIN) -> MapTest:
     Parameters
     ----------
     ready : Ready
-        As the prompt was asked.
+        The scan and the model that the prompt was asked of.
     prompt : Prompt
-        Whose map is tested.
+        The prompt whose map is tested.
     work : Work
         Each of the ``ENCODINGS`` is a step.
 
@@ -130,7 +130,7 @@ def map_test(ready: Ready, prompt: Prompt, *, work: Work = PLAIN) -> MapTest:
     References
     ----------
     Petsiuk et al. 2018 (arXiv 1806.07421), section 4.3. Ours: blur in place of grey, the steps, and
-    tokens drawn at random as the null.
+    tokens drawn at random as the reference.
     """
     model = ready.model
     original = model.preprocessing.prepare(ready.study.volume)
@@ -149,16 +149,18 @@ def map_test(ready: Ready, prompt: Prompt, *, work: Work = PLAIN) -> MapTest:
 
     own_map = answer.similarity_map
     own = faithfulness_curves(original, own_map, ask, patch_size=model.patch_size)
-    null = faithfulness_curves(original, _shuffled(own_map), ask, patch_size=model.patch_size)
+    reference = faithfulness_curves(original, _shuffled(own_map), ask, patch_size=model.patch_size)
     sides = own_map.geometry.spacing_mm
     tokens = int(np.isfinite(own_map.values).sum())
-    return MapTest(prompt, anatomy, sides, _rows(own, null, [round(s * tokens) for s in SHARES]))
+    return MapTest(
+        prompt, anatomy, sides, _rows(own, reference, [round(s * tokens) for s in SHARES])
+    )
 
 
 def _rows(
-    own: FaithfulnessCurves, null: FaithfulnessCurves, tokens: Sequence[int]
+    own: FaithfulnessCurves, reference: FaithfulnessCurves, tokens: Sequence[int]
 ) -> tuple[MapTestRow, ...]:
-    columns = (own.deletion, own.insertion, null.deletion, null.insertion)
+    columns = (own.deletion, own.insertion, reference.deletion, reference.insertion)
     return tuple(
         MapTestRow(share, count, *values)
         for share, count, *values in zip(SHARES, tokens, *columns, strict=True)
@@ -174,7 +176,7 @@ def _budget(tested: MapTest, tokens: int | None) -> str:
 
 
 def _shuffled(similarity_map: SimilarityMap) -> SimilarityMap:
-    """Return the map with its values dealt out anew: a ranking by chance."""
+    """Return the map with its values shuffled: a random ranking."""
     values = similarity_map.values.copy()
     known = np.isfinite(values)
     values[known] = np.random.default_rng(_SEED).permutation(values[known])

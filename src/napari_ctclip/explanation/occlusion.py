@@ -1,4 +1,4 @@
-"""Counterfactual erase: whether a place drives a score, by taking what is there away."""
+"""Occlusion: whether a region drives a score, by filling it with normal tissue (inpainting)."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.encoded_study import Ready, answer_prompt
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, region_scores
 
-__all__ = ["CONTROLS", "THE_PLACE", "OccludedRegion", "OcclusionEffect", "occlude_region"]
+__all__ = ["CONTROLS", "THE_REGION", "OccludedRegion", "OcclusionEffect", "occlude_region"]
 
 CONTROLS = 5
-"""Ours: with five, falling more than all happens to a place like any other one time in six."""
+"""Ours: with five, a region like any other falls by more than all of them one time in six."""
 
-THE_PLACE = "the place itself"
-"""Name of the row that reads out the erased tokens."""
+THE_REGION = "the region itself"
+"""Name of the row that reads out the occluded tokens."""
 
-_SEED = 0  # the same place always gets the same filling and the same controls
+_SEED = 0  # the same region always gets the same filling and the same controls
 
 
 @dataclass(frozen=True)
 class OcclusionEffect:
-    """What erasing did to one score, beside what erasing elsewhere did to it.
+    """What the occlusion of a region did to one score, beside the occlusion of matched controls.
 
     Attributes
     ----------
     where : str
-        ``WHOLE_SCAN``, an organ, or ``THE_PLACE``.
+        ``WHOLE_SCAN``, an organ, or ``THE_REGION``.
     before, after : float
-        Similarity with the place as it is, and erased.
+        The similarity with the region as it is, and occluded.
     controls : tuple of float
-        Change by each control erase. For ``THE_PLACE`` of the control's own place.
+        The change by the occlusion of each control; for ``THE_REGION`` that of the control's own
+        tokens.
     """
 
     where: str
@@ -76,24 +77,24 @@ class OcclusionEffect:
 
 @dataclass(frozen=True, eq=False)
 class OccludedRegion:
-    """What a scan answers with a place erased.
+    """What a scan answers with a region occluded.
 
     Attributes
     ----------
     prompt : Prompt
-        What was asked.
+        The query.
     region : Region
-        What was to be erased.
+        The region that was to be occluded.
     fill : NormalFill
-        What stands there instead.
+        The normal tissue in its place.
     before, after : Answer
-        To the prompt.
+        The answers to the prompt.
     difference : SimilarityMap
-        Map after less before.
+        The map after less the map before.
     effects : tuple of OcclusionEffect
-        The whole scan, the organ of the place where it has a score, and the place itself.
+        The whole scan, the organ of the region where it has a score, and the region itself.
     controls : tuple of Region
-        Where else the same shape was erased.
+        The matched control regions, of the same shape.
     notices : tuple of Notice
         What makes the result hard to read.
     """
@@ -120,19 +121,19 @@ def occlude_region(
     """Return what becomes of a prompt's answer when a region is filled with normal tissue.
 
     The scan is not changed. Ours: the filling (:func:`fill_with_normal_tissue`), and the controls,
-    the same shape erased by the same rule at random places of the same organ: filling leaves
-    traces of its own, and any hole changes a map a little.
+    matched control regions: the same shape, filled by the same rule at random positions in the same
+    organ. Filling leaves traces of its own, and any hole changes a map a little.
 
     Parameters
     ----------
     ready : Ready
-        As the prompt was asked.
+        The scan and the model that the prompt was asked of.
     prompt : Prompt
-        Whose answer is tested.
+        The prompt whose answer is tested.
     region : Region
-        On the scan's grid.
+        The region, on the scan's grid.
     controls : int
-        How many; each costs as much as the erase itself.
+        The number of control regions; each costs as much as the occlusion itself.
     work : Work
         Each encoding is a step.
 
@@ -147,8 +148,8 @@ def occlude_region(
     rng = np.random.default_rng(_SEED)
     organ = organ_of(study, region)
     fill = fill_with_normal_tissue(study, region, rng=rng)
-    places = control_regions(study, region, organ=organ, number=controls, rng=rng)
-    fills = [fill, *(fill_with_normal_tissue(study, place, rng=rng) for place in places)]
+    matched = control_regions(study, region, organ=organ, number=controls, rng=rng)
+    fills = [fill, *(fill_with_normal_tissue(study, control, rng=rng) for control in matched)]
     original = model.preprocessing.prepare(study.volume)
     before = answer_prompt(model, ready.encoding, prompt)
     answers = []
@@ -170,10 +171,10 @@ def occlude_region(
         _difference(before, after),
         (
             *_score_effects(before, after, others, organ),
-            *_place_effect(study, before, answers, (region, *places)),
+            *_region_effect(study, before, answers, (region, *matched)),
         ),
-        places,
-        _notices(organ, len(places), controls),
+        matched,
+        _notices(organ, len(matched), controls),
     )
 
 
@@ -193,26 +194,26 @@ def _score_effects(
     return effects
 
 
-def _place_effect(
-    study: Study, before: Answer, answers: Sequence[Answer], places: Sequence[Region]
+def _region_effect(
+    study: Study, before: Answer, answers: Sequence[Answer], regions: Sequence[Region]
 ) -> list[OcclusionEffect]:
-    """Return the change of the erased tokens; empty where none of them answers."""
+    """Return the change of the occluded tokens; empty where none of them answers."""
     pairs = [
-        (_read_out(study, before, place), _read_out(study, answer, place))
-        for answer, place in zip(answers, places, strict=True)
+        (_read_out(study, before, region), _read_out(study, answer, region))
+        for answer, region in zip(answers, regions, strict=True)
     ]
     (was, now), *controls = pairs
     if was is None or now is None:
         return []
     changes = tuple(b - a for a, b in controls if a is not None and b is not None)
-    return [OcclusionEffect(THE_PLACE, was, now, changes)]
+    return [OcclusionEffect(THE_REGION, was, now, changes)]
 
 
 def _read_out(study: Study, answer: Answer, region: Region) -> float | None:
     found = answer.similarity_map
     tokens = region_tokens(region, study.volume.geometry, found.geometry)
-    scores = region_scores(found, TokenRegions({THE_PLACE: tokens}), scale=1.0)
-    return next((s.similarity for s in scores if s.anatomy == THE_PLACE), None)
+    scores = region_scores(found, TokenRegions({THE_REGION: tokens}), scale=1.0)
+    return next((s.similarity for s in scores if s.anatomy == THE_REGION), None)
 
 
 def _difference(before: Answer, after: Answer) -> SimilarityMap:
@@ -225,9 +226,9 @@ def _notices(organ: str, found: int, wanted: int) -> tuple[Notice, ...]:
         return ()
     where = anatomy_label(organ) if organ else ""
     why = (
-        f"the {where} has room for {found} of {wanted} places of this size"
+        f"the {where} has room for {found} of {wanted} control regions of this size"
         if where
-        else "without organ masks there are no matched places"
+        else "without organ masks there are no matched control regions"
     )
     return (
         Notice(

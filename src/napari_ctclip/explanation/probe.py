@@ -1,4 +1,4 @@
-"""Probe: what lies at one spot, in numbers and in words."""
+"""Probe: what lies at one point, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "RankedFinding", "probe_at"]
 
-_BALL_RADIUS_MM = 5.0  # Ours: about the smallest lesion worth a mean
+_SPHERE_RADIUS_MM = 5.0  # Ours: about the smallest lesion worth a mean
 
 
 @dataclass(frozen=True)
 class RankedFinding:
-    """How much a spot answers to one finding."""
+    """How much a point answers to one finding."""
 
     text: str
     similarity: float
@@ -32,18 +32,18 @@ class RankedFinding:
 
 @dataclass(frozen=True)
 class Probe:
-    """One spot of a scan.
+    """One point of a scan.
 
     Attributes
     ----------
     index : tuple of int
         Voxel (z, y, x).
     world_mm : tuple of float
-        The same place in the file's RAS world, mm.
+        The same point in the file's RAS world, mm.
     hounsfield : int
         HU of the voxel.
     mean_hounsfield, sd_hounsfield : float
-        HU in a ball of 5 mm radius about it.
+        HU in a sphere of 5 mm radius about it.
     anatomy : str
         Organ there; empty if unknown.
     findings : tuple of RankedFinding
@@ -77,21 +77,21 @@ def probe_at(
     if not volume.geometry.contains_index(index):
         raise DataError(f"voxel {index} lies outside the scan of {volume.geometry.shape} voxels")
     right, anterior, superior = volume.geometry.index_to_world(index).tolist()
-    ball = _ball_voxels(volume, index)
+    sphere = _sphere_voxels(volume, index)
     return Probe(
         index=index,
         world_mm=(right, anterior, superior),
         hounsfield=int(volume.voxels[index]),
-        mean_hounsfield=float(ball.mean()),
-        sd_hounsfield=float(ball.std()),
+        mean_hounsfield=float(sphere.mean()),
+        sd_hounsfield=float(sphere.std()),
         anatomy="" if masks is None else masks.name_at(index),
         findings=_ranked((right, anterior, superior), token_index, prompts),
     )
 
 
-def _ball_voxels(volume: Volume, index: tuple[int, int, int]) -> npt.NDArray[np.float32]:
+def _sphere_voxels(volume: Volume, index: tuple[int, int, int]) -> npt.NDArray[np.float32]:
     spacing = np.asarray(volume.geometry.spacing_mm)
-    reach = np.floor(_BALL_RADIUS_MM / spacing).astype(int)
+    reach = np.floor(_SPHERE_RADIUS_MM / spacing).astype(int)
     low = np.maximum(np.asarray(index) - reach, 0)
     high = np.minimum(np.asarray(index) + reach + 1, volume.geometry.shape)
     z, y, x = (np.arange(a, b) - i for a, b, i in zip(low, high, index, strict=True))
@@ -101,7 +101,7 @@ def _ball_voxels(volume: Volume, index: tuple[int, int, int]) -> npt.NDArray[np.
         + (x[None, None, :] * spacing[2]) ** 2
     )
     box = volume.voxels[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    return np.asarray(box[distance <= _BALL_RADIUS_MM], dtype=np.float32)
+    return np.asarray(box[distance <= _SPHERE_RADIUS_MM], dtype=np.float32)
 
 
 def _ranked(

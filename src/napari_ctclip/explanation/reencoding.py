@@ -113,7 +113,7 @@ def _replaced(
         for cut in work.steps(cuts):
             block = np.ascontiguousarray(image[(slice(None), *_box(cut))])
             features = model.encode_image(torch.from_numpy(block)[None].to(attempt.device))
-            # rounded as the cache rounds, so that unchanged places give unchanged numbers
+            # rounded as the cache rounds, so that unchanged tokens give unchanged numbers
             place_window(levels, as_kept(features), cut, (z, y, x))
         return levels
 

@@ -1,4 +1,4 @@
-"""Null of a place: the same read-out at places of the same shape elsewhere in the organ."""
+"""Reference distribution of a region: the same read-out in matched regions of the same organ."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.scoring.region_scores import READOUT_ML
 
 __all__ = [
-    "FEWEST_PLACES",
+    "FEWEST_CONTROLS",
     "Placements",
     "percentile_among",
-    "place_readout",
     "placements",
+    "readout_of",
     "share_as_high",
 ]
 
-FEWEST_PLACES = 20
-"""Ours: fewer places give percentiles in steps of more than 5 and are not told."""
+FEWEST_CONTROLS = 20
+"""Ours: fewer control regions give percentiles in steps of more than 5 and are not shown."""
 
-_MOST_PLACES = 400
+_MOST_CONTROLS = 400
 _LEAST_OF_LARGE = 100
 _MOST_MEMBERS = 400_000
-"""Ours: tokens of all places together; a place of more than 1000 tokens is moved to fewer than 400
-others, down to 100, so that it answers within a second."""
+"""Ours: tokens of all control regions together; a region of more than 1000 tokens gets fewer than
+400 of them, down to 100, so that the answer comes within a second."""
 
 _MOSTLY = 0.5
 
@@ -37,7 +37,7 @@ Values = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Placements:
-    """A region moved through an organ.
+    """A region moved through an organ: its matched control regions.
 
     Attributes
     ----------
@@ -60,11 +60,11 @@ def placements(
     grid: Geometry,
     *,
     rng: np.random.Generator,
-    most: int = _MOST_PLACES,
+    most: int = _MOST_CONTROLS,
 ) -> Placements:
-    """Return places of a region's shape in an organ that do not touch the region.
+    """Return placements of a region's shape in an organ that do not touch the region.
 
-    A place counts if at least half of its tokens lie in the organ; only those are read out.
+    A placement counts if at least half of its tokens lie in the organ; only those are read out.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def placements(
     grid : Geometry
         The token grid.
     rng : numpy.random.Generator
-        Draws which of the possible places are taken.
+        Draws which of the possible placements are taken.
     most : int
         At most so many.
     """
@@ -99,10 +99,10 @@ def placements(
 def _fits(
     organ: Tokens, region: Tokens, offsets: npt.NDArray[np.intp], grid: Geometry
 ) -> npt.NDArray[np.bool_]:
-    """Return for each organ token whether the region's shape, moved there, is a usable place.
+    """Return for each organ token whether the region's shape, moved there, is a usable control.
 
     What a moved shape holds of the organ and of the region is a correlation: one Fourier
-    transform for all places at once, where looking at each place takes a minute for half a lung.
+    transform for all placements at once, where looking at each takes a minute for half a lung.
     """
     if not len(organ):
         return np.zeros(0, dtype=bool)
@@ -115,19 +115,19 @@ def _fits(
     shape[tuple((reach - offsets).T)] = 1  # turned round, so that convolving correlates
     size = tokens.max(axis=0) + 1
     held = []
-    for places in (here, own):
+    for positions in (here, own):
         mask = np.zeros(size)
-        mask[tuple(places.T)] = 1
+        mask[tuple(positions.T)] = 1
         found = oaconvolve(mask, shape)
         held.append(np.rint(found[tuple((here + reach).T)]))
     in_organ, in_region = held
     return np.asarray((in_region == 0) & (in_organ >= _MOSTLY * len(region)))
 
 
-def place_readout(
+def readout_of(
     values: Values, grid: Geometry, members: npt.NDArray[np.intp] | None = None
 ) -> Values:
-    """Return the read-out of places by the rule of ``region_scores``: the mean of the highest.
+    """Return the read-out of regions by the rule of ``region_scores``: the mean of the highest.
 
     Parameters
     ----------
@@ -136,12 +136,12 @@ def place_readout(
     grid : Geometry
         The token grid.
     members : ndarray of intp, shape (N, R), optional
-        Tokens of each place, -1 none; one place of all K tokens if left out.
+        The tokens of each region, -1 for none; one region of all K tokens by default.
 
     Returns
     -------
     ndarray, shape (P, N)
-        NaN where a place has no token that answers.
+        NaN where a region has no token that answers.
     """
     if members is None:
         members = np.arange(values.shape[1])[None]
@@ -162,7 +162,7 @@ def place_readout(
 def percentile_among(value: float, others: npt.NDArray[np.floating]) -> float | None:
     """Return the percent of other values below one, ties by half; None if there are too few."""
     known = others[np.isfinite(others)]
-    if len(known) < FEWEST_PLACES or not np.isfinite(value):
+    if len(known) < FEWEST_CONTROLS or not np.isfinite(value):
         return None
     return float(100 * ((known < value).mean() + 0.5 * (known == value).mean()))
 
@@ -173,9 +173,9 @@ def share_as_high(value: float, others: npt.NDArray[np.floating]) -> float | Non
     References
     ----------
     Phipson and Smyth 2010, "Permutation P-values should never be zero", (b + 1) / (m + 1): the
-    value itself is one of those it is held against.
+    value itself is one of those it is compared with.
     """
     known = others[np.isfinite(others)]
-    if len(known) < FEWEST_PLACES or not np.isfinite(value):
+    if len(known) < FEWEST_CONTROLS or not np.isfinite(value):
         return None
     return float((1 + (known >= value).sum()) / (1 + len(known)))

@@ -1,4 +1,4 @@
-"""Place words: what the numbers of a place mean, in sentences for the window and the terminal."""
+"""ROI description: what the numbers of a region mean, in sentences for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 CAUTION = "Similarity is relative to this scan; it is not a probability of disease."
-"""Stands wherever findings of a place are shown."""
+"""Stands wherever findings of a region are shown."""
 
 _MOST_ORGANS = 4
 _LEAST_SHARE = 0.005
@@ -41,7 +41,7 @@ def statistics_words(statistics: RegionStatistics) -> str:
 
 
 def organ_words(statistics: RegionStatistics) -> str:
-    """Return the organs that a place lies in with their shares, the largest four."""
+    """Return the organs that a region lies in with their shares, the largest four."""
     shares = [item for item in statistics.organs.items() if item[1] >= _LEAST_SHARE]
     if not shares:
         return "no organ mask here"
@@ -49,41 +49,41 @@ def organ_words(statistics: RegionStatistics) -> str:
 
 
 def reference_words(local: LocalFindings, templates: TemplateSet = AS_TYPED) -> str:
-    """Return what the numbers of a place are held against, and how the findings were worded."""
+    """Return what the numbers of a region are compared with, and how the findings were phrased."""
     if not local.findings:
         return "Outside the body: no finding can be ranked here."
     organ = anatomy_label(local.organ)
     moved = (
-        f"{local.places} places of this shape in the {organ}"
-        if local.places
-        else f"too few places of this shape fit in the {organ} to compare with"
+        f"{local.controls} control regions of this shape in the {organ}"
+        if local.controls
+        else f"too few control regions of this shape fit in the {organ}"
     )
-    wording = "" if templates == AS_TYPED else f" Wording: {templates.name}."
-    against = f"{moved}; {local.mirror}; {local.prompts} other findings at this place"
-    return f"Against: {against}.{wording}"
+    template = "" if templates == AS_TYPED else f" Prompt template: {templates.name}."
+    others = f"{local.prompts} other findings in this region"
+    return f"Compared with {moved}; {local.mirror}; {others}.{template}"
 
 
 def no_similar_words(local: LocalFindings) -> str:
-    """Return why no similar place is listed; empty where some are."""
+    """Return why no similar region is listed; empty where some are."""
     if local.similar or not local.findings:
         return ""
     if not local.whole_organ:
-        return "No other place lies far enough away to be similar."
+        return "No other region lies far enough away to be similar."
     side = local.mirror.removeprefix("mirrored side: ")
     other = f" Compare the mirrored side: {side}." if side != local.mirror else ""
     return (
         f"None for most of an organ ({anatomy_label(local.organ)}): its mean is like the organ "
-        f"itself, not like a finding. Draw a ball or a box on what you mean.{other}"
+        f"itself, not like a finding. Draw a sphere or a box on what you mean.{other}"
     )
 
 
 def finding_words(finding: LocalFinding, local: LocalFindings) -> str:
-    """Return one finding of a place in a sentence or two, with what each null says."""
+    """Return one finding of a region in a sentence or two, with what each reference says."""
     said = [f"“{finding.text}”: similarity {finding.similarity:+.2f}"]
     if finding.organ_percentile is not None:
         said.append(
-            f"more than at {_of_all(finding.organ_percentile, local.places)} places of this "
-            f"shape in the {anatomy_label(local.organ)}"
+            f"more than in {_of_all(finding.organ_percentile, local.controls)} control regions of "
+            f"this shape in the {anatomy_label(local.organ)}"
         )
     if finding.mirrored is not None:
         side = local.mirror.removeprefix("mirrored side: ")
@@ -101,7 +101,7 @@ def finding_words(finding: LocalFinding, local: LocalFindings) -> str:
     return "; ".join(said) + ". " + trained
 
 
-def _of_all(percentile: float, places: int) -> str:
+def _of_all(percentile: float, controls: int) -> str:
     if percentile == 100.0:
-        return f"all {places}"
-    return f"none of {places}" if percentile == 0.0 else f"{percentile:.1f} % of {places}"
+        return f"all {controls}"
+    return f"none of {controls}" if percentile == 0.0 else f"{percentile:.1f} % of {controls}"

@@ -1,4 +1,4 @@
-"""Place reading: all that is told of one place: CT numbers, organs, findings with their nulls."""
+"""ROI reading: the CT numbers and organs of a region, and the findings that fit it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_ctclip.regions.region_statistics import (
 )
 
 if TYPE_CHECKING:
-    # torch comes in with these; a place of a scan that is not encoded needs none
+    # torch comes in with these; a region of a scan that is not encoded needs none
     from napari_ctclip.explanation.local_findings import LocalFindings
     from napari_ctclip.models.interface import VisionLanguageModel
     from napari_ctclip.scoring.encoded_study import EncodedStudy
@@ -31,7 +31,7 @@ __all__ = ["RoiReading", "read_roi"]
 
 @dataclass(frozen=True, eq=False)
 class RoiReading:
-    """A place as it is told in the window and on the command line.
+    """A region as it is described in the window and on the command line.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class RoiReading:
     histogram : HounsfieldHistogram
         Its CT numbers, counted.
     local : LocalFindings or None
-        Findings ranked and similar places; None until the scan is encoded.
+        The ranked findings and the similar regions; None until the scan is encoded.
     naming : OrganNaming or None
-        What the model calls the place; None if it was not trained with organ names.
+        What the model calls the region; None if it was not trained with organ names.
     templates : TemplateSet
         What the findings were put in.
     """
@@ -62,20 +62,20 @@ def read_roi(
     asked: Sequence[Prompt] = (),
     templates: TemplateSet = AS_TYPED,
 ) -> RoiReading:
-    """Return what a place of a scan is, and which findings of its organ fit it.
+    """Return what a region of a scan is, and which findings of its organ fit it.
 
     Parameters
     ----------
     study : Study
         The scan.
     region : Region
-        The place.
+        The region.
     encoded : tuple of VisionLanguageModel and EncodedStudy, optional
         The same scan as a model sees it; without it no finding is ranked.
     asked : sequence of Prompt
         Prompts of the user's own that are ranked among the dictionary's.
     templates : TemplateSet
-        What all of them are put in: a rank among prompts worded otherwise would rank wordings.
+        What all of them are put in: a rank among other phrasings would rank phrasings.
     """
     statistics = region_statistics(study, region)
     histogram = hounsfield_histogram(study, region)
@@ -90,13 +90,13 @@ def read_roi(
     own, others = finding_prompts(organ, suggested=model.suggested_prompts)
     said = {prompt.positive.lower() for prompt in asked}
     prompts = [*asked, *(p for p in own if p.positive.lower() not in said)]
-    null = [p for p in others if p.positive.lower() not in said]
+    reference = [p for p in others if p.positive.lower() not in said]
     local = local_findings(
         study,
         scan,
         region,
         prompts=[replace(prompt, templates=templates) for prompt in prompts],
-        others=[replace(prompt, templates=templates) for prompt in null],
+        others=[replace(prompt, templates=templates) for prompt in reference],
         known=model.suggested_prompts,
     )
     names = trained_names(model)

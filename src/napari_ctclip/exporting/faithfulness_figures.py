@@ -1,4 +1,4 @@
-"""Truth pictures: an erased place before and after, and the curves of a tested map."""
+"""Faithfulness figures: an occluded region before and after, and the curves of a tested map."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_curves", "draw_effects", "map_test_figure", "occlusion_figure"]
 
-_OWN, _NULL = "#c9641f", "#4d84b5"  # on paper and on the panel, light or dark
+_OWN, _REFERENCE = "#c9641f", "#4d84b5"  # on paper and on the panel, light or dark
 _MARGIN_MM = 40.0
 _FONT = 8
 _LEAST_RANGE = 1e-3
 
 
-def occlusion_figure(erased: OccludedRegion, volume: Volume) -> Figure:
-    """Return the axial slice as it is, erased, and the change, beside the scores and controls."""
+def occlusion_figure(occluded: OccludedRegion, volume: Volume) -> Figure:
+    """Return the axial slice as it is and occluded, the change, and the scores with controls."""
     figure = _figure(14.0, 4.6)
     axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.15))
-    _draw_slices(figure, axes, erased, volume)
-    draw_effects(axes[3], erased, ink="black")
-    title = (
-        f"“{erased.prompt.positive}” with {erased.region.volume_ml(volume.geometry):.1f} ml erased"
-    )
+    _draw_slices(figure, axes, occluded, volume)
+    draw_effects(axes[3], occluded, ink="black")
+    size_ml = occluded.region.volume_ml(volume.geometry)
+    title = f"“{occluded.prompt.positive}” with {size_ml:.1f} ml occluded"
     figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
 def map_test_figure(tested: MapTest) -> Figure:
-    """Return deletion and insertion, by the map's own ranking and by chance."""
+    """Return deletion and insertion, by the map's own ranking and at random."""
     figure = _figure(9.0, 4.0)
     axes = figure.subplots(1, 2, sharey=True)
     draw_curves(axes, tested, ink="black")
@@ -54,18 +53,18 @@ def map_test_figure(tested: MapTest) -> Figure:
     return figure
 
 
-def draw_effects(ax: Axes, erased: OccludedRegion, *, ink: str) -> None:
+def draw_effects(ax: Axes, occluded: OccludedRegion, *, ink: str) -> None:
     """Draw every score's change as a diamond over the rings of its controls."""
-    for row, effect in enumerate(erased.effects):
+    for row, effect in enumerate(occluded.effects):
         ax.plot(
             effect.controls, [row] * len(effect.controls), "o", markerfacecolor="none",
-            color=_NULL, markersize=7, label="erased elsewhere" if row == 0 else None,
+            color=_REFERENCE, markersize=7, label="control regions" if row == 0 else None,
         )  # fmt: skip
         ax.plot(
             effect.change, row, "D", color=_OWN, markersize=8,
-            label="erased here" if row == 0 else None,
+            label="this region" if row == 0 else None,
         )  # fmt: skip
-    names = [anatomy_label(effect.where) for effect in erased.effects]
+    names = [anatomy_label(effect.where) for effect in occluded.effects]
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.margins(x=0.08)
@@ -89,10 +88,10 @@ def draw_curves(axes: Any, tested: MapTest, *, ink: str) -> None:
         ([row.deletion for row in rows], [row.reference_deletion for row in rows]),
         ([row.insertion for row in rows], [row.reference_insertion for row in rows]),
     )
-    for ax, title, (own, null) in zip(axes, titles, drawn, strict=True):
+    for ax, title, (own, reference) in zip(axes, titles, drawn, strict=True):
         ax.plot(tokens, own, "D-", color=_OWN, markersize=4, label="ranked by the map")
         ax.plot(
-            tokens, null, "o--", color=_NULL, markersize=5, markerfacecolor="none",
+            tokens, reference, "o--", color=_REFERENCE, markersize=5, markerfacecolor="none",
             label="drawn at random",
         )  # fmt: skip
         ax.set_xscale("symlog", linthresh=max(1, tokens[1]))
@@ -124,9 +123,9 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _draw_slices(figure: Figure, axes: Any, erased: OccludedRegion, volume: Volume) -> None:
-    """Draw the axial slice through the middle of the place: as it is, erased, and the change."""
-    region, spacing = erased.region, volume.geometry.spacing_mm
+def _draw_slices(figure: Figure, axes: Any, occluded: OccludedRegion, volume: Volume) -> None:
+    """Draw the axial slice through the middle of the region: as it is, occluded, and the change."""
+    region, spacing = occluded.region, volume.geometry.spacing_mm
     z, y, x = (s + n // 2 for s, n in zip(region.start, region.mask.shape, strict=True))
     box = [
         slice(max(0, s.start - round(_MARGIN_MM / mm)), s.stop + round(_MARGIN_MM / mm))
@@ -135,12 +134,12 @@ def _draw_slices(figure: Figure, axes: Any, erased: OccludedRegion, volume: Volu
     low, high = window_about(volume, (z, y, x)).limits
     inside = np.zeros(volume.geometry.shape[1:], dtype=np.float32)
     inside[region.box[1:]] = region.mask[z - region.start[0]]
-    was, now = (_plane(a.similarity_map, volume, z) for a in (erased.before, erased.after))
-    top = max(float(np.nanmax(erased.before.similarity_map.values)), _LEAST_RANGE)
-    most = max(float(np.nanmax(np.abs(erased.difference.values))), _LEAST_RANGE)
+    was, now = (_plane(a.similarity_map, volume, z) for a in (occluded.before, occluded.after))
+    top = max(float(np.nanmax(occluded.before.similarity_map.values)), _LEAST_RANGE)
+    most = max(float(np.nanmax(np.abs(occluded.difference.values))), _LEAST_RANGE)
     shown = (
         ("as it is", volume, was, ("inferno", 0.0, top)),
-        ("erased", erased.fill.on(volume), now, ("inferno", 0.0, top)),
+        ("occluded", occluded.fill.on(volume), now, ("inferno", 0.0, top)),
         ("change of similarity", volume, now - was, ("RdBu_r", -most, most)),
     )
     for ax, (title, scan, heat, (colours, first, last)) in zip(axes[:3], shown, strict=True):

@@ -1,4 +1,4 @@
-"""Truth files: an erased place and a tested map as tables and pictures."""
+"""Faithfulness files: an occluded region and a tested map as tables and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_ctclip.scoring.provenance import describe_prompt, describe_templates
 __all__ = ["MAP_TEST_COLUMNS", "OCCLUSION_COLUMNS", "write_map_test", "write_occlusion"]
 
 OCCLUSION_COLUMNS = ("prompt", "where", "before", "after", "change", "controls_beyond", "controls")
-"""Columns of ``erase.csv``, similarities; then one column a control, its change."""
+"""Columns of ``occlusion.csv``, similarities; then one column a control, its change."""
 
 MAP_TEST_COLUMNS = (
     "prompt", "where", "share", "tokens", "deletion", "insertion", "reference_deletion",
@@ -29,30 +29,30 @@ MAP_TEST_COLUMNS = (
 
 
 def write_occlusion(
-    erased: OccludedRegion, volume: Volume, folder: Path, *, provenance: Mapping[str, Any]
+    occluded: OccludedRegion, volume: Volume, folder: Path, *, provenance: Mapping[str, Any]
 ) -> list[Path]:
-    """Write ``erase.csv``, ``erase.png`` and ``erase.json``; return the files.
+    """Write ``occlusion.csv``, ``occlusion.png`` and ``occlusion.json``; return the files.
 
     Parameters
     ----------
-    erased : OccludedRegion
-        What came out.
+    occluded : OccludedRegion
+        The result.
     volume : Volume
         The scan as it is.
     folder : Path
         Made if it does not exist. Files of the same name are replaced, each whole or not at all.
     provenance : mapping
-        What the numbers depend on; the place and its filling are added.
+        What the numbers depend on; the region and its filling are added.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"erase.{ending}" for ending in ("csv", "png", "json")]
-    numbers = range(1, len(erased.controls) + 1)
+    files = [folder / f"occlusion.{ending}" for ending in ("csv", "png", "json")]
+    numbers = range(1, len(occluded.controls) + 1)
     head = (*OCCLUSION_COLUMNS, *(f"control_{n}" for n in numbers))
     write_csv_table(
-        files[0], head, (_erase_row(erased, place) for place in range(len(erased.effects)))
+        files[0], head, (_occlusion_row(occluded, row) for row in range(len(occluded.effects)))
     )
-    write_figure(occlusion_figure(erased, volume), files[1])
-    facts = dict(provenance) | {"erased": _facts(erased, volume)}
+    write_figure(occlusion_figure(occluded, volume), files[1])
+    facts = dict(provenance) | {"occlusion": _facts(occluded, volume)}
     with replacing(files[2]) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return files
@@ -94,12 +94,12 @@ def write_map_test(tested: MapTest, folder: Path, *, provenance: Mapping[str, An
     return files
 
 
-def _erase_row(erased: OccludedRegion, number: int) -> tuple[object, ...]:
-    effect = erased.effects[number]
+def _occlusion_row(occluded: OccludedRegion, number: int) -> tuple[object, ...]:
+    effect = occluded.effects[number]
     changes = [f"{control:.6f}" for control in effect.controls]
-    missing = len(erased.controls) - len(changes)
+    missing = len(occluded.controls) - len(changes)
     return (
-        erased.prompt.positive,
+        occluded.prompt.positive,
         effect.where,
         f"{effect.before:.6f}",
         f"{effect.after:.6f}",
@@ -111,19 +111,19 @@ def _erase_row(erased: OccludedRegion, number: int) -> tuple[object, ...]:
     )
 
 
-def _facts(erased: OccludedRegion, volume: Volume) -> dict[str, Any]:
-    fill, geometry = erased.fill, volume.geometry
+def _facts(occluded: OccludedRegion, volume: Volume) -> dict[str, Any]:
+    fill, geometry = occluded.fill, volume.geometry
     middle = [start + (n - 1) / 2 for start, n in zip(
-        erased.region.start, erased.region.mask.shape, strict=True)]  # fmt: skip
+        occluded.region.start, occluded.region.mask.shape, strict=True)]  # fmt: skip
     return {
-        "prompt": erased.prompt.positive,
-        "negative": erased.prompt.negative,
-        "templates": describe_templates(erased.prompt.templates),
+        "prompt": occluded.prompt.positive,
+        "negative": occluded.prompt.negative,
+        "templates": describe_templates(occluded.prompt.templates),
         "centre_mm": [round(float(v), 2) for v in geometry.index_to_world(middle)],
-        "volume_ml": round(erased.region.volume_ml(geometry), 4),
+        "volume_ml": round(occluded.region.volume_ml(geometry), 4),
         "filled_ml": round(fill.region.volume_ml(geometry), 4),
         "organ": fill.organ,
         "donor_voxels": fill.donors,
         "donor_hounsfield": [round(fill.donor_mean, 1), round(fill.donor_sd, 1)],
-        "notices": [notice.message for notice in erased.notices],
+        "notices": [notice.message for notice in occluded.notices],
     }

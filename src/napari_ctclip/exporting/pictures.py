@@ -68,8 +68,8 @@ def _of_answer(content: ExportContent, answer: Answer, size: tuple[int, int]) ->
     )
     prompt = answer.prompt
     title = (
-        f"“{prompt.positive}” against “{prompt.negative}”: peak {peak.value:.2f} at "
-        f"{_place(peak.world_mm)}. {_model(content)} {_window(window)} {_LEGEND}"
+        f"“{prompt.positive}” contrasted with “{prompt.negative}”: peak {peak.value:.2f} at "
+        f"{_point(peak.world_mm)}. {_model(content)} {_window(window)} {_LEGEND}"
     )
     return key_slice_figure(
         shown,
@@ -96,7 +96,7 @@ def _of_finding(content: ExportContent, finding: Finding, size: tuple[int, int])
         measured = f"{finding.volume_ml:.2f} ml (green outline), {measured}"
     where = f" in the {anatomy_label(finding.anatomy)}" if finding.anatomy else ""
     title = (
-        f"{finding.name}{where} ({finding.state}): {measured}, at {_place(finding.world_mm)}. "
+        f"{finding.name}{where} ({finding.state}): {measured}, at {_point(finding.world_mm)}. "
         f"{_model(content)} {_window(window)}"
     )
     return key_slice_figure(shown, title=title, size=size)
@@ -106,7 +106,7 @@ def _map_of(content: ExportContent, finding: Finding) -> SimilarityMap | None:
     return next((a.similarity_map for a in content.answers if a.prompt == finding.prompt), None)
 
 
-def _place(world_mm: tuple[float, float, float]) -> str:
+def _point(world_mm: tuple[float, float, float]) -> str:
     x, y, z = world_mm
     return f"x {x:.0f}, y {y:.0f}, z {z:.0f} mm (RAS)"
 

@@ -48,7 +48,7 @@ class ReportFacts:
     Attributes
     ----------
     scan, model, preprocessing : mapping of str to str
-        Name and value of what is told.
+        Names and values.
     findings, answers : tuple of tuple of str
         Rows under ``FINDING_COLUMNS`` and ``ANSWER_COLUMNS``.
     probability_means : str
@@ -65,20 +65,20 @@ class ReportFacts:
 
 def report_facts(content: ExportContent) -> ReportFacts:
     """Return the words of a report; slow, it hashes the scan."""
-    told = content.provenance()
+    known = content.provenance()
     z, y, x = content.study.volume.geometry.spacing_mm
     depth, height, width = content.study.volume.geometry.shape
     scan = {
         "Size": f"{width} x {height} x {depth} voxels",
         "Spacing": f"{x:.2f} x {y:.2f} x {z:.2f} mm",
-        "Organ masks": str(told["organ_masks"] or "none"),
-        "SHA-256 of voxels and grid": str(told["input"]["content_sha256"]),
+        "Organ masks": str(known["organ_masks"] or "none"),
+        "SHA-256 of voxels and grid": str(known["input"]["content_sha256"]),
     }
     remarks = dict.fromkeys(notice.message for a in content.answers for notice in a.notices)
     if remarks:
         scan["Remarks"] = "; ".join(remarks)
-    model = {} if told["model"] is None else _told_model(told["model"], told["versions"])
-    preprocessing = told["preprocessing"] or {}
+    model = {} if known["model"] is None else _model_facts(known["model"], known["versions"])
+    preprocessing = known["preprocessing"] or {}
     return ReportFacts(
         scan,
         model,
@@ -93,7 +93,7 @@ def report_facts(content: ExportContent) -> ReportFacts:
     )
 
 
-def _told_model(model: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
+def _model_facts(model: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
     return {
         "Model": model["name"],
         "SHA-256 of its weights": model["weights_sha256"],
@@ -122,7 +122,7 @@ def _answer_rows(answer: Answer) -> list[tuple[str, ...]]:
         x, y, z = score.peak.world_mm
         rows.append(
             (
-                _worded(answer.prompt),
+                _phrased(answer.prompt),
                 answer.prompt.negative,
                 anatomy_label(score.anatomy),
                 f"{score.similarity:+.3f}",
@@ -133,10 +133,10 @@ def _answer_rows(answer: Answer) -> list[tuple[str, ...]]:
     return rows
 
 
-def _worded(prompt: Prompt) -> str:
+def _phrased(prompt: Prompt) -> str:
     if prompt.templates == AS_TYPED:
         return prompt.positive
-    return f"{prompt.positive} (wording: {prompt.templates.name})"
+    return f"{prompt.positive} (template: {prompt.templates.name})"
 
 
 def _plain(value: object) -> str:

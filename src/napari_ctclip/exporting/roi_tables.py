@@ -1,4 +1,4 @@
-"""Place tables: the findings of one place and the places like it, as CSV, with what made them."""
+"""ROI tables: the findings of a region and the regions like it, as CSV, with what made them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from napari_ctclip.io.export.nifti_writing import replacing
 from napari_ctclip.regions.region_statistics import PERCENTS
 from napari_ctclip.scoring.provenance import describe_templates
 
-__all__ = ["PLACE_COLUMNS", "SIMILAR_COLUMNS", "write_roi"]
+__all__ = ["ROI_COLUMNS", "SIMILAR_COLUMNS", "write_roi"]
 
-PLACE_COLUMNS = (
+ROI_COLUMNS = (
     "rank",
     "finding",
     "known",
@@ -28,22 +28,22 @@ PLACE_COLUMNS = (
 """Columns of ``findings.csv``; a number that cannot be said is left empty."""
 
 SIMILAR_COLUMNS = ("rank", "organ", "cosine", "x_mm", "y_mm", "z_mm")
-"""Columns of ``similar.csv``; places lie in the file's RAS world."""
+"""Columns of ``similar.csv``; points are in the file's RAS world."""
 
 
 def write_roi(
     reading: RoiReading, folder: Path, *, drawn: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> tuple[Path, ...]:
-    """Write ``findings.csv``, ``similar.csv``, ``hounsfield.csv`` and ``place.json``.
+    """Write ``findings.csv``, ``similar.csv``, ``hounsfield.csv`` and ``roi.json``.
 
     Parameters
     ----------
     reading : RoiReading
-        What is told of the place.
+        What is known of the region.
     folder : Path
         Made if it is not there.
     drawn : mapping
-        How the place was given, e.g. its middle and radius.
+        How the region was given, e.g. its middle and radius.
     provenance : mapping
         What the numbers depend on.
     """
@@ -63,19 +63,19 @@ def write_roi(
         )
         for rank, finding in enumerate(findings, start=1)
     )
-    written = [write_csv_table(folder / "findings.csv", PLACE_COLUMNS, rows)]
+    written = [write_csv_table(folder / "findings.csv", ROI_COLUMNS, rows)]
     similar = () if local is None else local.similar
     rows = (
-        (rank, place.organ, f"{place.cosine:.6f}", *(f"{mm:.2f}" for mm in place.world_mm))
-        for rank, place in enumerate(similar, start=1)
+        (rank, one.organ, f"{one.cosine:.6f}", *(f"{mm:.2f}" for mm in one.world_mm))
+        for rank, one in enumerate(similar, start=1)
     )
     written.append(write_csv_table(folder / "similar.csv", SIMILAR_COLUMNS, rows))
     bins = zip(histogram.edges[:-1], histogram.edges[1:], histogram.shares, strict=True)
     rows = ((low, high, f"{share:.6f}") for low, high, share in bins)
     columns = ("from_hu", "below_hu", "share")
     written.append(write_csv_table(folder / "hounsfield.csv", columns, rows))
-    record = {"place": {**drawn, **_facts(reading)}, **provenance}
-    path = folder / "place.json"
+    record = {"roi": {**drawn, **_facts(reading)}, **provenance}
+    path = folder / "roi.json"
     with replacing(path) as partial:
         partial.write_text(json.dumps(record, indent=2), encoding="utf-8")
     return (*written, path)
@@ -97,9 +97,9 @@ def _facts(reading: RoiReading) -> dict[str, Any]:
     }
     if local is not None:
         facts |= {
-            "null_organ": local.organ,
-            "null_places": local.places,
-            "null_prompts": local.prompts,
+            "reference_organ": local.organ,
+            "control_regions": local.controls,
+            "reference_prompts": local.prompts,
             "mirror": local.mirror,
             "templates": describe_templates(reading.templates),
         }

@@ -96,9 +96,9 @@ def write_exports(
             work.progress(done, len(wanted) + 1)
             if work.should_stop():
                 raise Cancelled(f"stopped; {len(files)} files are whole in {folder}")
-            written, told = _part(kind, figure_size)(content, folder)
+            written, remarks = _part(kind, figure_size)(content, folder)
             files += written
-            notices += told
+            notices += remarks
         if wanted and not files:
             raise DataError(" ".join(dict.fromkeys(notice.message for notice in notices)))
         files.append(write_provenance(content, folder / "provenance.json"))

@@ -48,7 +48,7 @@ def score_changes(
     Parameters
     ----------
     before, after : sequence of Answer
-        Of the prior and the current scan, by the same model. Answers to prompts held against
+        Of the prior and the current scan, by the same model. Answers to prompts contrasted with
         different negatives, or put in different templates, are not compared.
     cut : collection of str
         Anatomies, or ``WHOLE_SCAN``, that one of the scans shows only in part.

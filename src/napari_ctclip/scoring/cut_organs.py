@@ -56,9 +56,9 @@ def _is_cut(name: str, regions: TokenRegions, inside: npt.NDArray[np.bool_]) -> 
     tokens = regions.tokens.get(name, ())
     if not name.startswith(_WHOLE) or not len(tokens) or not inside.any():
         return False
-    for axis, places in enumerate(np.unravel_index(tokens, inside.shape)):
+    for axis, positions in enumerate(np.unravel_index(tokens, inside.shape)):
         used = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
-        sections = np.bincount(places, minlength=inside.shape[axis])
+        sections = np.bincount(positions, minlength=inside.shape[axis])
         if max(sections[used[0]], sections[used[-1]]) >= _CUT * sections.max():
             return True
     return False

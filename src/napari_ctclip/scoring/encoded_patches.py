@@ -37,7 +37,7 @@ class EncodedPatches:
     notices : tuple of Notice
         What the user should know.
     from_cache : bool
-        Whether they were kept from an earlier time.
+        Whether they came from the cache.
     """
 
     grid: PatchGrid
@@ -46,7 +46,7 @@ class EncodedPatches:
     from_cache: bool = False
 
     scored_by = "embedding"
-    """What of a patch is held against the prompts."""
+    """What of a patch is compared with the prompts."""
 
     @torch.inference_mode()
     def scores(self, model: VisionLanguageModel, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
@@ -88,7 +88,7 @@ def encode_study_patches(
     key = cache_key(study.volume.content_hash(), model.weights_hash(), how)
     features, notices = work.cached(key)
     if features is not None and len(features.levels[0]) == len(grid):
-        # kept as float16: a unit vector again
+        # cached as float16: a unit vector again
         vectors = functional.normalize(features.levels[0], dim=1)
         return EncodedPatches(grid, vectors, notices, from_cache=True)
     vectors = encode_patches(

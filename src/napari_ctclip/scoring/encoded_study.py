@@ -75,7 +75,7 @@ class EncodedStudy:
     notices : tuple of Notice
         What the user should know.
     from_cache : bool
-        Whether the features were kept from an earlier time.
+        Whether the features came from the cache.
     """
 
     scan: EncodedScan

@@ -80,10 +80,10 @@ class TokenIndex:
             P of them.
         """
         found = np.full((len(prompts), len(tokens)), np.nan, dtype=np.float32)
-        places, known = self._places_of(tokens)
+        positions, known = self._positions_of(tokens)
         if not len(prompts) or not known.any():
             return found
-        chosen = torch.from_numpy(places[known]).to(self._tokens.device)
+        chosen = torch.from_numpy(positions[known]).to(self._tokens.device)
         texts = embed_prompts(self._model, prompts).flatten(0, 1).float()
         cosines = texts.to(self._tokens.device) @ self._tokens[:, chosen]
         background = None if self._background is None else self._background[chosen]
@@ -94,10 +94,10 @@ class TokenIndex:
     @torch.inference_mode()
     def embedding_of(self, tokens: npt.NDArray[np.intp]) -> Tensor | None:
         """Return the unit mean vector (E,) of tokens (flat indices); None if none can answer."""
-        places, known = self._places_of(tokens)
+        positions, known = self._positions_of(tokens)
         if not known.any():
             return None
-        chosen = torch.from_numpy(places[known]).to(self._tokens.device)
+        chosen = torch.from_numpy(positions[known]).to(self._tokens.device)
         return functional.normalize(self._tokens[:, chosen].mean(dim=1), dim=0)
 
     @torch.inference_mode()
@@ -111,14 +111,14 @@ class TokenIndex:
         values.ravel()[self._inside] = found.cpu().numpy()
         return values
 
-    def _places_of(
+    def _positions_of(
         self, tokens: npt.NDArray[np.intp]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """Return where tokens stand among those that can answer, and which of them can."""
         if not len(self._inside):
             return np.zeros(len(tokens), dtype=np.intp), np.zeros(len(tokens), dtype=bool)
-        places = np.minimum(np.searchsorted(self._inside, tokens), len(self._inside) - 1)
-        return places, self._inside[places] == tokens
+        positions = np.minimum(np.searchsorted(self._inside, tokens), len(self._inside) - 1)
+        return positions, self._inside[positions] == tokens
 
     def _held_against(self, negative: Tensor, background: Tensor | None) -> Tensor:
         """Return the smooth maximum of the prompt's own negative and normal anatomy."""

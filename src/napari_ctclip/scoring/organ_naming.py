@@ -50,8 +50,8 @@ def name_organs(
 ) -> tuple[OrganNaming, ...]:
     """Return what a model calls each organ of the masks that a token of the scan lies in.
 
-    Every organ's vector is pooled as in training and held against one sentence an organ name; the
-    name whose sentence is most similar is the answer.
+    Every organ's vector is pooled as in training and compared with one sentence for each organ
+    name; the name whose sentence is most similar is the answer.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def name_organs(
     Raises
     ------
     CtClipError
-        If the model is told the organ before it looks, or there are not two names to choose from.
+        If the model is given the organ before it looks, or there are not two names to choose from.
     Cancelled
         If the work was stopped.
 
@@ -99,12 +99,12 @@ def name_tokens(
     names: Sequence[str],
     region: str = "",
 ) -> OrganNaming | None:
-    """Return what a model calls a place; None if no token lies in it.
+    """Return what a model calls a region; None if no token lies in it.
 
     Parameters
     ----------
     tokens : ndarray, shape (K,)
-        The place, as flat indices on the token grid.
+        The region, as flat indices on the token grid.
     names : sequence of str
         The organs to choose from.
     region : str
@@ -120,8 +120,8 @@ def name_tokens(
     for axis, size in enumerate(model.patch_size):
         member = member.repeat(size, axis=axis)
     depth, height, width = scan.input_geometry.shape
-    place = member[None, :depth, :height, :width]
-    return next(iter(_named(model, scan, lambda: iter([([region], place)]), names)), None)
+    inside = member[None, :depth, :height, :width]
+    return next(iter(_named(model, scan, lambda: iter([([region], inside)]), names)), None)
 
 
 @torch.inference_mode()
@@ -134,7 +134,7 @@ def _named(
     """Return the namings of regions: their organs, and masks (R, D, H, W), a few at a time."""
     if model.region_readout == "regions":
         raise CtClipError(
-            f"model {model.name!r} cannot name organs: it is told the organ before it looks; "
+            f"model {model.name!r} cannot name organs: it is given the organ before it looks; "
             "take a model that pools any region, such as one that ct_glip trained"
         )
     if len(names) < 2:

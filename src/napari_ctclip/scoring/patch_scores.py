@@ -30,9 +30,9 @@ class PatchPrompts:
     Attributes
     ----------
     targets : tuple of str
-        What is looked for, in any number of wordings.
+        What is looked for, in any number of phrasings.
     controls : tuple of str
-        What it is held against.
+        What it is contrasted with.
     mode : {"contrast", "cosine", "softmax"}
         See :data:`ScoreMode`.
     pooling : {"lse", "max"}

@@ -1,4 +1,4 @@
-"""Placed patches: a scan's patches as a model of volumes sees them, each by its highest place."""
+"""Placed patches: a scan's patches as a model of volumes sees them, each by its highest token."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PlacedPatches:
     from_cache: bool = False
 
     scored_by = "highest token"
-    """What of a patch is held against the prompts."""
+    """What of a patch is compared with the prompts."""
 
     def scores(self, model: VisionLanguageModel, prompts: PatchPrompts) -> npt.NDArray[np.float32]:
         """Return what prompts rank the patches by (N,): the score of each patch's best token.

@@ -40,7 +40,7 @@ def symmetric_limit(difference: SimilarityMap) -> float:
 
 
 def without_words(prompt: Prompt, phrase: Phrase) -> Prompt:
-    """Return a prompt without chosen words, held against the same negative, of the same organ.
+    """Return a prompt without chosen words, contrasted with the same negative, of the same organ.
 
     The difference of the two maps is the words' part (leave some out): all else cancels.
 

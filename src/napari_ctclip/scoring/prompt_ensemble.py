@@ -1,4 +1,4 @@
-"""Prompt ensembles: several wordings that a model hears as one text."""
+"""Prompt ensembles: several phrasings that a model encodes as one text."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def embed_prompts(model: VisionLanguageModel, prompts: Sequence[Prompt]) -> Tens
     return _embed_groups(model, groups, unit=True).reshape(len(prompts), 2, -1)
 
 
-def ensemble_text(wordings: Sequence[str]) -> str:
-    """Return the one text that stands for several wordings, for people to read."""
-    return _BETWEEN.join(" ".join(wording.split()) for wording in wordings)
+def ensemble_text(phrasings: Sequence[str]) -> str:
+    """Return the one text that stands for several phrasings, for people to read."""
+    return _BETWEEN.join(" ".join(phrasing.split()) for phrasing in phrasings)
 
 
 def with_ensembles(
-    model: VisionLanguageModel, wordings: Sequence[Sequence[str]], *, ensemble: Ensemble
+    model: VisionLanguageModel, phrasings: Sequence[Sequence[str]], *, ensemble: Ensemble
 ) -> VisionLanguageModel:
-    """Return the model, hearing the :func:`ensemble_text` of a group as all its wordings.
+    """Return the model, encoding the :func:`ensemble_text` of a group as all its phrasings.
 
     Everything else is the model's own, so an ensemble is read out as any prompt is.
 
@@ -51,12 +51,12 @@ def with_ensembles(
     ----------
     model : VisionLanguageModel
         Keeps its weights' hash, so that encodings of it are shared.
-    wordings : sequence of sequences of str
+    phrasings : sequence of sequences of str
         Groups; a group of one needs nothing.
     ensemble : {"mean-embedding", "mean-logit"}
         ``"mean-embedding"``: the mean of the unit vectors, made a unit vector again (Radford et al.
-        2021, section 3.1.4). ``"mean-logit"``: the mean of the wordings' logits, which is the logit
-        of the mean vector left as short as it is (as RADAR's zero-shot scripts do).
+        2021, section 3.1.4). ``"mean-logit"``: the mean of the phrasings' logits, which is the
+        logit of the mean vector left as short as it is (as RADAR's zero-shot scripts do).
 
     Raises
     ------
@@ -65,7 +65,7 @@ def with_ensembles(
     """
     if ensemble not in ENSEMBLES:
         raise DataError(f"no ensemble {ensemble!r}; expected one of {', '.join(ENSEMBLES)}")
-    groups = {ensemble_text(group): tuple(group) for group in wordings if len(group) > 1}
+    groups = {ensemble_text(group): tuple(group) for group in phrasings if len(group) > 1}
     if not groups:
         return model
     unit = ensemble == "mean-embedding"
@@ -86,9 +86,9 @@ class _EnsembleModel:
         return getattr(self._model, name)
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """Return (T, E); an ensemble's row is the mean over its wordings."""
-        wordings = [self._groups.get(text, (text,)) for text in texts]
-        return _embed_groups(self._model, wordings, unit=self._unit)
+        """Return (T, E); an ensemble's row is the mean over its phrasings."""
+        phrasings = [self._groups.get(text, (text,)) for text in texts]
+        return _embed_groups(self._model, phrasings, unit=self._unit)
 
 
 def _embed_groups(

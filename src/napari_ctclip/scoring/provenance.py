@@ -32,7 +32,7 @@ def provenance(study: Study, model: VisionLanguageModel | None, *, device: str) 
             "shape": list(geometry.shape),
             "spacing_mm": list(geometry.spacing_mm),
         },
-        # a path may hold a patient's name: only how masks were made here is told
+        # a path may hold a patient's name: only how masks were made here is recorded
         "organ_masks": None if masks is None else _told_source(masks.source),
         **_told_model(model),
         "device": device,

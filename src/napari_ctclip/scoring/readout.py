@@ -139,7 +139,7 @@ def calibration_notices(model: VisionLanguageModel) -> tuple[Notice, ...]:
             "not-calibrated",
             f"model {model.name!r} brings no calibration: a probability is the softmax between a "
             "prompt and its negative, CLIP's zero-shot rule; compare it between scans, do not read "
-            "it as a chance of disease",
+            "it as a probability of disease",
         ),
     )
 
@@ -242,13 +242,13 @@ def organ_scores(
     whole, *_ = drawn.values()
     scored = []
     for anatomy, values in similarities.items():
-        chances = [probability(v, scale=scale, calibration=model.calibration) for v in values]
+        probabilities = [probability(v, scale=scale, calibration=model.calibration) for v in values]
         scored.append(
             replace(
                 drawn.get(anatomy, whole),
                 anatomy=anatomy,
                 similarity=float(np.mean(values)),
-                probability=float(np.mean(chances)),
+                probability=float(np.mean(probabilities)),
             )
         )
     wanted = queried_anatomy(prompt, model.anatomies)

@@ -86,7 +86,7 @@ def _organs(regions: TokenRegions | None) -> tuple[tuple[str, npt.NDArray[np.int
 
 
 def _highest(values: npt.NDArray[np.float32], count: int) -> tuple[float, int]:
-    """Return the mean of the highest ``count`` values and the place of the highest."""
+    """Return the mean of the highest ``count`` values and the index of the highest."""
     best = int(np.argmax(values))
     if len(values) <= count:
         return float(values.mean()), best

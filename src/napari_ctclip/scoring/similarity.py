@@ -1,4 +1,4 @@
-"""Similarity: from embeddings to one number a place.
+"""Similarity: from embeddings to one number for each token.
 
 Three words for three things: *cosine* (or similarity) of unit vectors, *logit* (cosine times the
 model's scale), *probability* (softmax or calibrated).
@@ -18,9 +18,9 @@ def background_similarity(tokens: Tensor, negatives: Tensor, scale: float) -> Te
     Parameters
     ----------
     tokens : Tensor (E, N)
-        Unit-norm embeddings of places, one a column.
+        The unit-norm embeddings of N tokens, one a column.
     negatives : Tensor (M, E)
-        Unit-norm embeddings of what the prompt is held against.
+        Unit-norm embeddings of the negative prompts.
     scale : float
         The model's factor on a cosine (``exp(logit_scale)``).
     """
@@ -28,7 +28,7 @@ def background_similarity(tokens: Tensor, negatives: Tensor, scale: float) -> Te
 
 
 def contrast(positive: Tensor, background: Tensor) -> Tensor:
-    """Return the similarity of a prompt: its cosine (N,) less that of what it is held against.
+    """Return the similarity of a prompt: its cosine (N,) less that of what it is contrasted with.
 
     Times the scale it is the logit of the softmax between the prompt and all negatives, the
     two-prompt softmax of CLIP's zero-shot rule (Radford et al. 2021, section 3.1) when there is

@@ -55,7 +55,7 @@ def slice_profile(
 ) -> SliceProfile:
     """Return an answer slice by slice, in the anatomy its score is taken from.
 
-    A slice has the values of the layer of tokens it lies in, as the heat drawn on it has.
+    A slice has the values of the layer of tokens it lies in, as the heatmap drawn on it has.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class FindingsSession:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._histories: dict[str, _FindingHistory] = {}
-        self._place = _place_of(session.study)
+        self._scan_key = _scan_key_of(session.study)
         session.study_changed.connect(self._on_study_changed)
 
     # --- state ----------------------------------------------------------------------------------
@@ -54,9 +54,9 @@ class FindingsSession:
         return self._history.present
 
     @property
-    def place(self) -> str:
-        """What tells the open scan from others, the same when it is read again; empty if none."""
-        return self._place
+    def scan_key(self) -> str:
+        """What identifies the open scan, the same when it is read again; empty if none is open."""
+        return self._scan_key
 
     @property
     def can_undo(self) -> bool:
@@ -77,20 +77,20 @@ class FindingsSession:
     def compute_region(
         self, positive: str, *, threshold: float, seed: tuple[int, int, int] | None = None
     ) -> Finding:
-        """Return the finding of a prompt's heat about a voxel, or about its peak.
+        """Return the finding of a heatmap's component about a voxel, or about the peak.
 
         Raises
         ------
         CtClipError
             If no study is open or the prompt has no answer.
         DataError
-            If the heat there lies below the threshold.
+            If the heatmap there lies below the threshold.
         """
         from napari_ctclip.explanation.found_regions import component_finding
 
         study, answer = self._session.open_study(), self._require_answer(positive)
-        spot = seed or voxel_of_peak(study, answer)
-        return component_finding(study, answer, self._model(), seed=spot, threshold=threshold)
+        point = seed or voxel_of_peak(study, answer)
+        return component_finding(study, answer, self._model(), seed=point, threshold=threshold)
 
     def compute_point(self, index: tuple[int, int, int], *, positive: str = "") -> Finding:
         """Return the finding of one voxel (z, y, x), with a prompt's score there if it has one.
@@ -142,7 +142,7 @@ class FindingsSession:
     # --- kept -----------------------------------------------------------------------------------
 
     def put(self, finding: Finding) -> None:
-        """Add a finding, or put it in the place of the one with the same key."""
+        """Add a finding, or replace the one with the same key."""
         known = {f.key: f for f in self.findings} | {finding.key: finding}
         self._take(self._history.then(tuple(known.values())))
 
@@ -190,14 +190,14 @@ class FindingsSession:
 
     @property
     def _history(self) -> _FindingHistory:
-        return self._histories.get(self._place, History(()))
+        return self._histories.get(self._scan_key, History(()))
 
     def _take(self, history: _FindingHistory) -> None:
-        self._histories[self._place] = history
+        self._histories[self._scan_key] = history
         self.changed.emit(history.present)
 
     def _on_study_changed(self, study: Study | None) -> None:
-        self._place = _place_of(study)
+        self._scan_key = _scan_key_of(study)
         self.changed.emit(self.findings)
 
     def _require(self, key: str) -> Finding:
@@ -228,8 +228,8 @@ def voxel_of_peak(study: Study, answer: Answer) -> tuple[int, int, int]:
     )
 
 
-def _place_of(study: Study | None) -> str:
-    """Return what tells one open scan from another: quick, and the same when it is read again."""
+def _scan_key_of(study: Study | None) -> str:
+    """Return what identifies a scan: quick, and the same when it is read again."""
     return "" if study is None else _fingerprint(study.volume)
 
 

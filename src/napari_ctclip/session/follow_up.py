@@ -53,7 +53,7 @@ class FollowUp:
 
     @property
     def is_linked(self) -> bool:
-        """Whether places of one scan are known in the other."""
+        """Whether points of one scan are known in the other."""
         return self._to_prior is not None
 
     @property
@@ -62,7 +62,7 @@ class FollowUp:
         return () if self._to_prior is None else self._to_prior.notices
 
     def compute_link(self) -> Correspondence:
-        """Return the map of the current scan's places to the prior's: the slow half.
+        """Return the map of the current scan's points to the prior's: the slow half.
 
         Raises
         ------
@@ -87,11 +87,11 @@ class FollowUp:
         self._to_current = None if link is None else link.reversed()
 
     def in_prior(self, index: Index) -> Index | None:
-        """Return the voxel of the prior at a place of the current scan; None where it ends."""
+        """Return the voxel of the prior at a point of the current scan; None where it ends."""
         return _mapped(self._to_prior, index)
 
     def in_current(self, index: Index) -> Index | None:
-        """Return the voxel of the current scan at a place of the prior; None where it ends."""
+        """Return the voxel of the current scan at a point of the prior; None where it ends."""
         return _mapped(self._to_current, index)
 
     def changes(self) -> tuple[ScoreChange, ...]:
@@ -104,7 +104,7 @@ class FollowUp:
         """
         models = {s.model.weights_hash() for s in (self.current, self.prior) if s.model is not None}
         if len(models) > 1:
-            raise CtClipError("the scans were asked by different models; ask both by one")
+            raise CtClipError("the scans were queried with different models; query both with one")
         return score_changes(self.prior.answers, self.current.answers, cut=self._cut())
 
     def _cut(self) -> set[str]:
@@ -134,12 +134,12 @@ def _change_row(change: ScoreChange) -> tuple[object, ...]:
         change.before.probability,
         change.after.probability,
     )
-    places = (*change.before.peak.world_mm, *change.after.peak.world_mm)
+    peaks = (*change.before.peak.world_mm, *change.after.peak.world_mm)
     return (
         change.prompt,
         change.anatomy,
         *(f"{number:.6f}" for number in numbers),
-        *(f"{mm:.2f}" for mm in places),
+        *(f"{mm:.2f}" for mm in peaks),
         change.note,
     )
 
@@ -147,8 +147,8 @@ def _change_row(change: ScoreChange) -> tuple[object, ...]:
 def _mapped(link: Correspondence | None, index: Index) -> Index | None:
     if link is None:
         return None
-    place = np.rint(link.index_in_target(index))
-    if not link.target.contains_index(place):
+    point = np.rint(link.index_in_target(index))
+    if not link.target.contains_index(point):
         return None
-    z, y, x = place.astype(int).tolist()
+    z, y, x = point.astype(int).tolist()
     return z, y, x

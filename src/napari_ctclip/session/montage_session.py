@@ -41,7 +41,7 @@ READER = "starter-2d"
 
 @dataclass(frozen=True, eq=False)
 class PreparedPatches:
-    """Patches as a model sees them, for one study: as pictures, or by places of the volume."""
+    """Patches as a model sees them, for one study: as pictures, or as regions of the volume."""
 
     study: Study
     model: VisionLanguageModel
@@ -66,7 +66,7 @@ class MontageSession:
         Whose study it is; its model is used where it is one of pictures.
     model_name : str
         Finds the patches: the session's model where that is the one, else it is loaded. A model of
-        volumes ranks a patch by its best place, a model of pictures as a picture.
+        volumes ranks a patch by its best token, a model of pictures as a picture.
     """
 
     patches_changed = Signal(object)

@@ -18,8 +18,8 @@ _MOST_NAMES = 3
 def read_organ_names(session: Session, work: Work = PLAIN) -> tuple[OrganNaming, ...]:
     """Return what the model calls each organ of the masks; it may run on any thread.
 
-    It chooses among the organs whose names it was trained with; a model without any is asked for
-    the organs of the masks, and was never taught what it is asked.
+    It chooses among the organs whose names it was trained with; a model without any chooses among
+    the organs of the masks, which it was never trained to name.
 
     Raises
     ------
@@ -60,8 +60,6 @@ def naming_mark(naming: OrganNaming) -> str:
 def agreement_words(namings: Sequence[OrganNaming]) -> str:
     """Return how many organs the model calls as their masks do."""
     judged = [naming.agrees for naming in namings if naming.agrees is not None]
-    told = f"The model calls {sum(judged)} of {len(judged)} organs as their masks do"
+    words = f"The model calls {sum(judged)} of {len(judged)} organs as their masks do"
     without = len(namings) - len(judged)
-    return (
-        f"{told}; {without} have no name among those it was asked for." if without else f"{told}."
-    )
+    return f"{words}; {without} have no name among those it knows." if without else f"{words}."

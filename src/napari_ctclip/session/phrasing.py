@@ -1,4 +1,4 @@
-"""Wording: how far synonyms of a prompt disagree, and whether its negation gives another map."""
+"""Phrasing: how far synonyms of a prompt disagree, and whether its negation gives another map."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ UNSTABLE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class PhrasingCheck:
-    """How far a prompt's wording can be trusted, with one model in one scan.
+    """How far the phrasing of a prompt can be trusted, with one model in one scan.
 
     Attributes
     ----------
     negation_correlation : float
         Between the cosines of the prompt and of its negative over the scan; NaN if either is flat.
     scores : tuple of (str, float)
-        Wording -> similarity in the prompt's organ; the prompt as asked first, then the sentences
+        Phrasing -> similarity in the prompt's organ; the prompt as typed first, then the sentences
         of its ensemble, then its synonyms.
-    spread_map : SimilarityMap or None
-        Standard deviation of the similarity over the wordings, at every token: high where they
+    sd_map : SimilarityMap or None
+        Standard deviation of the similarity over the phrasings, at every token: high where they
         disagree, whether or not the finding is there. An ensemble counts as its sentences. None if
-        there is one wording only.
-    wordings : int
-        How many it is over.
+        there is one phrasing only.
+    phrasings : int
+        The number of phrasings it is over.
     """
 
     negation_correlation: float
     scores: tuple[tuple[str, float], ...]
-    spread_map: SimilarityMap | None = None
-    wordings: int = 1
+    sd_map: SimilarityMap | None = None
+    phrasings: int = 1
 
     @property
     def separates(self) -> bool:
@@ -53,7 +53,7 @@ class PhrasingCheck:
 
     @property
     def spread(self) -> float:
-        """Highest less lowest similarity over the wordings; 0 if there is only one."""
+        """Highest less lowest similarity over the phrasings; 0 if there is only one."""
         values = [value for _, value in self.scores]
         return max(values) - min(values)
 
@@ -72,7 +72,7 @@ class PhrasingCheck:
         low, high = (pick(self.scores, key=lambda pair: pair[1]) for pick in (min, max))
         steady = "unstable" if self.spread > UNSTABLE else "stable"
         return (
-            f"“{typed}”: {negation}; {steady} over {len(self.scores)} wordings: "
+            f"“{typed}”: {negation}; {steady} over {len(self.scores)} phrasings: "
             f"{low[1]:+.2f} (“{low[0]}”) to {high[1]:+.2f} (“{high[0]}”)."
         )
 
@@ -81,7 +81,7 @@ def check_phrasing(session: Session, prompt: Prompt) -> PhrasingCheck:
     """Return the check of a prompt on the encoded scan; it may run on any thread.
 
     Every sentence of the prompt's ensemble, and every synonym of the dictionary, is asked of the
-    same organ, each held against its own plain negation.
+    same organ, each contrasted with its own plain negation.
 
     Raises
     ------
@@ -98,10 +98,10 @@ def check_phrasing(session: Session, prompt: Prompt) -> PhrasingCheck:
     typed = asked.focus
     scores = [(prompt.positive, typed.similarity)]
     answers = [asked]
-    for wording, other in _other_wordings(prompt):
+    for phrasing, other in _other_phrasings(prompt):
         answer = session.compute_answer(other)
-        same_place = next((s for s in answer.scores if s.anatomy == typed.anatomy), answer.whole)
-        scores.append((wording, same_place.similarity))
+        there = next((s for s in answer.scores if s.anatomy == typed.anatomy), answer.whole)
+        scores.append((phrasing, there.similarity))
         answers.append(answer)
     if prompt.templates.is_ensemble:
         del answers[0]  # the mean of what follows
@@ -111,12 +111,12 @@ def check_phrasing(session: Session, prompt: Prompt) -> PhrasingCheck:
     return PhrasingCheck(
         float("nan") if flat else float(np.corrcoef(a, b)[0, 1]),
         tuple(scores),
-        _spread_map(prompt, answers),
+        _sd_map(prompt, answers),
         len(answers),
     )
 
 
-def _other_wordings(prompt: Prompt) -> Iterator[tuple[str, Prompt]]:
+def _other_phrasings(prompt: Prompt) -> Iterator[tuple[str, Prompt]]:
     """Yield what else a prompt could have been, and how it reads."""
     if prompt.templates.is_ensemble:
         for alone in prompt.templates.each_alone():
@@ -126,9 +126,9 @@ def _other_wordings(prompt: Prompt) -> Iterator[tuple[str, Prompt]]:
         yield synonym, Prompt(synonym, templates=prompt.templates)
 
 
-def _spread_map(prompt: Prompt, answers: Sequence[Answer]) -> SimilarityMap | None:
+def _sd_map(prompt: Prompt, answers: Sequence[Answer]) -> SimilarityMap | None:
     if len(answers) < 2:
         return None
     maps = [answer.similarity_map for answer in answers]
-    spread = np.std([one.values for one in maps], axis=0, dtype=np.float64)
-    return SimilarityMap(spread.astype(np.float32), maps[0].geometry, prompt)
+    sd = np.std([one.values for one in maps], axis=0, dtype=np.float64)
+    return SimilarityMap(sd.astype(np.float32), maps[0].geometry, prompt)

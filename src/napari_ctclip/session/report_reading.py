@@ -108,7 +108,7 @@ class ReadReport:
 
 
 def read_report(session: Session, text: str, work: Work = PLAIN) -> ReadReport:
-    """Return what the encoded scan says to every sentence. Nothing is kept, on disk or elsewhere.
+    """Return what the encoded scan says to every sentence. Nothing is stored.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ def read_report(session: Session, text: str, work: Work = PLAIN) -> ReadReport:
     Notes
     -----
     Sentences, findings, organs and negation are those of ``pretraining.findings.decompose``. The
-    model is asked the finding's name in the session's templates, not the sentence: size, place and
-    negation are words that a contrastive model hears badly.
+    model is asked the finding's name in the session's templates, not the sentence: size, location
+    and negation are words that a contrastive model encodes badly.
     """
     reader = _Reader(session)
     decomposed = decompose(text)
@@ -197,13 +197,13 @@ class _Reader:
         if not self._has_organs:
             return answer.whole
         scores = {score.anatomy: score for score in answer.organs}
-        wanted = _places(sentence, mention, scores)
+        wanted = _regions(sentence, mention, scores)
         return next((scores[name] for name in wanted if name in scores), None)
 
     def _judged(self, mention: FindingMention, score: RegionScore | None) -> tuple[Verdict, str]:
         if score is None:
             organs = ", ".join(mention.anatomies) or "unknown"
-            return Verdict.NO_ORGAN, f"the masks hold no place for it ({organs})"
+            return Verdict.NO_ORGAN, f"no organ mask holds it ({organs})"
         if self._known and mention.name not in self._known:
             return Verdict.NOT_TRAINED, "the score is shown and not judged"
         seen = score.probability >= SUPPORT_PROBABILITY
@@ -214,18 +214,18 @@ class _Reader:
         return (Verdict.SUPPORTED if seen else Verdict.UNSUPPORTED), why
 
 
-def _places(sentence: Sentence, mention: FindingMention, known: Collection[str]) -> Iterator[str]:
-    """Yield where a finding may be looked for, the narrowest place first."""
+def _regions(sentence: Sentence, mention: FindingMention, known: Collection[str]) -> Iterator[str]:
+    """Yield where a finding may be looked for, the narrowest region first."""
     sides = {match.lower() for match in _SIDE.findall(sentence.text)}
-    places = [name for name in (anatomy_in_text(mention.name), *mention.anatomies) if name]
+    regions = [name for name in (anatomy_in_text(mention.name), *mention.anatomies) if name]
     for structure in sentence.structures:
         yield structure
         yield from _holding((structure,), known)
     if len(sides) == 1:
-        yield from (f"{place}_{next(iter(sides))}" for place in places)
-    yield from places
-    for place in places:  # masks from HU alone know a heart only as part of the mediastinum
-        yield from _holding(MAJOR_ANATOMIES.get(place, (place,)), known)
+        yield from (f"{region}_{next(iter(sides))}" for region in regions)
+    yield from regions
+    for region in regions:  # masks from HU alone know a heart only as part of the mediastinum
+        yield from _holding(MAJOR_ANATOMIES.get(region, (region,)), known)
 
 
 def _holding(parts: Sequence[str], known: Collection[str]) -> list[str]:

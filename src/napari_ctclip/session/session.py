@@ -47,7 +47,7 @@ class Session:
     Parameters
     ----------
     cache : FeatureCache or None
-        Where encodings are kept; the user's cache folder if None.
+        Where features are cached; the user's cache folder if None.
     device : str
         ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:0"`` ...
     """
@@ -284,7 +284,7 @@ class Session:
             self.templates_changed.emit(templates)
 
     def probe(self, index: tuple[int, int, int]) -> Probe:
-        """Return what lies at a voxel (z, y, x): HU, organ, and findings ranked for that spot."""
+        """Return what lies at a voxel (z, y, x): HU, organ, and findings ranked for that point."""
         study = self.open_study()
         return probe_at(
             study,

@@ -35,7 +35,7 @@ class WordMapKind(StrEnum):
                 "selects. It is no similarity."
             )
         return (
-            "This model has no attention from words to places: the map is the similarity of the "
+            "This model has no attention from words to tokens: the map is the similarity of the "
             "text less that of the text without the words."
         )
 
@@ -47,7 +47,7 @@ class WordMap:
     Attributes
     ----------
     prompt : Prompt
-        The text, and what it is held against.
+        The text, and what it is contrasted with.
     phrase : Phrase
         The words.
     kind : WordMapKind

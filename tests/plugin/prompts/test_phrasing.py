@@ -181,7 +181,7 @@ def test_the_box_chooses_tells_and_opens_the_own_file(
     assert layer.contrast_limits[0] == 0.0
     assert layer.data.min() >= 0.0
     assert layer.data.max() > 0.0
-    assert "spread: 7 wordings of “swirl”" in explore.tools.legend.text()
+    assert "spread: 7 phrasings of “swirl”" in explore.tools.legend.text()
     assert "not where the finding is" in explore.tools.legend.text()
     open_desk.bench.wording.choose(AS_TYPED)
     open_desk.wait()

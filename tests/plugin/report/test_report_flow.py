@@ -40,7 +40,7 @@ def flow(tmp_path: Path) -> ReportFlow:
         session,
         messages=Messages(),
         encode=lambda: session.set_encoding(session.compute_encoding()),
-        place=lambda: findings.place,
+        place=lambda: findings.scan_key,
         **parts,
     )
     made.session, made.findings = session, findings  # what a test turns

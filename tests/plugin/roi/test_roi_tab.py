@@ -59,7 +59,7 @@ def test_a_place_is_read_off_the_gui_thread_and_ranked(
     assert tab.sorted.index(0, 1).data() == f"{min(values):+.2f}"
     assert "bright spot" in {finding.text for finding in local.findings}  # the user's own
     assert "not a probability" in tab.nulls.text()
-    assert "Against:" in tab.nulls.text()
+    assert "Compared with" in tab.nulls.text()
     assert tab.similar.count() == len(local.similar)
 
 
@@ -228,7 +228,7 @@ def test_what_is_told_is_saved(
     _tab(asked).save.click()
     asked.wait()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "findings.csv", "similar.csv", "hounsfield.csv", "place.json",
+        "findings.csv", "similar.csv", "hounsfield.csv", "roi.json",
     }  # fmt: skip
 
 

@@ -134,7 +134,7 @@ class PromptTools(QPushButton):
 
     def _draw_spread(self, prompt: Prompt, found: PhrasingCheck) -> None:
         scene = self._bench.scene
-        if found.spread_map is None:
+        if found.sd_map is None:
             self._bench.messages.warning(
                 f"“{prompt.positive}” has one wording: the dictionary knows no synonym; choose an "
                 "ensemble as wording"
@@ -143,11 +143,11 @@ class PromptTools(QPushButton):
             self._pair = (prompt.positive,)
             self._drawing = True  # the last one goes first
             try:
-                limit = scene.difference.show_spread(found.spread_map, scene.frame)
+                limit = scene.difference.show_spread(found.sd_map, scene.frame)
             finally:
                 self._drawing = False
             spread = (
-                f"{found.wordings} wordings of “{prompt.positive}”: standard deviation of the "
+                f"{found.phrasings} phrasings of “{prompt.positive}”: standard deviation of the "
                 f"similarity, 0 (clear) to {limit:.2f} (full)"
             )
             self.legend.explain(

@@ -258,7 +258,7 @@ class RoiTable(RowTable["LocalFinding"]):
     tooltips = (
         "Findings of this organ, and your own prompts; a click on a heading sorts",
         "Similarity here, relative to this scan; not a probability of disease",
-        "Percent of places of this shape in this organ of this patient that answer less",
+        "Percent of control regions of this shape in this organ of this patient that score lower",
         "Similarity across the midline",
         "Share of the dictionary's other findings that fit the place at least as well",
         "Whether the model was trained with the finding; another goes by the likeness of its words",

@@ -119,7 +119,7 @@ class SessionFlow:
     @property
     def place(self) -> str:
         """What tells the open scan from others."""
-        return self._findings.kept.place
+        return self._findings.kept.scan_key
 
     def state(self) -> SessionState:
         """Return what a session file would hold now.

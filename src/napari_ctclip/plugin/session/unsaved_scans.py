@@ -28,7 +28,7 @@ class UnsavedScan:
     Attributes
     ----------
     place : str
-        What tells it from others (``FindingsSession.place``).
+        What tells it from others (``FindingsSession.scan_key``).
     name : str
         Of its file or folder, without ending.
     count : int
@@ -91,7 +91,7 @@ class UnsavedScans:
         self._saved.pop(place, None)
 
     def _note(self, *_: Any) -> None:
-        place, study = self._kept.place, self._session.study
+        place, study = self._kept.scan_key, self._session.study
         if not place or study is None:
             return
         self._work[place] = self._kept.findings, self._report.saved

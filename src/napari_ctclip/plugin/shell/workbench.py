@@ -94,7 +94,7 @@ class Workbench(QObject):
         self.report = ReportFlow(
             self.session,
             encode=self.prompts.encode,
-            place=lambda: self.findings.kept.place,
+            place=lambda: self.findings.kept.scan_key,
             **parts,  # type: ignore[arg-type]
         )
         self.sessions = SessionFlow(

@@ -27,7 +27,7 @@ SCHEMA = 2
 """
 
 Voxel = tuple[int, int, int]
-Place = tuple[float, float, float]
+Point = tuple[float, float, float]
 Affine = Annotated[list[list[float]], Field(min_length=4, max_length=4)]
 
 
@@ -77,9 +77,9 @@ class PromptEntry(_Entry):
 class CameraEntry(_Entry):
     """How one canvas looked at the scan."""
 
-    centre_mm: Place
+    centre_mm: Point
     magnification: Annotated[float, Field(gt=0.0)]
-    angles: Place
+    angles: Point
 
 
 class ViewEntry(_Entry):
@@ -109,7 +109,7 @@ class FindingEntry(_Entry):
     name: str
     state: str
     index: Voxel
-    world_mm: Place
+    world_mm: Point
     mean_hounsfield: float
     volume_ml: float | None = None
     region_start: Voxel | None = None
@@ -127,7 +127,7 @@ class FindingEntry(_Entry):
 
 
 class ReportEntry(_Entry):
-    """A report that the user chose to keep; since schema 2."""
+    """A report that the user chose to save; since schema 2."""
 
     text: str
     was_read: bool = False

@@ -104,10 +104,10 @@ def queried_prompt(entry: PromptEntry) -> Prompt:
     ValueError
         If its words or its templates are odd.
     """
-    told, templates = entry.templates, AS_TYPED
+    saved, templates = entry.templates, AS_TYPED
     try:
-        if told is not None:
-            templates = TemplateSet(told.name, told.positive, told.negative)
+        if saved is not None:
+            templates = TemplateSet(saved.name, saved.positive, saved.negative)
         return Prompt(entry.positive, entry.negative, entry.anatomy, templates)
     except DataError as error:
         raise ValueError(str(error)) from error

@@ -85,7 +85,7 @@ class ModelReference:
 
 @dataclass(frozen=True)
 class SavedPrompt:
-    """A prompt, and whether its heat was shown."""
+    """A prompt, and whether its heatmap was shown."""
 
     prompt: Prompt
     shown: bool
@@ -121,9 +121,9 @@ class SavedView:
     position : tuple of int
         The voxel (z, y, x) that the planes went through.
     heat_range : tuple of float or None
-        Where heat began and ended; None if nobody chose.
+        Where the colours of heatmaps began and ended; None if nobody chose.
     heat_opacity : float
-        Of every heat.
+        The opacity of every heatmap.
     layout : str
         Which planes, or 3D: a value of ``plugin.views.View``; empty in files of schema 1.
     cameras : tuple of SavedCamera
@@ -140,7 +140,7 @@ class SavedView:
 
 @dataclass(frozen=True)
 class SavedReport:
-    """A report that the user chose to keep, and whether it was held against the scan."""
+    """A report that the user chose to save, and whether it was compared with the scan."""
 
     text: str
     was_read: bool = False
@@ -157,7 +157,7 @@ class SavedSession:
     model : ModelReference or None
         The model.
     prompts : tuple of SavedPrompt
-        What was asked.
+        The prompts that were asked.
     view : SavedView or None
         What was shown.
     masks : OrganMasks or None
@@ -167,7 +167,7 @@ class SavedSession:
     notes : str
         What the person wrote about the scan.
     report : SavedReport or None
-        Its report, if the person chose to keep it.
+        Its report, if the person chose to save it.
     """
 
     scan: ScanReference
