@@ -50,10 +50,10 @@ def _milliseconds(
 
 
 def _first_asked(widget: StudyWidget, number: int, text: str) -> float:
-    """Return the seconds of a prompt never seen before, while the last one's heat is hidden."""
+    """Return the seconds of a prompt never seen before, while the last one's heatmap is hidden."""
     flow, session = widget.workbench.prompts, widget.workbench.session
     prompt = Prompt(f"{text} {number}")
-    flow.table.add(prompt)
+    flow.state.add(prompt)
     flow.show_only(prompt.positive)
     start = time.perf_counter()
     session.ask(prompt)
@@ -61,10 +61,10 @@ def _first_asked(widget: StudyWidget, number: int, text: str) -> float:
 
 
 def _asked_again(widget: StudyWidget, number: int, text: str) -> float:
-    """Return the seconds of a prompt held against something new: its layer gets another map."""
+    """Return the seconds of a prompt contrasted with something new: its layer gets another map."""
     session = widget.workbench.session
     if session.answer_to(text) is None:
-        widget.workbench.prompts.table.add(Prompt(text))
+        widget.workbench.prompts.state.add(Prompt(text))
         widget.workbench.prompts.show_only(text)
     start = time.perf_counter()
     session.ask(Prompt(text, negative=f"normal anatomy {number}"))

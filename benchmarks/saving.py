@@ -32,7 +32,7 @@ def run(study: Study) -> dict[str, str]:
         bench.session.cache = FeatureCache(Path(folder) / "cache")
         bench.prompts.add(_PROMPT)
         _until_idle(widget)
-        peak = bench.prompts.table.rows[0].peak or (0, 0, 0)
+        peak = bench.prompts.state.rows[0].peak or (0, 0, 0)
         bench.findings.add_point(peak, positive=_PROMPT)
         _until_idle(widget)
         out = Path(folder) / "out"

@@ -43,7 +43,7 @@ def ask(hand: Hand, album: Album, scan: Scan) -> None:
     hand.wait()
     hand.cell(hand.widget.explore.table, 0, 0)
     hand.wait()
-    if f"Heat: {scan.prompt}" not in hand.viewer.layers:
+    if f"Heatmap: {scan.prompt}" not in hand.viewer.layers:
         raise NotThereError("the heat of the prompt that was asked")
 
 
@@ -209,7 +209,7 @@ def save_and_reopen(hand: Hand, album: Album, scan: Scan) -> None:
 
 def _voxel(hand: Hand) -> tuple[int, int, int]:
     """Return the voxel that was clicked last."""
-    voxel = hand.bench.probed_index
+    voxel = hand.bench.probe.index
     assert voxel is not None
     return voxel
 

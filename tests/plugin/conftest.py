@@ -27,7 +27,7 @@ else:
 
     from napari_ctclip.plugin.canvas.views import View
     from napari_ctclip.plugin.findings import export_dialog
-    from napari_ctclip.plugin.prompts import phrasing_flow, typed_prompts
+    from napari_ctclip.plugin.prompts import phrasing, prompt_line
     from napari_ctclip.plugin.session import autosave_flow
     from napari_ctclip.plugin.shell.study_widget import StudyWidget
     from napari_ctclip.plugin.shell.workbench import Workbench
@@ -91,7 +91,7 @@ class Desk:
 
     def heat(self, prompt: str) -> Any:
         """Return the heat layer of a prompt."""
-        return self.viewer.layers[f"Heat: {prompt}"]
+        return self.viewer.layers[f"Heatmap: {prompt}"]
 
     @property
     def status(self) -> str:
@@ -126,8 +126,8 @@ def make_desk(
     """Give a function that opens a viewer with the panel."""
     monkeypatch.setattr(autosave_flow, "autosave_folder", lambda: tmp_path / "state")
     monkeypatch.setattr(export_dialog, "keep_setting", lambda name, value: None)
-    monkeypatch.setattr(typed_prompts, "keep_setting", lambda name, value: None)
-    monkeypatch.setattr(phrasing_flow, "keep_setting", lambda name, value: None)
+    monkeypatch.setattr(prompt_line, "keep_setting", lambda name, value: None)
+    monkeypatch.setattr(phrasing, "keep_setting", lambda name, value: None)
     desks: list[Desk] = []
 
     def make(*, show: bool = False) -> Desk:

@@ -189,7 +189,7 @@ def demo(
     ] = None,
 ) -> None:
     """Open a chest CT, type findings, show where they are; without a display, save the picture."""
-    from napari_ctclip.plugin.canvas.display import has_display, restart_under_xvfb
+    from napari_ctclip.plugin.shell.display import has_display, restart_under_xvfb
 
     interactive = has_display() if window is None else window
     with terminal.data_errors():

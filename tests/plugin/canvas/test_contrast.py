@@ -14,7 +14,6 @@ from napari.utils.theme import get_theme
 
 from napari_ctclip.exporting import faithfulness_figures as truth_pictures
 from napari_ctclip.plugin.canvas import canvas, difference_layer, layers, slice_strip
-from napari_ctclip.plugin.canvas.colour_legend import PLATE, swatch
 from napari_ctclip.plugin.canvas.orientation_letters import LETTER_COLOUR
 from napari_ctclip.plugin.montage import gallery
 from napari_ctclip.plugin.prompts import word_flow
@@ -22,6 +21,7 @@ from napari_ctclip.plugin.prompts.organ_plot import OrganPlot
 from napari_ctclip.plugin.roi.roi_tab import RoiPlot
 from napari_ctclip.plugin.training import training_curves
 from napari_ctclip.plugin.training.training_curves import TrainingCurves
+from napari_ctclip.plugin.widgets.colour_legend import PLATE, swatch
 from napari_ctclip.plugin.widgets.themed_plot import ThemedPlot
 from napari_ctclip.regions.region_statistics import HounsfieldHistogram
 
@@ -34,7 +34,7 @@ _OWN_COLOURS = (
     *layers.PROMPT_COLOURS,
     difference_layer.FIRST_COLOUR,
     difference_layer.SECOND_COLOUR,
-    difference_layer.SPREAD_COLOUR,
+    difference_layer.SD_COLOUR,
     word_flow._COLOUR,
 )
 

@@ -15,9 +15,9 @@ from napari_ctclip.plugin.canvas.foreign_layers import volume_of_layer
 from napari_ctclip.plugin.canvas.layers import (
     Frame,
     ct_layer,
-    default_heat_range,
-    heat_colormap,
-    heat_layer,
+    default_heatmap_range,
+    heatmap_colormap,
+    heatmap_layer,
 )
 
 
@@ -51,7 +51,7 @@ def test_heat_lies_where_its_tokens_lie_on_the_ct(codes: str, degrees: float) ->
     tokens = prepared.coarsened((4, 4, 4)).cropped((0, 0, 0), whole)
     values = np.random.default_rng(0).random(tokens.shape).astype(np.float32)
     heat = _layer(
-        heat_layer(
+        heatmap_layer(
             SimilarityMap(values, tokens, Prompt("x")),
             Frame(scan),
             colour="#ff9d2e",
@@ -71,7 +71,7 @@ def test_heat_without_numbers_outside_the_field_of_view() -> None:
     values = np.full(tokens.shape, np.nan, np.float32)
     values[:2] = 0.5
     heat = _layer(
-        heat_layer(
+        heatmap_layer(
             SimilarityMap(values, tokens, Prompt("x")), Frame(scan), colour="#ff9d2e", limits=(0, 1)
         )
     )
@@ -80,16 +80,16 @@ def test_heat_without_numbers_outside_the_field_of_view() -> None:
 
 
 def test_heat_ramp_starts_transparent_and_grows() -> None:
-    alpha = heat_colormap("#ff9d2e").map(np.linspace(0, 1, 5))[:, 3]
+    alpha = heatmap_colormap("#ff9d2e").map(np.linspace(0, 1, 5))[:, 3]
     assert alpha[0] == 0.0
     assert (np.diff(alpha) > 0).all()
 
 
 def test_heat_range_follows_the_calibration() -> None:
-    low, high = default_heat_range(Calibration(10.0, -2.0, "test"), 0.7)
+    low, high = default_heatmap_range(Calibration(10.0, -2.0, "test"), 0.7)
     assert 1 / (1 + np.exp(-(10 * low - 2))) == pytest.approx(0.2)
     assert 1 / (1 + np.exp(-(10 * high - 2))) == pytest.approx(0.95)
-    assert default_heat_range(None, 0.2) == (0.0, 0.2)
+    assert default_heatmap_range(None, 0.2) == (0.0, 0.2)
 
 
 @pytest.mark.parametrize("scale", [(2.0, 1.0, 1.0), (-2.0, 1.0, -1.0)])

@@ -74,7 +74,7 @@ def test_region_layers_go_with_their_prompt_and_their_model(
     lrclr_desk.wait()
     lrclr_desk.ask("bright spot")
     names = {layer.name for layer in lrclr_desk.viewer.layers}
-    assert names >= {"Heat: bright spot"}
+    assert names >= {"Heatmap: bright spot"}
     assert not [name for name in names if name == "Selected regions" or name.startswith("Words")]
 
 

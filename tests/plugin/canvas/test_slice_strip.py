@@ -19,7 +19,7 @@ def test_strip_shows_every_visible_prompt_and_turns_the_slices(shown: Desk) -> N
     shown.ask("dark hole")
     shown.bench.prompts.set_shown("bright spot", True)
     assert [track.name for track in strip.tracks] == ["bright spot", "dark hole"]
-    rows = shown.bench.prompts.table.rows
+    rows = shown.bench.prompts.state.rows
     assert [track.colour for track in strip.tracks] == [row.colour for row in rows]
     shown.qtbot.mouseClick(
         strip, Qt.MouseButton.LeftButton, pos=QPoint(20, round(strip.place_of(33)))

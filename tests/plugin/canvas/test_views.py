@@ -238,7 +238,7 @@ def test_heat_is_drawn_over_the_lesion_in_all_three_planes(shown: Desk) -> None:
     shown.bench.scene.set_window(Window(40.0, 400.0))
     before = {}
     shown.ask("bright spot")
-    shown.bench.scene.set_heat_range(0.3, 0.6)
+    shown.bench.prompts.state.choose_range(0.3, 0.6)
     shown.show_planes()
     shown.bench.scene.turn_to(BALL_CENTRE)
     for name in ("Probe", "Organs"):

@@ -19,9 +19,9 @@ def test_planes_follow_window_heat_and_a_second_scan(shown: Desk) -> None:
     model = shown.bench.views.planes[0].model
     shown.bench.scene.set_window(Window(0.0, 500.0))
     assert model.layers["CT"].contrast_limits == [-250.0, 250.0]
-    assert model.layers["Heat: bright spot"].visible
+    assert model.layers["Heatmap: bright spot"].visible
     shown.heat("bright spot").visible = False
-    assert not model.layers["Heat: bright spot"].visible
+    assert not model.layers["Heatmap: bright spot"].visible
     shown.open(ball_study(with_masks=False))
     assert [layer.visible for layer in model.layers if layer.name.startswith("CT")] == [False, True]
     shown.viewer.layers.clear()

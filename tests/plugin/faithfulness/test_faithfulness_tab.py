@@ -59,7 +59,7 @@ def test_the_outline_of_a_token_is_as_large_as_a_token_and_holds_the_voxel(asked
 def test_erasing_the_spot_lowers_its_score_more_than_the_controls_do(asked: Desk) -> None:
     tab = _tab(asked)
     before = asked.bench.session.study.volume.voxels.copy()
-    asked.bench.probe(BALL_CENTRE)
+    asked.bench.probe.at(BALL_CENTRE)
     tab.place.setCurrentText(Place.BALL.value)
     tab.radius.setValue(10.0)
     tab.erase.click()
@@ -129,7 +129,7 @@ def test_an_erase_runs_off_the_gui_thread_and_stops_when_cancelled(
         return original(*arguments, **options)
 
     monkeypatch.setattr(erasing, "occlude_region", watched)
-    asked.bench.probe(BALL_CENTRE)
+    asked.bench.probe.at(BALL_CENTRE)
     _tab(asked).erase.click()
     asked.wait()
     assert threads
@@ -139,7 +139,7 @@ def test_an_erase_runs_off_the_gui_thread_and_stops_when_cancelled(
 
 
 def test_another_scan_forgets_the_tests(asked: Desk) -> None:
-    asked.bench.probe(BALL_CENTRE)
+    asked.bench.probe.at(BALL_CENTRE)
     _tab(asked).erase.click()
     asked.wait()
     assert asked.bench.truth.erased is not None

@@ -62,7 +62,7 @@ def test_nothing_to_add_says_so(open_desk: Desk) -> None:
 
 
 def test_the_clicked_place_becomes_a_finding(open_desk: Desk) -> None:
-    open_desk.bench.probe(BALL_CENTRE)
+    open_desk.bench.probe.at(BALL_CENTRE)
     open_desk.widget.findings.spot.click()
     open_desk.wait()
     (finding,) = _kept(open_desk).findings

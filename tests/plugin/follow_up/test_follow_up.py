@@ -13,8 +13,8 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.export.exports import write_organ_masks
 from napari_ctclip.plugin.canvas._compat import camera_of
-from napari_ctclip.plugin.canvas.linked_views import LinkedViews
 from napari_ctclip.plugin.follow_up.follow_up_dock import FollowUpDock
+from napari_ctclip.plugin.follow_up.linked_views import LinkedViews
 from tests.phantom import BALL_CENTRE, ball_study
 
 CHANGE = 4
@@ -85,10 +85,10 @@ def test_a_prior_opened_after_the_prompts_is_asked_them_too(dock, desk):
 
 def test_heat_is_drawn_on_the_prior_in_the_same_colour_and_range(both, desk):
     desk.ask("bright ball")
-    here, there = desk.heat("bright ball"), both.pane.viewer.layers["Heat: bright ball"]
+    here, there = desk.heat("bright ball"), both.pane.viewer.layers["Heatmap: bright ball"]
     assert there.visible
     assert here.colormap.name == there.colormap.name
-    desk.bench.scene.set_heat_range(0.1, 0.2)
+    desk.bench.prompts.state.choose_range(0.1, 0.2)
     assert tuple(there.contrast_limits) == (0.1, 0.2)
     here.visible = False
     assert not there.visible

@@ -16,12 +16,12 @@ from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.io import template_files
 from napari_ctclip.io.template_files import read_templates, write_templates
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.prompts import phrasing_flow as wording_flow
-from napari_ctclip.plugin.prompts.phrasing_flow import PhrasingFlow
+from napari_ctclip.plugin.prompts import phrasing
+from napari_ctclip.plugin.prompts.phrasing import PhrasingFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
-from napari_ctclip.plugin.prompts.prompt_history import PromptHistory
 from napari_ctclip.plugin.window.jobs import JobQueue
 from napari_ctclip.plugin.window.messages import Message, Messages
+from napari_ctclip.plugin.window.window import Window
 from tests.exporting.asked import asked_session
 from tests.plugin.conftest import WAIT_MS
 
@@ -34,8 +34,8 @@ def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Settings that live as long as the test, and a settings folder of its own."""
     values: dict[str, str] = {}
     monkeypatch.setattr(template_files, "own_templates_file", lambda: tmp_path / "own.toml")
-    monkeypatch.setattr(wording_flow, "setting", lambda name, default: values.get(name, default))
-    monkeypatch.setattr(wording_flow, "keep_setting", values.__setitem__)
+    monkeypatch.setattr(phrasing, "setting", lambda name, default: values.get(name, default))
+    monkeypatch.setattr(phrasing, "keep_setting", values.__setitem__)
     return values
 
 
@@ -48,13 +48,14 @@ def parts(tmp_path: Path, qtbot: Any) -> Any:
     messages.told.connect(told.append)
     jobs = JobQueue(messages)
     scene = Scene(ViewerModel())
-    prompts = PromptFlow(session, jobs=jobs, scene=scene, messages=messages)
+    window = Window(session, jobs, scene, messages)
+    prompts = PromptFlow(window)
 
     def wait() -> None:
         qtbot.waitUntil(lambda: jobs.is_idle, timeout=WAIT_MS)
 
     def make() -> PhrasingFlow:
-        return PhrasingFlow(session, prompts=prompts, messages=messages)
+        return PhrasingFlow(window, prompts)
 
     yield SimpleNamespace(
         session=session, prompts=prompts, told=told, wait=wait, make=make, flow=make()
@@ -63,7 +64,7 @@ def parts(tmp_path: Path, qtbot: Any) -> Any:
 
 
 def asked(parts: Any) -> list[tuple[str, str]]:
-    return [(r.prompt.positive, r.prompt.templates.name) for r in parts.prompts.table.rows]
+    return [(r.prompt.positive, r.prompt.templates.name) for r in parts.prompts.state.rows]
 
 
 def test_every_prompt_is_asked_again_in_the_wording_that_is_chosen(
@@ -75,7 +76,7 @@ def test_every_prompt_is_asked_again_in_the_wording_that_is_chosen(
     parts.flow.choose(ENSEMBLE)
     parts.wait()
     assert asked(parts) == [("swirl", "ensemble"), ("bright spot", "ensemble")]
-    for row in parts.prompts.table.rows:
+    for row in parts.prompts.state.rows:
         assert not row.waiting
         assert row.answer is parts.session.answer_to(row.prompt.positive)
         assert row.answer.prompt == row.prompt != before[row.prompt.positive].prompt
@@ -92,19 +93,18 @@ def test_every_prompt_is_asked_again_in_the_wording_that_is_chosen(
 
 
 def test_undo_takes_another_wording_back_as_one_step(parts: Any) -> None:
-    history = PromptHistory(parts.prompts)
     parts.prompts.add("swirl; bright spot")
     parts.wait()
     plain = parts.session.answer_to("swirl").whole.similarity
-    assert history.can_undo  # notes that they were asked
+    assert parts.prompts.state.can_undo
     parts.flow.choose(ENSEMBLE)
     parts.wait()
-    history.undo()
+    parts.prompts.undo()
     parts.wait()
     assert asked(parts) == [("swirl", "as typed"), ("bright spot", "as typed")]
     assert parts.session.answer_to("swirl").whole.similarity == plain
     assert parts.flow.current == AS_TYPED
-    history.redo()
+    parts.prompts.redo()
     parts.wait()
     assert parts.flow.current == ENSEMBLE
     assert parts.session.answer_to("swirl").prompt.templates == ENSEMBLE
@@ -115,13 +115,13 @@ def test_templates_that_only_a_session_file_knows_can_be_chosen_while_they_are_u
 ) -> None:
     told: list[None] = []
     parts.flow.changed.connect(lambda: told.append(None))
-    parts.prompts.table.add(Prompt("swirl", templates=MINE))  # as opening a session does
+    parts.prompts.state.add(Prompt("swirl", templates=MINE))  # as opening a session does
     assert parts.flow.current == MINE
     assert parts.flow.choices[-1] == MINE
     assert told
     parts.flow.choose(AS_TYPED)
     assert MINE not in parts.flow.choices
-    parts.prompts.table.add(Prompt("other", templates=MINE))
+    parts.prompts.state.add(Prompt("other", templates=MINE))
     assert parts.flow.current == AS_TYPED  # they do not agree
 
 
@@ -155,7 +155,7 @@ def test_the_box_chooses_tells_and_opens_the_own_file(
     open_desk: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     open_desk.ask("swirl")
-    box = open_desk.widget.explore.how.wording
+    box = open_desk.widget.explore.details.phrasing
     titles = [box.itemText(number) for number in range(box.count())]
     assert box.currentText() == titles[0] == "as typed"
     assert "ct-clip: … is present." in titles
@@ -168,28 +168,29 @@ def test_the_box_chooses_tells_and_opens_the_own_file(
     assert box.accessibleName()
     table = open_desk.bench.prompts.table
     tooltip = table.data(table.index(0, 0), Qt.ItemDataRole.ToolTipRole)
-    assert "wording ensemble: mean of 7 sentences, e.g. “Evidence of swirl.”" in tooltip
+    assert "phrasing ensemble: mean of 7 sentences, e.g. “Evidence of swirl.”" in tooltip
     legend = open_desk.widget.truth.legend.text.text()
-    assert "<b>swirl</b> (wording ensemble)" in legend
+    assert "<b>swirl</b> (phrasing ensemble)" in legend
 
     # where the sentences of the ensemble disagree, with a legend of its own
     explore = open_desk.widget.explore
     explore.table.selectRow(0)
-    explore.tools.draw_spread()
+    explore.tools.draw_sd()
     open_desk.wait()
-    layer = open_desk.viewer.layers["Spread: swirl"]
+    layer = open_desk.viewer.layers["SD across phrasings: swirl"]
     assert layer.contrast_limits[0] == 0.0
     assert layer.data.min() >= 0.0
     assert layer.data.max() > 0.0
-    assert "spread: 7 phrasings of “swirl”" in explore.tools.legend.text()
+    assert "across 7 phrasings of “swirl”" in explore.tools.legend.text()
     assert "not where the finding is" in explore.tools.legend.text()
-    open_desk.bench.wording.choose(AS_TYPED)
+    open_desk.bench.phrasing.choose(AS_TYPED)
     open_desk.wait()
-    assert "Spread: swirl" not in open_desk.viewer.layers  # it was of other wordings
-    explore.tools.draw_spread()
+    # it was across other phrasings
+    assert "SD across phrasings: swirl" not in open_desk.viewer.layers
+    explore.tools.draw_sd()
     open_desk.wait()
-    assert "has one wording" in open_desk.status
-    open_desk.bench.wording.choose(ENSEMBLE)
+    assert "has one phrasing" in open_desk.status
+    open_desk.bench.phrasing.choose(ENSEMBLE)
     open_desk.wait()
 
     opened: list[str] = []

@@ -69,7 +69,7 @@ def test_the_legend_says_which_colour_is_which_prompt_while_the_map_is_there(ask
     orange, blue = legend.text().split("<br>")
     assert "orange: more “bright ball”" in orange
     assert "blue: more “dark hole”" in blue
-    asked.bench.session.ask(asked.bench.prompts.table.rows[0].prompt)  # drawn anew
+    asked.bench.session.ask(asked.bench.prompts.state.rows[0].prompt)  # drawn anew
     assert not legend.isHidden()
     asked.viewer.layers.remove(difference(asked))
     assert legend.isHidden()
@@ -84,7 +84,7 @@ def test_one_prompt_cannot_be_compared_and_the_message_says_what_to_do(asked: An
 
 def test_the_wording_of_a_prompt_is_checked(asked: Any) -> None:
     select(asked, 0)
-    choose(asked, "wording")
+    choose(asked, "Check the phrasing")
     assert "its negation gives another map" in asked.status
 
 
@@ -130,7 +130,7 @@ def test_ticked_words_are_drawn_with_what_the_map_loses_without_them(open_desk: 
 def test_a_comparison_takes_the_place_of_the_words(asked: Any) -> None:
     select(asked, 0)
     tools = asked.widget.explore.tools
-    asked.bench.words.show(asked.bench.prompts.table.rows[0].prompt, [0])
+    asked.bench.words.show(asked.bench.prompts.state.rows[0].prompt, [0])
     asked.wait()
     assert not tools.word_legend.isHidden()
     select(asked, 0, 1)
@@ -138,7 +138,7 @@ def test_a_comparison_takes_the_place_of_the_words(asked: Any) -> None:
     assert difference(asked) is not None
     assert tools.word_legend.isHidden()
     assert not tools.legend.isHidden()
-    asked.bench.words.show(asked.bench.prompts.table.rows[0].prompt, [1])
+    asked.bench.words.show(asked.bench.prompts.state.rows[0].prompt, [1])
     asked.wait()
     assert tools.legend.isHidden()
     assert not tools.word_legend.isHidden()

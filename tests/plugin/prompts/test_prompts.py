@@ -22,7 +22,7 @@ NEGATIVE = COLUMNS.index("Negative")
 
 def test_first_prompt_loads_encodes_and_answers_by_itself(open_desk: Desk) -> None:
     open_desk.ask("bright spot")
-    row = open_desk.bench.prompts.table.find("bright spot")
+    row = open_desk.bench.prompts.state.find("bright spot")
     assert row is not None
     assert row.answer is not None
     assert row.prompt.negative == "no bright spot"
@@ -50,7 +50,7 @@ def test_only_one_heat_is_visible_and_is_reused(open_desk: Desk) -> None:
     open_desk.ask("dark hole")
     heat = open_desk.heat("dark hole")
     assert heat.visible
-    assert not open_desk.bench.prompts.table.find("bright spot").shown
+    assert not open_desk.bench.prompts.state.find("bright spot").shown
     open_desk.ask("bright spot")
     assert not heat.visible
     open_desk.ask("dark hole")
@@ -160,7 +160,7 @@ def test_new_organ_masks_score_the_answers_again(open_desk: Desk, tmp_path: Path
     assert open_desk.bench.session.answer_to("bright spot").organs == ()
     session = open_desk.bench.session
     session.set_masks(session.prepare_masks(ball_study().organ_masks))
-    row = open_desk.bench.prompts.table.find("bright spot")
+    row = open_desk.bench.prompts.state.find("bright spot")
     assert row.answer.organs[0].anatomy in ("lung", "lung_left")
     assert open_desk.viewer.layers["Organs"].contour == 1
 
@@ -186,15 +186,15 @@ def test_remove_forgets_prompt_and_heat(open_desk: Desk) -> None:
     open_desk.ask("bright spot")
     open_desk.widget.explore.table.selectRow(0)
     open_desk.qtbot.keyClick(open_desk.widget.explore.table, Qt.Key.Key_Delete)
-    assert open_desk.bench.prompts.table.rows == ()
+    assert open_desk.bench.prompts.state.rows == ()
     assert open_desk.bench.session.answers == ()
-    assert "Heat: bright spot" not in open_desk.viewer.layers
+    assert "Heatmap: bright spot" not in open_desk.viewer.layers
 
 
 def test_empty_prompt_is_refused_in_one_line(open_desk: Desk) -> None:
     open_desk.bench.guarded(lambda: open_desk.bench.prompts.add("  "))
     assert "at least one word" in open_desk.status
-    assert open_desk.bench.prompts.table.rows == ()
+    assert open_desk.bench.prompts.state.rows == ()
 
 
 def test_export_writes_files_in_the_background(open_desk: Desk, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_next_prompt_takes_over_the_layer_of_the_hidden_one(open_desk: Desk) -> 
     layer = open_desk.heat("bright spot")
     open_desk.ask("dark hole")
     assert open_desk.heat("dark hole") is layer
-    assert [n.name for n in open_desk.viewer.layers if n.name.startswith("Heat")] == [layer.name]
+    assert [n.name for n in open_desk.viewer.layers if n.name.startswith("Heatmap")] == [layer.name]
     flow = open_desk.bench.prompts
     flow.set_shown("bright spot", True)
     assert open_desk.heat("bright spot").visible

@@ -79,16 +79,16 @@ def test_a_box_reaches_as_far_across_the_plane_as_is_set(drawing: Desk) -> None:
 
 
 def test_a_click_asks_the_place_while_the_tab_is_shown(drawing: Desk) -> None:
-    drawing.bench.probe(BALL_CENTRE)
+    drawing.bench.probe.at(BALL_CENTRE)
     drawing.wait()
     assert drawing.bench.place.place.centre == BALL_CENTRE
     drawing.widget.tabs.setCurrentIndex(0)
-    drawing.bench.probe((5, 12, 12))
+    drawing.bench.probe.at((5, 12, 12))
     drawing.wait()
     assert drawing.bench.place.place.centre == BALL_CENTRE
     drawing.widget.tabs.setCurrentIndex(1)
     drawing.widget.place.tools.follow.setChecked(False)
-    drawing.bench.probe((5, 12, 12))
+    drawing.bench.probe.at((5, 12, 12))
     assert drawing.bench.place.place.centre == BALL_CENTRE
 
 

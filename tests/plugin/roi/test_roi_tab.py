@@ -181,7 +181,7 @@ def test_a_prompt_that_is_answered_later_is_ranked_for_the_place(asked: Desk) ->
     assert {finding.text for finding in tab.model.rows} == texts | {"bright mass of mine"}
     assert tab.selected().text == chosen
     reading = asked.bench.place.reading
-    asked.bench.session.ask(asked.bench.prompts.table.rows[0].prompt)  # nothing new
+    asked.bench.session.ask(asked.bench.prompts.state.rows[0].prompt)  # nothing new
     asked.wait()
     assert asked.bench.place.reading is reading
     asked.bench.prompts.remove("bright mass of mine")

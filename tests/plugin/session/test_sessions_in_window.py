@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
-from napari_ctclip.plugin.canvas.saved_view import saved_view
+from napari_ctclip.plugin.session.saved_view import saved_view
 from napari_ctclip.plugin.study.reader import get_reader
 from napari_ctclip.session.files import archive
 from tests.io.scan_files import write_nifti
@@ -58,8 +58,8 @@ def test_a_session_comes_back_whole(worked: Desk, tmp_path: Path, make_desk: Any
     assert (finding.name, finding.volume_ml) == (before.name, before.volume_ml)
     assert other.bench.scene.window == Window(100.0, 900.0)
     assert saved_view(other.bench.scene, other.bench.views).position == (3, 4, 5)
-    (row,) = other.bench.prompts.table.rows
-    assert row.prompt == worked.bench.prompts.table.rows[0].prompt
+    (row,) = other.bench.prompts.state.rows
+    assert row.prompt == worked.bench.prompts.state.rows[0].prompt
     assert row.answer is not None
     assert other.viewer.layers["Findings"].data.any()
     assert not other.bench.sessions.is_unsaved
@@ -85,7 +85,7 @@ def test_a_moved_scan_is_asked_for_and_another_one_refused(
     scan = _write_ball(tmp_path / "scan.nii.gz")
     desk.bench.studies.open_study(Study(read_volume(scan, accept_suspicious=True).volume))
     desk.wait()
-    desk.bench.probe((2, 2, 2))
+    desk.bench.probe.at((2, 2, 2))
     desk.widget.findings.spot.click()
     desk.wait()
     path = _save(desk, tmp_path / "case.ctclip.zip")
@@ -200,7 +200,7 @@ def test_a_full_disk_is_told_once_and_leaves_the_older_file(
     _save(worked, path)
     assert "No space left" in worked.status
     assert path.read_bytes() == whole
-    worked.bench.probe((1, 1, 1))
+    worked.bench.probe.at((1, 1, 1))
     worked.widget.findings.spot.click()
     worked.wait()
     for _ in range(3):

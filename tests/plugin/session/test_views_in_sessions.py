@@ -75,7 +75,7 @@ def test_a_session_reopened_beside_its_scan_brings_the_view_back_and_loses_nothi
     assert desk.viewer.dims.current_step == (12, 20, 30)
     for found, saved in zip(_cameras(desk), planes, strict=True):
         assert found == pytest.approx(saved, rel=0.02, abs=0.1)
-    shown = {row.prompt.positive: row.shown for row in desk.bench.prompts.table.rows}
+    shown = {row.prompt.positive: row.shown for row in desk.bench.prompts.state.rows}
     assert shown == {"bright spot": True, "dark hole": False}
     assert desk.bench.session.study.organ_masks is masks
     assert len(desk.bench.findings.kept.findings) == 1

@@ -48,7 +48,7 @@ def test_an_error_while_asking_keeps_the_answers_that_are_there(
     open_desk.ask("dark hole")
     assert "the text encoder broke" in open_desk.status
     assert _is_answered(open_desk, "bright spot")
-    row = open_desk.bench.prompts.table.find("dark hole")
+    row = open_desk.bench.prompts.state.find("dark hole")
     assert row is not None
     assert not row.waiting
     monkeypatch.undo()
@@ -163,7 +163,7 @@ def test_a_heat_and_the_findings_removed_by_hand_come_back_when_asked(open_desk:
     open_desk.ask("bright spot")
     open_desk.widget.findings.region.click()
     open_desk.wait()
-    for name in ("Heat: bright spot", "Findings"):
+    for name in ("Heatmap: bright spot", "Findings"):
         open_desk.viewer.layers.remove(name)
     assert len(open_desk.bench.findings.kept.findings) == 1
     open_desk.bench.prompts.set_shown("bright spot", True)

@@ -28,7 +28,7 @@ def small(make_desk: Callable[..., Desk]) -> Desk:
     desk.open()
     desk.ask("bright spot")
     desk.ask("ground-glass opacity in the right lung")
-    desk.bench.look_at((20, 30, 44))
+    desk.bench.probe.look_at((20, 30, 44))
     desk.wait()
     desk.qtbot.wait(100)
     return desk

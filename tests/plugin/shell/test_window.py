@@ -83,7 +83,7 @@ def test_picture_is_radiological(shown: Desk) -> None:
 def test_layers_may_be_removed_by_hand_after_they_were_hidden(shown: Desk) -> None:
     shown.ask("bright spot")
     shown.widget.explore.show_row(0)
-    for name in ("Heat: bright spot", "Organs", "Probe", "CT"):
+    for name in ("Heatmap: bright spot", "Organs", "Probe", "CT"):
         layer = shown.viewer.layers[name]
         layer.visible = False
         shown.qtbot.wait(30)
@@ -132,7 +132,7 @@ def test_row_click_goes_to_the_peak_and_marks_it(shown: Desk) -> None:
     table = shown.widget.explore.table
     place = table.visualRect(table.model().index(0, 3)).center()
     shown.qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    peak = shown.bench.prompts.table.rows[0].peak
+    peak = shown.bench.prompts.state.rows[0].peak
     assert shown.viewer.dims.current_step[0] == peak[0]
     assert shown.viewer.layers["Probe"].data[0] == pytest.approx(peak)
 
@@ -147,7 +147,7 @@ def test_tick_shows_and_hides_without_jumping(shown: Desk) -> None:
     assert not shown.heat("bright spot").visible
     assert shown.viewer.dims.current_step[0] == 0
     shown.heat("bright spot").visible = True
-    assert shown.bench.prompts.table.rows[0].shown
+    assert shown.bench.prompts.state.rows[0].shown
 
 
 def _click(desk: Desk, index: tuple[int, int, int], *, drag: int = 0) -> None:
@@ -166,7 +166,7 @@ def test_click_probes_hu_organ_and_findings_but_a_drag_does_not(shown: Desk) -> 
     shown.ask("bright spot")
     shown.viewer.dims.set_current_step(0, BALL_CENTRE[0])
     found: list[Any] = []
-    shown.bench.probed.connect(lambda probe, is_ranking: found.append(probe))
+    shown.bench.probe.probed.connect(lambda probe, is_ranking: found.append(probe))
     _click(shown, BALL_CENTRE)
     shown.wait()
     count = len(found)

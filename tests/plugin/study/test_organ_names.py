@@ -69,7 +69,7 @@ def test_the_organ_names_of_a_ct_glip_folder_show_in_the_window(
     features = desk.viewer.layers["Organs"].features
     told = dict(zip(features["name"], features["the model calls it"], strict=True))
     assert told["heart"].startswith(called["heart"])
-    desk.bench.probe(BALL_CENTRE)  # in the half that is called heart
+    desk.bench.probe.at(BALL_CENTRE)  # in the half that is called heart
     assert (
         f"The model calls this organ: {called['heart']} " in desk.widget.explore.probe.text.text()
     )

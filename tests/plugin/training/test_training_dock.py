@@ -98,7 +98,7 @@ def test_one_click_shows_a_model_of_the_run_on_the_open_ct(dock, run, desk, qtbo
     dock.show_snapshot.click()
     desk.wait()
     assert asked[1] == str(run / "model")
-    assert [row.prompt.positive for row in desk.bench.prompts.table.rows] == ["ball"]
+    assert [row.prompt.positive for row in desk.bench.prompts.state.rows] == ["ball"]
 
 
 def test_a_run_taken_away_is_told_and_watched_no_longer(dock, run, desk, qtbot):

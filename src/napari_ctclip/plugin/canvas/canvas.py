@@ -1,12 +1,10 @@
-"""Canvas: what is written over the picture: window, probe, heat legend, and the letters."""
+"""Canvas texts: window, reading and legend written over the picture, and the letters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.volume import Window
-from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.plugin.canvas._compat import place_text, remove_text, scale_bar
 from napari_ctclip.plugin.canvas.canvas_fit import CanvasFit
 from napari_ctclip.plugin.canvas.orientation_letters import OrientationLetters
@@ -32,8 +30,8 @@ class CanvasTexts:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._window: Window | None = None
-        self._probe: Probe | None = None
-        self._heat = ""
+        self._reading = ""
+        self._heatmaps: tuple[str, ...] = ()
         self._shown = False
         self._letters = OrientationLetters(viewer)
         self._fit = CanvasFit(viewer)
@@ -50,7 +48,7 @@ class CanvasTexts:
 
     def hide(self) -> None:
         """Take everything off: no scan is open."""
-        self._shown, self._probe, self._heat = False, None, ""
+        self._shown, self._reading, self._heatmaps = False, "", ()
         self._viewer.canvas.background_color_override = None
         self._letters.set_shown(False)
         remove_text(self._viewer)
@@ -60,24 +58,23 @@ class CanvasTexts:
         self._window = window
         self._show_lines()
 
-    def set_probe(self, probe: Probe | None) -> None:
-        """Write what lies at the probed spot."""
-        self._probe = probe
+    def set_reading(self, text: str) -> None:
+        """Write what lies at a point, in a line; nothing if empty."""
+        self._reading = text
         self._show_lines()
 
-    def set_heat(self, prompt: str) -> None:
-        """Write what the heat on screen means; empty if none is shown."""
-        if prompt != self._heat:
-            self._heat = prompt
+    def set_heatmaps(self, names: tuple[str, ...]) -> None:
+        """Write what the heatmaps on screen mean; nothing if there is none."""
+        if names != self._heatmaps:
+            self._heatmaps = names
             self._show_lines()
 
     def _show_lines(self) -> None:
         lines = []
         if self._window is not None:
             lines.append(f"W {self._window.width:.0f}  L {self._window.level:.0f}")
-        if self._probe is not None:
-            where = anatomy_label(self._probe.anatomy) if self._probe.anatomy else "no organ mask"
-            lines.append(f"{self._probe.hounsfield} HU, {where}")
+        if self._reading:
+            lines.append(self._reading)
         place_text(
             self._viewer,
             "reading",
@@ -90,9 +87,9 @@ class CanvasTexts:
         place_text(
             self._viewer,
             "legend",
-            text=f"Heat: {self._heat}\n{_LEGEND}",
+            text=f"Heatmap: {', '.join(self._heatmaps)}\n{_LEGEND}",
             position="bottom_left",
             font_size=8,
             color=_TEXT_COLOUR,
-            visible=self._shown and bool(self._heat),
+            visible=self._shown and bool(self._heatmaps),
         )

@@ -1,4 +1,4 @@
-"""Difference layer: where two prompts, or wordings of one, disagree; clear where they agree."""
+"""Difference layer: where two prompts, or phrasings of one, disagree; clear where they agree."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 from napari.utils.colormaps import Colormap
 
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.plugin.canvas.layers import Frame, heat_layer
+from napari_ctclip.plugin.canvas.layers import Frame, heatmap_layer
 from napari_ctclip.plugin.canvas.own_layers import OwnLayers
 from napari_ctclip.scoring.prompt_comparison import symmetric_limit
 
-__all__ = ["FIRST_COLOUR", "SECOND_COLOUR", "SPREAD_COLOUR", "DifferenceLayer"]
+__all__ = ["FIRST_COLOUR", "SD_COLOUR", "SECOND_COLOUR", "DifferenceLayer"]
 
 _KEY = "difference"
 FIRST_COLOUR, SECOND_COLOUR = "#e69f00", "#56b4e9"
 """Orange and sky blue of Okabe and Ito, told apart by all."""
-SPREAD_COLOUR = "#cc79a7"
+SD_COLOUR = "#cc79a7"
 """Their reddish purple."""
 
 
 class DifferenceLayer:
-    """Where one prompt answers more (orange) and where another does (blue), or a spread.
+    """Where one prompt answers more (orange) and where another does (blue), or an SD.
 
-    One of them at a time: they explain the same heat.
+    One of them at a time: they explain the same heatmap.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class DifferenceLayer:
         """Draw a difference in place of the last one, on a scale that is symmetric about 0."""
         self.remove()
         limit = symmetric_limit(difference)
-        data, properties, kind = heat_layer(
+        data, properties, kind = heatmap_layer(
             difference.with_zeros(), frame, colour=FIRST_COLOUR, limits=(-limit, limit)
         )
         first, second = difference.prompt.positive, difference.prompt.negative
@@ -56,17 +56,17 @@ class DifferenceLayer:
         layer.metadata["ctclip"] |= {"role": "difference", "second": second}
         layer.colorbar.visible = True
 
-    def show_spread(self, spread: SimilarityMap, frame: Frame) -> float:
-        """Draw how far wordings disagree in place of the last map; return where it is strongest."""
+    def show_sd(self, sd: SimilarityMap, frame: Frame) -> float:
+        """Draw the SD across phrasings in place of the last map; return its highest value."""
         self.remove()
-        limit = symmetric_limit(spread)
-        data, properties, kind = heat_layer(
-            spread.with_zeros(), frame, colour=SPREAD_COLOUR, limits=(0.0, limit)
+        limit = symmetric_limit(sd)
+        data, properties, kind = heatmap_layer(
+            sd.with_zeros(), frame, colour=SD_COLOUR, limits=(0.0, limit)
         )
-        properties |= {"name": f"Spread: {spread.prompt.positive[:40]}", "opacity": 0.8}
+        properties |= {"name": f"SD across phrasings: {sd.prompt.positive[:40]}", "opacity": 0.8}
         layer: Any = self._own.add((data, properties, kind), _KEY)
-        told = {"role": "difference", "score_kind": "standard deviation over wordings"}
-        layer.metadata["ctclip"] |= told
+        own = {"role": "difference", "score_kind": "standard deviation across phrasings"}
+        layer.metadata["ctclip"] |= own
         layer.colorbar.visible = True
         return limit
 

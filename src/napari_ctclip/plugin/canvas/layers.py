@@ -17,7 +17,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import WINDOWS, Volume, Window
 from napari_ctclip.models.interface import Calibration
-from napari_ctclip.plugin.canvas.heat_grid import heat_on_scan
+from napari_ctclip.plugin.canvas.heatmap_grid import heatmap_on_scan
 
 __all__ = [
     "CT_RANGE_HU",
@@ -26,11 +26,10 @@ __all__ = [
     "Frame",
     "LayerData",
     "ct_layer",
-    "default_heat_range",
+    "default_heatmap_range",
     "default_hidden",
-    "finding_layer",
-    "heat_colormap",
-    "heat_layer",
+    "heatmap_colormap",
+    "heatmap_layer",
     "organ_colormap",
     "organ_layer",
     "own_metadata",
@@ -54,8 +53,8 @@ LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "points"]]
 _AXES = ("I", "P", "L")
 _UNITS = ("mm", "mm", "mm")
 _NAME_LENGTH = 40
-_HEAT_PROBABILITIES = (0.2, 0.95)
-_LEAST_HEAT = 0.05
+_HEATMAP_PROBABILITIES = (0.2, 0.95)
+_LEAST_MAXIMUM = 0.05
 _HIDDEN_AT_FIRST = ("body", "mediastinum")  # their outlines cross every organ's
 
 
@@ -174,7 +173,7 @@ def organ_colormap(masks: OrganMasks, hidden: frozenset[str]) -> DirectLabelColo
     return DirectLabelColormap(color_dict=colours)
 
 
-def heat_layer(
+def heatmap_layer(
     answer_map: SimilarityMap,
     frame: Frame,
     *,
@@ -186,15 +185,15 @@ def heat_layer(
 
     Not ``smooth``, it has the tokens' own edges.
     """
-    values, grid = heat_on_scan(answer_map, frame.geometry, smooth=smooth)
+    values, grid = heatmap_on_scan(answer_map, frame.geometry, smooth=smooth)
     between = "linear" if smooth else "nearest"
     prompt = answer_map.prompt
-    metadata = {"schema": 1, "role": "heat", "prompt": prompt.positive}
+    metadata = {"schema": 1, "role": "heatmap", "prompt": prompt.positive}
     metadata |= {"negative": prompt.negative, "score_kind": "similarity"}
-    metadata |= {"wording": prompt.templates.name}
+    metadata |= {"phrasing": prompt.templates.name}
     properties = frame.placing(grid) | {
-        "name": f"Heat: {prompt.positive[:_NAME_LENGTH]}",
-        "colormap": heat_colormap(colour),
+        "name": f"Heatmap: {prompt.positive[:_NAME_LENGTH]}",
+        "colormap": heatmap_colormap(colour),
         "contrast_limits": limits,
         "blending": "translucent_no_depth",
         "interpolation2d": between,
@@ -204,11 +203,11 @@ def heat_layer(
     return values, properties, "image"
 
 
-def default_heat_range(calibration: Calibration | None, highest: float) -> tuple[float, float]:
-    """Return the similarities where heat begins and is strongest, the same for every prompt.
+def default_heatmap_range(calibration: Calibration | None, highest: float) -> tuple[float, float]:
+    """Return the similarities where a heatmap begins and is strongest, the same for every prompt.
 
     Ours: probability 0.2 and 0.95 where the model brings a calibration; else from a tie with the
-    negatives to the highest place of any answer so far.
+    negatives to the highest similarity of any answer so far.
 
     Parameters
     ----------
@@ -218,15 +217,15 @@ def default_heat_range(calibration: Calibration | None, highest: float) -> tuple
         Highest similarity that any prompt reached in this scan.
     """
     if calibration is None or calibration.slope <= 0:
-        return 0.0, max(highest, _LEAST_HEAT)
+        return 0.0, max(highest, _LEAST_MAXIMUM)
     low, high = (
         (float(np.log(p / (1 - p))) - calibration.intercept) / calibration.slope
-        for p in _HEAT_PROBABILITIES
+        for p in _HEATMAP_PROBABILITIES
     )
     return low, high
 
 
-def heat_colormap(colour: str) -> Colormap:
+def heatmap_colormap(colour: str) -> Colormap:
     """Return a ramp from nothing through the prompt's colour to nearly white."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     tone = np.array([red, green, blue])
@@ -237,7 +236,7 @@ def heat_colormap(colour: str) -> Colormap:
 
 
 def probe_layer(frame: Frame) -> LayerData:
-    """Return the points layer that marks a spot; coordinates in the scan's voxels."""
+    """Return the points layer that marks a point; coordinates in the scan's voxels."""
     properties = frame.placing(frame.geometry) | {
         "name": "Probe",
         "ndim": 3,
@@ -250,19 +249,6 @@ def probe_layer(frame: Frame) -> LayerData:
         "metadata": {NAMESPACE: {"schema": 1, "role": "probe"}},
     }
     return np.empty((0, 3)), properties, "points"
-
-
-def finding_layer(frame: Frame) -> LayerData:
-    """Return the labels layer of findings on a scan, with nothing drawn yet; a byte a voxel."""
-    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    colours |= {n: PROMPT_COLOURS[(n - 1) % len(PROMPT_COLOURS)] for n in range(1, 256)}
-    properties = frame.placing(frame.geometry) | {
-        "name": "Findings",
-        "opacity": 0.9,
-        "colormap": DirectLabelColormap(color_dict=colours),
-        "metadata": {NAMESPACE: {"schema": 1, "role": "findings"}},
-    }
-    return np.zeros(frame.geometry.shape, dtype=np.uint8), properties, "labels"
 
 
 def own_metadata(layer: Any) -> Mapping[str, Any]:

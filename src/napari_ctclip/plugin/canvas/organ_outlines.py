@@ -94,7 +94,7 @@ class OrganOutlines:
             layer.features = properties["features"]
             return
         self._own.remove(_KEY)
-        layer = self._own.add((data, properties, "labels"), _KEY)
+        layer = self._own.add((data, properties, "labels"), _KEY, planar=True)
         layer.contour = 1
         layer.editable = False
         if self._called:

@@ -20,7 +20,7 @@ _RANK = {
     "ct 3d": 0,
     "organs 3d": 1,
     "regions": 2,
-    "heat": 2,
+    "heatmap": 2,
     "change": 2,
     "organs": 3,
     "findings": 4,
@@ -46,6 +46,7 @@ class OwnLayers:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layers: dict[str, Layer] = {}
+        self._planar: set[str] = set()
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -64,8 +65,18 @@ class OwnLayers:
         """Return a layer; None if there is none."""
         return self._layers.get(key)
 
-    def add(self, data: LayerData, key: str = "") -> Any:
-        """Add a layer above those of its rank; one with a key leaves the selection as it is."""
+    def add(self, data: LayerData, key: str = "", *, planar: bool = False) -> Any:
+        """Add a layer above those of its rank; one with a key leaves the selection as it is.
+
+        Parameters
+        ----------
+        data : LayerData
+            The layer.
+        key : str
+            What it is kept under; it is not kept if empty.
+        planar : bool
+            Whether it is for planes only, and out of sight while the viewer shows 3D.
+        """
         from napari.layers import Layer
 
         layers = self._viewer.layers
@@ -77,9 +88,15 @@ class OwnLayers:
         step_quickly(layer)  # after the list drew its thumbnail
         if key:
             self._layers[key] = layer
+            if planar:
+                self._planar.add(key)
             if selected is not None:
                 layers.selection.active = selected
         return layer
+
+    def planar(self) -> tuple[Any, ...]:
+        """Return the layers that are for planes only."""
+        return tuple(layer for key, layer in self._layers.items() if key in self._planar)
 
     def rename(self, key: str, new: str) -> None:
         """Keep a layer under another key."""

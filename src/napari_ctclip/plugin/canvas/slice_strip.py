@@ -31,7 +31,7 @@ _EDGE = 18  # room for S and I
 _NAME_WIDTH, _BAR_WIDTH, _GAP = 15, 26, 4
 _FONT_POINTS = 8
 _HALF_SEEN = 120  # alpha, of 255
-_INK, _PAPER = "#f2f2f2", "#000000"  # as the picture beside it: heat's colours fade on light
+_INK, _PAPER = "#f2f2f2", "#000000"  # as the picture beside it: the heatmaps' colours fade on light
 _PAGE = 10
 _STEPS = {
     Qt.Key.Key_Up: -1,
@@ -41,7 +41,7 @@ _STEPS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class StripTrack:
     """One prompt of the strip.
 
@@ -50,7 +50,7 @@ class StripTrack:
     name : str
         The prompt.
     colour : str
-        Of its heat, ``"#rrggbb"``.
+        Of its heatmap, ``"#rrggbb"``.
     profile : SliceProfile
         Its numbers; D slices.
     """
@@ -90,6 +90,11 @@ class SliceStrip(QWidget):
     def tracks(self) -> tuple[StripTrack, ...]:
         """What is drawn, left to right."""
         return self._tracks
+
+    @property
+    def slice_count(self) -> int:
+        """How many slices the scan has."""
+        return self._depth
 
     def set_tracks(self, tracks: Sequence[StripTrack], depth: int) -> None:
         """Draw other prompts over a scan of ``depth`` slices."""

@@ -1,4 +1,4 @@
-"""Token ghost: the outline of the one token under the mouse, the smallest thing heat can show."""
+"""Token ghost: the outline of the one token under the mouse, the resolution of a heatmap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
 from napari_ctclip.plugin.canvas._compat import draw_lines
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.views import Views
-from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,8 +26,6 @@ class TokenGhost:
 
     Parameters
     ----------
-    session : Session
-        Whose encoding has the tokens.
     scene : Scene
         Whose scan it lies on.
     views : Views
@@ -38,21 +35,25 @@ class TokenGhost:
     shown_changed = Signal(bool)
     """Whether it is drawn."""
 
-    def __init__(self, session: Session, *, scene: Scene, views: Views) -> None:
-        self._session, self._scene, self._views = session, scene, views
+    def __init__(self, scene: Scene, views: Views) -> None:
+        self._scene, self._views = scene, views
+        self._grid: Geometry | None = None  # of tokens, in the order of the display
         self.is_shown = False
         self.corners: npt.NDArray[np.float64] | None = None
         """World places (2, 3) of two opposite corners of the token; None where there is none."""
         self._at: tuple[int, int, int] | None = None
-        session.encoding_changed.connect(self._follow)
         scene.study_changed.connect(self._follow)
         views.followed.connect(self._follow)
 
     @property
     def token_mm(self) -> tuple[float, float, float] | None:
         """Sides (z, y, x) of a token as it is drawn; None before a scan is encoded."""
-        grid = self._grid()
-        return None if grid is None else grid.spacing_mm
+        return None if self._grid is None else self._grid.spacing_mm
+
+    def set_grid(self, grid: Geometry | None) -> None:
+        """Take the token grid of another encoding; None while no scan is encoded."""
+        self._grid = None if grid is None else grid.reoriented(grid.transform_to(INTERNAL_AXES))
+        self._follow()
 
     def set_shown(self, shown: bool) -> None:
         """Draw it or not."""
@@ -77,16 +78,8 @@ class TokenGhost:
         for canvas, dims in self._views.canvases():
             draw_lines(canvas, _outline(self.corners, dims), _COLOUR, name=_NAME)
 
-    def _grid(self) -> Geometry | None:
-        """Return the token grid in the order of the display."""
-        encoding = self._session.encoding
-        if encoding is None:
-            return None
-        grid = encoding.scan.token_geometry
-        return grid.reoriented(grid.transform_to(INTERNAL_AXES))
-
     def _corners(self) -> npt.NDArray[np.float64] | None:
-        grid, frame = self._grid(), self._scene.frame
+        grid, frame = self._grid, self._scene.frame
         if grid is None or frame is None or self._at is None:
             return None
         token = np.rint(grid.world_to_index(frame.geometry.index_to_world(self._at)))

@@ -31,7 +31,7 @@ class VolumeView:
     """Thinned layers, made when the viewer turns to 3D and gone when it turns back.
 
     napari would draw the whole scan as its brightest voxels, and organs solid over everything.
-    Organs are hidden at first: even thin they veil heat and bones.
+    Organs are hidden at first: even thin they veil heatmaps and bones.
 
     Parameters
     ----------
@@ -94,8 +94,7 @@ class VolumeView:
     def _leave_planes(self, *_: Any) -> None:
         if not self.is_shown or self._volume is None or self._ct is None:
             return
-        flat = [self._ct, self._outlines.layer, self._own.get("findings")]
-        self._put_away = [layer for layer in flat if layer is not None and layer.visible]
+        self._put_away = [la for la in (self._ct, *self._own.planar()) if la.visible]
         for layer in self._put_away:
             layer.visible = False
         self._own.add(scan_volume_layer(self._volume, Frame(self._volume.geometry)), _SCAN)

@@ -16,7 +16,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.work import Work
-from napari_ctclip.plugin.canvas.heat_grid import heat_on_scan
+from napari_ctclip.plugin.canvas.heatmap_grid import heatmap_on_scan
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.faithfulness.faithfulness_cost import FaithfulnessCost
@@ -239,7 +239,7 @@ class FaithfulnessFlow:
 
 def change_layer(change: SimilarityMap, frame: Frame) -> LayerData:
     """Return the image layer of a map less the one before: blue fell, orange rose, clear stayed."""
-    values, grid = heat_on_scan(change.with_zeros(), frame.geometry)
+    values, grid = heatmap_on_scan(change.with_zeros(), frame.geometry)
     most = max(float(np.abs(values).max()), _LEAST_CHANGE)
     metadata = {"schema": 1, "role": "change", "prompt": change.prompt.positive}
     properties = frame.placing(grid) | {

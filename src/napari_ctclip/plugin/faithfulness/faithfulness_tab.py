@@ -26,7 +26,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
 from napari_ctclip.exporting.faithfulness_figures import draw_curves, draw_effects
 from napari_ctclip.plugin.faithfulness.faithfulness_flow import CHANGE, FILLED
-from napari_ctclip.plugin.prompts.heat_legend import HeatLegend
+from napari_ctclip.plugin.prompts.heatmap_controls import HeatmapLegend
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.widgets.themed_plot import PlotColours, ThemedPlot
@@ -35,7 +35,7 @@ from napari_ctclip.regions.drawn_region import sphere_region
 if TYPE_CHECKING:
     from napari_ctclip.explanation.map_test import MapTest
     from napari_ctclip.explanation.occlusion import OccludedRegion
-    from napari_ctclip.plugin.prompts.prompt_table import PromptRow
+    from napari_ctclip.plugin.prompts.prompt_state import PromptRow
 
 __all__ = ["FaithfulnessPlot", "FaithfulnessTab", "Place"]
 
@@ -86,7 +86,9 @@ class FaithfulnessTab(QWidget):
         super().__init__(parent)
         self._bench = workbench
         self._selected_prompt, self._selected_region = selected_prompt, selected_region
-        self.legend = HeatLegend(workbench)
+        self.legend = HeatmapLegend(
+            workbench.session, state=workbench.prompts.state, ghost=workbench.ghost
+        )
         self.place = QComboBox()
         self.place.addItems([place.value for place in Place])
         self.place.setToolTip("What is filled with normal tissue")
@@ -159,7 +161,7 @@ class FaithfulnessTab(QWidget):
         self.radius.valueChanged.connect(self._show_cost)
         bench.truth.changed.connect(self._show)
         bench.truth.cost.known.connect(self._show_cost)
-        bench.probed.connect(self._show_cost)
+        bench.probe.probed.connect(self._show_cost)
         bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
 
     # --- the user -------------------------------------------------------------------------------
@@ -184,7 +186,7 @@ class FaithfulnessTab(QWidget):
             if region is None:
                 raise CtClipError("no finding with a region is selected in the Findings tab")
             return lambda: region
-        index = self._bench.probed_index or row.peak
+        index = self._bench.probe.index or row.peak
         study = self._bench.session.study
         if index is None or study is None:
             raise CtClipError("no place was clicked: click one in the picture first")

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.canvas._compat import on_labels_painted
-from napari_ctclip.plugin.canvas.layers import Frame, finding_layer
+from napari_ctclip.plugin.canvas.layers import NAMESPACE, PROMPT_COLOURS, Frame, LayerData
 from napari_ctclip.plugin.canvas.own_layers import OwnLayers
 from napari_ctclip.regions.painted_labels import Box, draw_regions, repainted
 
@@ -81,7 +82,7 @@ class FindingLayer:
     def _add(self) -> Any:
         assert self._frame is not None
         self._drawn = {}
-        layer = self._own.add(finding_layer(self._frame), _KEY)
+        layer = self._own.add(_empty_layer(self._frame), _KEY, planar=True)
         layer.visible = self._own.viewer.dims.ndisplay == 2  # as the scan itself
         layer.contour = 2
         layer.brush_size = 6
@@ -106,3 +107,16 @@ class FindingLayer:
 
 def _are_same(some: Mapping[int, Region], others: Mapping[int, Region]) -> bool:
     return some.keys() == others.keys() and all(some[n] is others[n] for n in some)
+
+
+def _empty_layer(frame: Frame) -> LayerData:
+    """Return the labels layer of findings on a scan, with nothing drawn yet; a byte a voxel."""
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colours |= {n: PROMPT_COLOURS[(n - 1) % len(PROMPT_COLOURS)] for n in range(1, 256)}
+    properties = frame.placing(frame.geometry) | {
+        "name": "Findings",
+        "opacity": 0.9,
+        "colormap": DirectLabelColormap(color_dict=colours),
+        "metadata": {NAMESPACE: {"schema": 1, "role": "findings"}},
+    }
+    return np.zeros(frame.geometry.shape, dtype=np.uint8), properties, "labels"

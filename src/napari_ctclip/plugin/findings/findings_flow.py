@@ -9,7 +9,9 @@ from typing import Any
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
+from napari_ctclip.explanation.cut_region import CutRegion
 from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.findings.finding_layer import FindingLayer
 from napari_ctclip.plugin.window.jobs import Job, JobQueue
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.session.findings_session import FindingsSession
@@ -39,8 +41,9 @@ class FindingsFlow:
         self.kept = FindingsSession(session)
         self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
         self.kept.changed.connect(self._draw)
-        scene.study_changed.connect(self._draw)
-        scene.findings.painted.connect(self._on_painted)
+        self.layer = FindingLayer(scene.own)
+        self.layer.painted.connect(self._on_painted)
+        scene.study_changed.connect(self._on_study_changed)
 
     # --- made -----------------------------------------------------------------------------------
 
@@ -100,6 +103,13 @@ class FindingsFlow:
             lambda: self.kept.compute_drawn(region, name=title, positive=positive),
         )
 
+    def keep_region(self, found: CutRegion, positive: str) -> None:
+        """Make a finding of the region where a prompt's heatmap lies above a threshold."""
+        if found.rule.in_organ:
+            self.accept(found.region, title=positive, positive=positive)
+        else:  # it can be made again from its threshold, which the finding then notes
+            self.add_heat(positive, threshold=found.rule.threshold)
+
     def paint(self) -> None:
         """Give the mouse to napari's brush: what it draws becomes a new finding.
 
@@ -109,7 +119,7 @@ class FindingsFlow:
             If no study is open.
         """
         self._session.open_study()
-        self._scene.findings.start_painting(self.kept.findings)
+        self.layer.start_painting(self.kept.findings)
         self._messages.info("Paint in a plane; the label with no finding yet makes a new one.")
 
     # --- inside ---------------------------------------------------------------------------------
@@ -152,5 +162,9 @@ class FindingsFlow:
                     partial(self.kept.compute_reshaped, finding.key, region),
                 )
 
+    def _on_study_changed(self) -> None:
+        self.layer.set_frame(self._scene.frame)
+        self._draw()
+
     def _draw(self, *_: Any) -> None:
-        self._scene.findings.show(self.kept.findings)
+        self.layer.show(self.kept.findings)

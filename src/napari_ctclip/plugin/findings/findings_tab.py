@@ -27,7 +27,7 @@ from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view
 
 if TYPE_CHECKING:
-    from napari_ctclip.plugin.prompts.prompt_table import PromptRow
+    from napari_ctclip.plugin.prompts.prompt_state import PromptRow
 
 __all__ = ["FindingsTab", "ScriptMenu"]
 
@@ -169,7 +169,7 @@ class FindingsTab(QWidget):
         self._bench.findings.add_heat(row.prompt.positive)
 
     def _add_spot(self) -> None:
-        index = self._bench.probed_index
+        index = self._bench.probe.index
         if index is None:
             raise CtClipError("no place was clicked: click one in the picture first")
         row = self._selected_prompt()
@@ -188,7 +188,7 @@ class FindingsTab(QWidget):
 
     def _go_to(self, index: QModelIndex) -> None:
         finding = self.model.rows[index.row()]
-        self._bench.guarded(lambda: self._bench.look_at(finding.index))
+        self._bench.guarded(lambda: self._bench.probe.look_at(finding.index))
 
     def _copy(self) -> None:
         findings = self._bench.findings.kept.findings

@@ -195,7 +195,7 @@ class FollowUpDock(QWidget):
         if frame is not None:
             place = frame.world_to_index(change.after.peak.world_mm)
             self._bench.scene.go_to(place)
-            self._bench.guarded(lambda: self._bench.probe(place))
+            self._bench.guarded(lambda: self._bench.probe.at(place))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 

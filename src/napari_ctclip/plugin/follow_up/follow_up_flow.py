@@ -9,12 +9,13 @@ from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.plugin.canvas.linked_views import LinkedViews
 from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.follow_up.linked_views import LinkedViews
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.regions.correspondence import Correspondence
 from napari_ctclip.session.follow_up import FollowUp
 from napari_ctclip.session.session import Session
@@ -50,11 +51,12 @@ class FollowUpFlow:
             "scene": self.scene,
             "messages": bench.messages,
         }
-        self.prompts = PromptFlow(self.session, **parts)
+        self.window = Window(self.session, bench.jobs, self.scene, bench.messages)
+        self.prompts = PromptFlow(self.window)
         self.studies = StudyFlow(self.session, **parts)
         self.studies.makes_masks_at_once = bench.studies.makes_masks_at_once
         self.pair = FollowUp(bench.session, self.session)
-        self.views = LinkedViews(bench, self.scene, self.pair)
+        self.views = LinkedViews(bench.window, self.scene, pair=self.pair, probe=bench.probe)
         self._wired: list[tuple[Any, Callable[..., Any]]] = []
         for signal, slot in (
             (self.session.masks_changed, self._link),
@@ -65,8 +67,7 @@ class FollowUpFlow:
             (self.session.answer_removed, self._tell_changed),
             (self.prompts.answered, self._tell_changed),
             (self.studies.study_opened, self._on_prior_opened),
-            (bench.scene.heat_shown, self._show_heat),
-            (bench.scene.heat_range_changed, self._share_heat_range),
+            (bench.prompts.state.changed, self._share_heatmaps),
         ):
             signal.connect(slot)
             self._wired.append((signal, slot))
@@ -88,28 +89,28 @@ class FollowUpFlow:
 
     def _on_prior_opened(self) -> None:
         self.views.watch_window()
+        self._share_heatmaps()
         self._ask_all()
 
     # --- prompts --------------------------------------------------------------------------------
 
     def _ask_all(self, *_: object) -> None:
-        for row in self._bench.prompts.table.rows:
+        for row in self._bench.prompts.state.rows:
             if row.answer is not None:
                 self._ask(row.prompt.positive)
 
     def _ask(self, positive: str) -> None:
         """Ask the prior what the current scan has answered, by the same model."""
-        row, model = self._bench.prompts.table.find(positive), self._bench.session.model
+        row, model = self._bench.prompts.state.find(positive), self._bench.session.model
         if row is None or row.answer is None or model is None or self.session.study is None:
             return
         if self.session.model is not model:
             self.session.device = self._bench.session.device
             self.session.set_model(model)
             self._bench.jobs.reconsider()
-        known = self.prompts.table.find(positive)
+        known = self.prompts.state.find(positive)
         if known is None or known.prompt != row.prompt or known.answer is None:
-            self.prompts.table.add(row.prompt)
-            self.prompts.table.change(positive, colour=row.colour, shown=row.shown)
+            self.prompts.state.add(row.prompt, colour=row.colour, shown=row.shown)
             self.prompts.advance(wanted=True)
         self._tell_changed()
 
@@ -120,14 +121,13 @@ class FollowUpFlow:
     def _tell_changed(self, *_: object) -> None:
         self.changed.emit()
 
-    def _show_heat(self, positive: str, shown: bool) -> None:
-        row = self.prompts.table.find(positive)
-        if row is not None and row.shown != shown:
-            self.prompts.set_shown(positive, shown)
-
-    def _share_heat_range(self) -> None:
-        self.scene.heat_range_is_chosen = True
-        self.scene.set_heat_range(*self._bench.scene.heat_range)
+    def _share_heatmaps(self) -> None:
+        """Show the same heatmaps in the same range as the current scan does."""
+        state, now = self.prompts.state, self._bench.prompts.state.resolved
+        with state.at_once():
+            state.choose_range(*now.heatmap_range)
+            for row in now.rows:
+                state.set_shown(row.prompt.positive, row.shown)
 
     # --- the link -------------------------------------------------------------------------------
 

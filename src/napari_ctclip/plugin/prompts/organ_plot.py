@@ -18,7 +18,7 @@ __all__ = ["OrganPlot"]
 
 _MOST_BARS = 6
 _MOST_TICKS = 5
-_HINT = "Ask a prompt to see its similarity per organ"
+_HINT = "Type a prompt to see its similarity per organ"
 
 
 class OrganPlot(ThemedPlot):

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.plugin.canvas.layers import NAMESPACE, LayerData, heat_layer
-from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.canvas.layers import NAMESPACE, LayerData, heatmap_layer
+from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.scoring.encoded_study import EncodedStudy
@@ -29,23 +28,20 @@ _OPACITY = 0.4  # Ours: the scan stays readable below
 class RegionFlow:
     """One layer of the selected regions when a scan is encoded, one of each prompt's words.
 
-    A prompt's layer begins hidden: its heat is shown already.
+    A prompt's layer begins hidden: its heatmap is shown already.
 
     Parameters
     ----------
-    session : Session
+    window : Window
         Whose model and answers they are of.
-    jobs : JobQueue
-        Where the maps are computed.
-    scene : Scene
-        Where they are drawn.
     """
 
     drawn = Signal(str)
     """A layer with this name is there, or has new numbers."""
 
-    def __init__(self, session: Session, *, jobs: JobQueue, scene: Scene) -> None:
-        self._session, self._jobs, self._scene = session, jobs, scene
+    def __init__(self, window: Window) -> None:
+        session = window.session
+        self._session, self._jobs, self._scene = session, window.jobs, window.scene
         session.encoding_changed.connect(self._on_encoding)
         session.answered.connect(self._on_answered)
         session.answer_removed.connect(self._on_answer_removed)
@@ -91,7 +87,7 @@ class RegionFlow:
         if self._scene.frame is None:
             return
         highest = max(float(found.values.max()), 1e-6)
-        values, properties, kind = heat_layer(
+        values, properties, kind = heatmap_layer(
             found, self._scene.frame, colour=_COLOUR, limits=(0.0, highest), smooth=False
         )  # a region is a token: its edges are true
         properties |= {

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from psygnal import Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.plugin.canvas.difference_layer import FIRST_COLOUR, SECOND_COLOUR
-from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData, heat_layer
-from napari_ctclip.plugin.canvas.scene import Scene
+from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData, heatmap_layer
 from napari_ctclip.plugin.prompts.region_flow import SELECTED_REGIONS
-from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
+from napari_ctclip.plugin.widgets.colour_legend import ColourLegend, Entry
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.session.session import Session
 from napari_ctclip.session.word_reading import WordMap, WordMapKind, read_words
 
-__all__ = ["WordFlow"]
+__all__ = ["WordFlow", "WordLegend"]
 
 _KEY = "chosen words"
 _COLOUR = "#fee440"
 _FULL_FROM = 2.0  # Ours: even shares; attention that prefers nothing must not look strong
 _LONGEST = 40  # letters in a layer's name
-
-Entry = tuple[str, str, str]
-"""Colour, its name, what it means."""
 
 
 class WordFlow:
@@ -32,12 +30,8 @@ class WordFlow:
 
     Parameters
     ----------
-    session : Session
-        Whose scan and model are asked.
-    jobs : JobQueue
-        Where maps are computed.
-    scene : Scene
-        Where they are drawn.
+    window : Window
+        Whose scan and model are queried.
     look_at : callable
         Turns every plane to a voxel (z, y, x).
     """
@@ -45,16 +39,11 @@ class WordFlow:
     changed = Signal()
     """Another map is drawn, or none."""
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        jobs: JobQueue,
-        scene: Scene,
-        look_at: Callable[[tuple[int, int, int]], None],
-    ) -> None:
+    def __init__(self, window: Window, *, look_at: Callable[[tuple[int, int, int]], None]) -> None:
+        session, scene = window.session, window.scene
         self.shown: WordMap | None = None
-        self._session, self._jobs, self._scene, self._look_at = session, jobs, scene, look_at
+        self._session, self._jobs, self._scene = session, window.jobs, scene
+        self._look_at = look_at
         self._latest: object = None
         self._drawing = False
         self._hid_regions = False
@@ -181,13 +170,13 @@ class WordFlow:
             self.clear()
 
     def _on_answered(self, answer: Answer) -> None:
-        asked = None if self.shown is None else self.shown.prompt
+        drawn = None if self.shown is None else self.shown.prompt
         if (
-            asked is not None
-            and asked.positive == answer.prompt.positive
-            and asked != answer.prompt
+            drawn is not None
+            and drawn.positive == answer.prompt.positive
+            and drawn != answer.prompt
         ):
-            self.clear()  # it is held against another negative now
+            self.clear()  # it is contrasted with another negative now
 
     def _on_answer_removed(self, positive: str) -> None:
         if self.shown is not None and self.shown.prompt.positive == positive:
@@ -198,13 +187,36 @@ class WordFlow:
             self.clear()  # also after the user took the layer off, or compared two prompts
 
 
+class WordLegend(ColourLegend):
+    """The legend of the chosen words' map, with which kind of map it is.
+
+    Parameters
+    ----------
+    flow : WordFlow
+        Whose map it explains.
+    parent : QWidget or None
+        The panel.
+    """
+
+    def __init__(self, flow: WordFlow, parent: QWidget | None = None) -> None:
+        super().__init__("Colours of the chosen words", parent)
+        self._flow = flow
+        flow.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Write what is drawn now."""
+        shown = self._flow.shown
+        self.explain(self._flow.legend(), "" if shown is None else shown.kind.explanation)
+
+
 def _limits(found: WordMap) -> tuple[float, float]:
     highest = float(found.found.values.max())
     return found.even_share, max(_FULL_FROM * found.even_share, highest)
 
 
 def _attention_layer(found: WordMap, frame: Frame) -> LayerData:
-    values, properties, kind = heat_layer(
+    values, properties, kind = heatmap_layer(
         found.found, frame, colour=_COLOUR, limits=_limits(found), smooth=False
     )  # a region is a token: its edges are true
     metadata = {"schema": 1, "role": "regions", "score_kind": found.kind.value}

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.plugin.canvas.colour_legend import WordLegend
+from napari_ctclip.plugin.prompts.word_flow import WordLegend
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.widgets.row_table import Role, RowTable, row_view
@@ -158,7 +158,7 @@ class ReportTab(QWidget):
         if voxel is None:
             self._bench.messages.info(f"No place to go to: {line.verdict}; {line.why}.")
         else:
-            self._bench.guarded(lambda: self._bench.look_at(voxel))
+            self._bench.guarded(lambda: self._bench.probe.look_at(voxel))
 
     def _on_current_changed(self, current: QModelIndex) -> None:
         row = current.row()

@@ -136,7 +136,7 @@ class RoiTab(QWidget):
         if selection is not None:
             selection.selectionChanged.connect(self._show_buttons)
         bench.place.changed.connect(self._show)
-        bench.probed.connect(self._on_probed)
+        bench.probe.probed.connect(self._on_probed)
         bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
 
     # --- the user -------------------------------------------------------------------------------

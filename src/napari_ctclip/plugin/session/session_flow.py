@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.plugin.canvas.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.report.report_flow import ReportFlow
+from napari_ctclip.plugin.session.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.session.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.window.jobs import Job, JobQueue
@@ -136,8 +136,8 @@ class SessionFlow:
             self._session.open_study(),
             self._session.model,
             self._prompts.model_name,
-            tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.table.rows),
-            saved_view(self._scene, self._views),
+            tuple(SavedPrompt(row.prompt, row.shown) for row in self._prompts.state.rows),
+            saved_view(self._scene, self._views, self._prompts.state),
             self._findings.kept.findings,
             report=self._report.saved,
         )
@@ -252,8 +252,7 @@ class SessionFlow:
             had = len(self._findings.kept.findings)
             self._join(saved)
         else:
-            for row in self._prompts.table.rows:
-                self._prompts.remove(row.prompt.positive)
+            self._prompts.remove(*(row.prompt.positive for row in self._prompts.state.rows))
             more: dict[str, Any] = {"notices": read.notices}
             if saved.masks is not None:
                 more["organ_masks"] = saved.masks
@@ -262,7 +261,7 @@ class SessionFlow:
         self._report.restore(saved.report)
         self.unsaved.note_saved(self.place)
         if saved.view is not None:
-            restore_view(self._scene, self._views, saved.view)
+            restore_view(self._scene, self._views, self._prompts.state, view=saved.view)
         self._restore_prompts(saved)
         if saved.report is not None and saved.report.was_read:
             self._report.read_text(saved.report.text)
@@ -275,8 +274,7 @@ class SessionFlow:
 
     def _join(self, saved: SavedSession) -> None:
         """Prepare a scan that is open already: other prompts stay, hidden; so do better masks."""
-        for row in self._prompts.table.rows:
-            self._prompts.set_shown(row.prompt.positive, False)
+        self._prompts.state.show_only("")
         study = self._session.study
         now = None if study is None else study.organ_masks
         if saved.masks is not None and are_better(saved.masks, now):
@@ -285,11 +283,12 @@ class SessionFlow:
     def _restore_prompts(self, saved: SavedSession) -> None:
         """Ask the prompts again, of the model they were asked of."""
         flow, model = self._prompts, saved.model
-        for kept in saved.prompts:
-            row = flow.table.find(kept.prompt.positive)
-            if row is None or row.prompt != kept.prompt:
-                flow.table.add(kept.prompt)
-            flow.set_shown(kept.prompt.positive, kept.shown)
+        with flow.state.at_once():
+            for kept in saved.prompts:
+                row = flow.state.find(kept.prompt.positive)
+                if row is None or row.prompt != kept.prompt:
+                    flow.state.add(kept.prompt)
+                flow.state.set_shown(kept.prompt.positive, kept.shown)
         self._expected = model
         loaded = self._session.model
         if model is not None and model.source != flow.model_name:

@@ -22,9 +22,9 @@ def about_text() -> str:
     return (
         f"<h3>napari-ctclip {version('napari-ctclip')}</h3>"
         f"<p><b>{RESEARCH_USE}</b></p>"
-        "<p>Type a finding, see where it is on a CT. A similarity says how much a place looks like "
-        "the words, relative to this scan; it is not a probability of disease. Heat is as coarse "
-        "as the model's tokens.</p>"
+        "<p>Type a finding, see where it is on a CT. A similarity says how much a region looks "
+        "like the words, relative to this scan; it is not a probability of disease. A heatmap is "
+        "as coarse as the model's tokens.</p>"
         "<p>Nothing leaves this computer. Code: Apache-2.0; a model's licence stands in its card."
         f"</p><p>Keys in the picture:</p><table>{keys}</table>"
         f"<p>The mouse:</p><table>{_rows(MOUSE)}</table>"

@@ -17,11 +17,11 @@ __all__ = ["KEYS", "MOUSE", "bind_keys", "unbind_keys"]
 
 KEYS: dict[str, str] = {
     "Q": "arm or disarm the probe",
-    "H": "heat on or off",
+    "H": "heatmap on or off",
     "G": "organ outlines on or off",
     "Shift-T": "outline of one token at the mouse on or off",
-    "Shift-B": "draw a ball as the place that is asked, or stop drawing",
-    "Shift-R": "draw a box (rectangle) as the place that is asked, or stop drawing",
+    "Shift-B": "draw a sphere as the region of interest, or stop drawing",
+    "Shift-R": "draw a box (rectangle) as the region of interest, or stop drawing",
     "J": "go to the peak of the selected prompt",
     "K": "next peak towards the feet, of any prompt shown",
     "Shift-K": "peak before, towards the head",
@@ -33,8 +33,8 @@ KEYS: dict[str, str] = {
 """Key -> what it does."""
 
 MOUSE: dict[str, str] = {
-    "click": "turn every plane to the place, and probe there while that is armed",
-    "drag, with Ball or Box pressed": "draw the place that is asked, in any plane",
+    "click": "turn every plane to the point, and probe there while that is armed",
+    "drag, with Sphere or Box pressed": "draw the region of interest, in any plane",
     "right drag": "window: right wider, left narrower, up brighter, down darker",
     "Shift + move": "every plane follows the mouse",
     "slice strip": "click or drag: that slice; with the keyboard: arrows, Page, Home, End, Enter",
@@ -49,16 +49,16 @@ def bind_keys(workbench: Workbench, explore: ExploreTab) -> None:
     def to_peak() -> None:
         row = explore.selected_prompt()
         if row is not None:
-            workbench.go_to_peak(row.prompt.positive)
+            explore.go_to_peak(row.prompt.positive)
 
-    def toggle_heat() -> None:
+    def toggle_heatmap() -> None:
         row = explore.selected_prompt()
         if row is not None:
             workbench.prompts.set_shown(row.prompt.positive, not row.shown)
 
     actions: dict[str, Callable[[], Any]] = {
-        "Q": lambda: workbench.set_probing(not workbench.is_probing),
-        "H": toggle_heat,
+        "Q": lambda: workbench.probe.set_armed(not workbench.probe.is_armed),
+        "H": toggle_heatmap,
         "G": scene.toggle_organs,
         "Shift-T": lambda: workbench.ghost.set_shown(not workbench.ghost.is_shown),
         "Shift-B": partial(workbench.drawing.toggle, RoiKind.SPHERE),

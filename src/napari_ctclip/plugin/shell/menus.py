@@ -120,12 +120,12 @@ def open_settings() -> None:
 
 
 def clear_cache() -> None:
-    """Forget stored encodings."""
+    """Empty the feature cache."""
 
     def act(bench: Workbench) -> None:
         size = bench.session.cache.size_bytes()
         bench.session.cache.clear()
-        bench.messages.info(f"{size / 1e6:,.0f} MB of stored encodings are gone.")
+        bench.messages.info(f"{size / 1e6:,.0f} MB of cached features are deleted.")
 
     _do(act)
 

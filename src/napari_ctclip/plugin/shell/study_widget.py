@@ -8,10 +8,11 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_ctclip.plugin.faithfulness.faithfulness_tab import FaithfulnessTab
+from napari_ctclip.plugin.findings.export_dialog import ExportDialog
 from napari_ctclip.plugin.findings.findings_tab import FindingsTab
 from napari_ctclip.plugin.model.model_tab import ModelTab
 from napari_ctclip.plugin.montage.montage_tab import MontageTab
-from napari_ctclip.plugin.prompts.explore_tab import ExploreTab
+from napari_ctclip.plugin.prompts.explore_tab import ExploreFlows, ExploreTab
 from napari_ctclip.plugin.report.report_tab import ReportTab
 from napari_ctclip.plugin.roi.roi_tab import RoiTab
 from napari_ctclip.plugin.session.session_controls import RecoveryBox, SessionButtons
@@ -19,7 +20,7 @@ from napari_ctclip.plugin.shell.keys import bind_keys, unbind_keys
 from napari_ctclip.plugin.shell.preferences import follow_preferences
 from napari_ctclip.plugin.shell.workbench import workbench_of
 from napari_ctclip.plugin.study.data_tab import DataTab
-from napari_ctclip.plugin.widgets.focus_ring import FocusRing
+from napari_ctclip.plugin.widgets.keyboard import FocusRing
 from napari_ctclip.plugin.widgets.panel_parts import scrolled
 from napari_ctclip.plugin.window.status_strip import StatusStrip
 
@@ -45,9 +46,22 @@ class StudyWidget(QWidget):
     def __init__(self, napari_viewer: Viewer, session: Session | None = None) -> None:
         super().__init__()
         self.setObjectName("ctclip panel")
-        self.workbench = workbench_of(napari_viewer, session)
+        self.workbench = bench = workbench_of(napari_viewer, session)
         self.tabs = QTabWidget()
-        self.explore = ExploreTab(self.workbench)
+        self.explore = ExploreTab(
+            bench.window,
+            ExploreFlows(
+                prompts=bench.prompts,
+                phrasing=bench.phrasing,
+                words=bench.words,
+                probe=bench.probe,
+                studies=bench.studies,
+                organ_names=bench.organ_names,
+                views=bench.views,
+            ),
+            export=lambda: ExportDialog(bench, self.window()).show(),
+            keep=bench.findings.keep_region,
+        )
         self.data = DataTab(self.workbench)
         self.model = ModelTab(self.workbench)
         self.report = ReportTab(self.workbench)

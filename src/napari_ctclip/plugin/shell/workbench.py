@@ -6,26 +6,25 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal
 from qtpy.QtCore import QObject
 
-from napari_ctclip.explanation.probe import Probe, probe_at
+from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
 from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin.canvas._compat import main_window, plain_viewer
 from napari_ctclip.plugin.canvas.pointer import Pointer
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.canvas.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.canvas.token_ghost import TokenGhost
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.faithfulness.faithfulness_flow import FaithfulnessFlow
 from napari_ctclip.plugin.findings.exporting import export_job, finding_script_job, script_job
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
 from napari_ctclip.plugin.montage.montage_flow import MontageFlow
-from napari_ctclip.plugin.prompts.phrasing_flow import PhrasingFlow
+from napari_ctclip.plugin.prompts.phrasing import PhrasingFlow
+from napari_ctclip.plugin.prompts.probe import ProbeFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
-from napari_ctclip.plugin.prompts.prompt_history import PromptHistory
 from napari_ctclip.plugin.prompts.region_flow import RegionFlow
+from napari_ctclip.plugin.prompts.slice_navigator import SliceNavigator
 from napari_ctclip.plugin.prompts.word_flow import WordFlow
 from napari_ctclip.plugin.report.report_flow import ReportFlow
 from napari_ctclip.plugin.roi.roi_flow import RoiFlow
@@ -36,13 +35,15 @@ from napari_ctclip.plugin.session.session_flow import SessionFlow
 from napari_ctclip.plugin.shell.preferences import preferences, preferred_session
 from napari_ctclip.plugin.study.organs import OrganNamingFlow
 from napari_ctclip.plugin.study.study_flow import StudyFlow
-from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.jobs import JobQueue
 from napari_ctclip.plugin.window.messages import Messages
 from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+    from napari_ctclip.scoring.encoded_study import EncodedStudy
 
 __all__ = ["Workbench", "workbench_of"]
 
@@ -60,11 +61,6 @@ class Workbench(QObject):
         A new one if None.
     """
 
-    probed = Signal(Probe, bool)
-    """What lies at the clicked voxel, and whether its findings are still being ranked."""
-    probing_changed = Signal(bool)
-    """Whether clicks probe."""
-
     def __init__(self, viewer: Viewer, session: Session | None = None) -> None:
         window = main_window(viewer)
         super().__init__(window)
@@ -76,19 +72,19 @@ class Workbench(QObject):
         self.scene = Scene(viewer)
         self.window = Window(self.session, self.jobs, self.scene, self.messages)
         parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
-        self.prompts = PromptFlow(self.session, **parts)  # type: ignore[arg-type]
+        self.prompts = PromptFlow(self.window)
         self.prompts.model_name = preferences().model
-        self.wording = PhrasingFlow(self.session, prompts=self.prompts, messages=self.messages)
-        self.regions = RegionFlow(self.session, jobs=self.jobs, scene=self.scene)
-        self.words = WordFlow(self.session, jobs=self.jobs, scene=self.scene, look_at=self.look_at)
-        self.prompt_history = PromptHistory(self.prompts, self)
+        self.phrasing = PhrasingFlow(self.window, self.prompts)
+        self.regions = RegionFlow(self.window)
+        self.probe = ProbeFlow(self.window)
+        self.words = WordFlow(self.window, look_at=self.probe.look_at)
         self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
         self.organ_names = OrganNamingFlow(
             self.session, jobs=self.jobs, outlines=self.scene.outlines
         )
         self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
         self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
-        self.pointer = Pointer(self.scene, self._on_click)
+        self.pointer = Pointer(self.scene, self.probe.on_click)
         self.pointer.attach(viewer)
         self.views = Views(self.scene, pointer=self.pointer, parent=self)
         self.report = ReportFlow(
@@ -110,24 +106,20 @@ class Workbench(QObject):
         self.truth = FaithfulnessFlow(self.session, **parts)  # type: ignore[arg-type]
         self.place = RoiFlow(
             self.session,
-            asked=lambda: [row.prompt for row in self.prompts.table.rows],
+            asked=lambda: [row.prompt for row in self.prompts.state.rows],
             **parts,  # type: ignore[arg-type]
         )
         self.studies.study_opened.connect(self.prompts.study_changed)
-        self.studies.study_opened.connect(self._forget_probe)
+        self.studies.study_opened.connect(self.probe.forget)
         self.slices = SliceNavigator(
-            self.session,
-            scene=self.scene,
-            prompts=self.prompts.table,
-            go_to=self.look_at,
-            parent=self,
+            self.window, state=self.prompts.state, go_to=self.probe.look_at, parent=self
         )
-        self._probing = True
-        self._probed: tuple[int, int, int] | None = None
         self.drawing = RoiPointer(self.scene, self.place, guarded=self.guarded)
         self.pointer.tools.append(self.drawing.drag)
-        self.ghost = TokenGhost(self.session, scene=self.scene, views=self.views)
+        self.ghost = TokenGhost(self.scene, self.views)
         self.pointer.hovered.connect(self.ghost.move_to)
+        self.probe.probed.connect(self._move_ghost)
+        self.session.encoding_changed.connect(self._give_tokens)
         if window is not None:
             self.closing = ClosingGuard(
                 viewer,
@@ -138,66 +130,6 @@ class Workbench(QObject):
             )
             window.destroyed.connect(self.jobs.close)
             window.destroyed.connect(self.autosave.close)
-
-    @property
-    def is_probing(self) -> bool:
-        """Whether a click on the picture probes."""
-        return self._probing
-
-    @property
-    def probed_index(self) -> tuple[int, int, int] | None:
-        """The voxel (z, y, x) of the open scan that was probed last."""
-        return self._probed
-
-    def set_probing(self, armed: bool) -> None:
-        """Arm or disarm the probe."""
-        if armed != self._probing:
-            self._probing = armed
-            self.probing_changed.emit(armed)
-
-    def probe(self, index: tuple[int, int, int]) -> None:
-        """Show what lies at a voxel of the scan; findings follow, ranked in the background.
-
-        Raises
-        ------
-        DataError
-            If the voxel lies outside the scan.
-        """
-        study = self.session.study
-        if study is None:
-            return
-        self._probed = index
-        self.ghost.move_to(index)
-        found = probe_at(study, index, token_index=None, prompts=())
-        self._show_probe(found, self.session.is_ready)
-        if self.session.is_ready:
-            self.jobs.submit(
-                Job(
-                    "Ranking findings for this spot",
-                    lambda progress, should_stop: self.session.probe(index),
-                    self._show_probe,
-                    still_wanted=lambda: self.session.is_ready and self._probed == index,
-                )
-            )
-
-    def _show_probe(self, found: Probe, is_ranking: bool = False) -> None:
-        self.scene.mark(found.index)
-        self.scene.texts.set_probe(found)
-        self.probed.emit(found, is_ranking)
-
-    def _forget_probe(self) -> None:
-        self._probed = None
-
-    def go_to_peak(self, positive: str) -> None:
-        """Turn to where a prompt is highest, and probe there."""
-        row = self.prompts.table.find(positive)
-        if row is not None and row.peak is not None:
-            self.look_at(row.peak)
-
-    def look_at(self, index: tuple[int, int, int]) -> None:
-        """Turn to a voxel of the scan, and probe there."""
-        self.scene.go_to(index)
-        self.probe(index)
 
     def export_content(self) -> ExportContent:
         """Return what an export would hold now.
@@ -258,11 +190,11 @@ class Workbench(QObject):
         """Run a GUI action; what it raises is shown as one line."""
         self.window.guarded(action)
 
-    def _on_click(self, index: tuple[int, int, int]) -> None:
-        """Turn every plane to the voxel that was clicked, and probe there while that is armed."""
-        self.scene.turn_to(index)
-        if self._probing:
-            self.guarded(lambda: self.probe(index))
+    def _move_ghost(self, probe: Probe, is_ranking: bool) -> None:
+        self.ghost.move_to(probe.index)
+
+    def _give_tokens(self, encoding: EncodedStudy | None) -> None:
+        self.ghost.set_grid(None if encoding is None else encoding.scan.token_geometry)
 
 
 def workbench_of(viewer: Viewer, session: Session | None = None) -> Workbench:

@@ -163,7 +163,7 @@ class TrainingDock(QWidget):
             raise CtClipError("This run has written no model yet; wait for its first checkpoint.")
         self._bench.session.open_study()
         prompts.load_model(str(snapshot.folder), device=self._bench.session.device)
-        if not prompts.table.rows and self.record is not None and self.record.prompts:
+        if not prompts.state.rows and self.record is not None and self.record.prompts:
             prompts.add(self.record.prompts[0])
 
     def _ask_folder(self) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from superqt import QLabeledDoubleRangeSlider, QLabeledDoubleSlider
 
-from napari_ctclip.plugin.widgets.slider_keys import SliderKeys
+from napari_ctclip.plugin.widgets.keyboard import SliderKeys
 
 pytestmark = pytest.mark.gui
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
 from napari_ctclip.core.similarity_map import SimilarityMap
 
-__all__ = ["heat_on_scan"]
+__all__ = ["heatmap_on_scan"]
 
 _SAME = 1e-6  # of a voxel
 
 
-def heat_on_scan(
+def heatmap_on_scan(
     answer_map: SimilarityMap, scan: Geometry, *, smooth: bool = True
 ) -> tuple[npt.NDArray[np.float32], Geometry]:
     """Return a map's values for display, without NaN, cut to the box that holds any.

@@ -1,8 +1,8 @@
-"""Heat cut: a prompt's heat as a region, cut anew off the GUI thread while a slider moves."""
+"""Threshold region: a heatmap above a threshold, computed off the GUI thread as a slider moves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
@@ -12,24 +12,22 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.explanation.cut_region import CutRegion, CutRule, cut_region
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.findings_session import voxel_of_peak
 
-if TYPE_CHECKING:
-    from napari_ctclip.plugin.shell.workbench import Workbench
-
-__all__ = ["HeatCut", "cut_layer"]
+__all__ = ["ThresholdRegion", "region_layer"]
 
 _KEY = "cut"
-_COLOUR = "#ffffff"  # over heat of any colour
+_COLOUR = "#ffffff"  # over heatmaps of any colour
 
 
-class HeatCut:
-    """The region of one prompt's heat.
+class ThresholdRegion:
+    """The region where one prompt's heatmap lies above a threshold, outlined in the picture.
 
     Parameters
     ----------
-    workbench : Workbench
-        Whose answer it is cut from.
+    window : Window
+        Whose answer the region is of.
     positive : str
         The prompt.
     """
@@ -37,14 +35,14 @@ class HeatCut:
     changed = Signal(object, str)
     """The region as it is now; None, with the reason, where nothing is left."""
 
-    def __init__(self, workbench: Workbench, positive: str) -> None:
-        self._bench, self.positive = workbench, positive
+    def __init__(self, window: Window, positive: str) -> None:
+        self._window, self.positive = window, positive
         self._wanted: CutRule | None = None
         self.current: CutRegion | None = None
 
-    def cut(self, rule: CutRule) -> None:
-        """Cut by another rule; of several in a row only the last one counts."""
-        session = self._bench.session
+    def apply(self, rule: CutRule) -> None:
+        """Apply another rule; of several in a row only the last one counts."""
+        session = self._window.session
         study, answer = session.study, session.answer_to(self.positive)
         if study is None or answer is None:
             return
@@ -58,16 +56,16 @@ class HeatCut:
         def failed(error: Exception) -> bool:
             if not isinstance(error, CtClipError):
                 return False
-            self._bench.scene.take_off(_KEY)
+            self._window.scene.take_off(_KEY)
             self.changed.emit(None, str(error))
             return True
 
         def work(progress: object, should_stop: object) -> CutRegion:
             return cut_region(study, answer, rule, seed=voxel_of_peak(study, answer))
 
-        self._bench.jobs.submit(
+        self._window.jobs.submit(
             Job(
-                f"Cutting “{self.positive}”",
+                f"Outlining “{self.positive}”",
                 work,
                 done,
                 still_wanted=lambda: (
@@ -77,8 +75,8 @@ class HeatCut:
             )
         )
 
-    def keep(self) -> None:
-        """Make a finding of the region.
+    def require(self) -> CutRegion:
+        """Return the region as it is now.
 
         Raises
         ------
@@ -87,22 +85,18 @@ class HeatCut:
         """
         if self.current is None:
             raise CtClipError("there is no region yet; move the slider until one is outlined")
-        rule, findings = self.current.rule, self._bench.findings
-        if rule.in_organ:
-            findings.accept(self.current.region, title=self.positive, positive=self.positive)
-        else:  # it can be made again from its threshold, which the finding then notes
-            findings.add_heat(self.positive, threshold=rule.threshold)
+        return self.current
 
     def close(self) -> None:
-        """Take the outline off; whatever is still being cut is dropped."""
+        """Take the outline off; whatever is still being computed is dropped."""
         self._wanted = self.current = None
-        self._bench.scene.take_off(_KEY)
+        self._window.scene.take_off(_KEY)
 
     def _draw(self, found: CutRegion) -> None:
-        scene = self._bench.scene
+        scene = self._window.scene
         if scene.frame is None:
             return
-        data, properties, kind = cut_layer(found, scene.frame)
+        data, properties, kind = region_layer(found, scene.frame)
         layer: Any = scene.layer(_KEY)
         if layer is None:
             layer = scene.put(_KEY, (data, properties, kind))
@@ -113,7 +107,7 @@ class HeatCut:
         layer.translate = properties["translate"]
 
 
-def cut_layer(found: CutRegion, frame: Frame) -> LayerData:
+def region_layer(found: CutRegion, frame: Frame) -> LayerData:
     """Return the labels layer of a region: its box with a voxel around, where the scan has one."""
     box = found.region.box
     low = [max(side.start - 1, 0) for side in box]
@@ -123,7 +117,7 @@ def cut_layer(found: CutRegion, frame: Frame) -> LayerData:
     inside = tuple(slice(s.start - a, s.stop - a) for s, a in zip(box, low, strict=True))
     labels[inside][found.region.mask] = 1
     properties = frame.placing(frame.geometry.cropped(low, high)) | {
-        "name": "Cut region",
+        "name": "Region above the threshold",
         "opacity": 0.9,
         "colormap": DirectLabelColormap(color_dict={None: "transparent", 1: _COLOUR}),
         "metadata": {NAMESPACE: {"schema": 1, "role": "findings"}},

@@ -1,4 +1,4 @@
-"""Every finding of the dictionary can be asked from the prompt line: by menu and by completion."""
+"""The prompt line: every finding by menu and completion; typed prompts return in later windows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import pytest
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QMenu
 
-from napari_ctclip.plugin.prompts.findings_menu import by_region
-from napari_ctclip.plugin.prompts.prompt_line import FALLBACK_PRESETS, PromptLine
+from napari_ctclip.plugin.prompts import prompt_line
+from napari_ctclip.plugin.prompts.prompt_line import (
+    FALLBACK_PRESETS,
+    PromptLine,
+    by_region,
+    remember_prompt,
+    remembered_prompts,
+)
 from napari_ctclip.reports.abnormality_dictionary import findings_by_anatomy
 from tests.plugin.conftest import Desk
 
@@ -86,3 +92,51 @@ def test_the_open_menu_shows_presets_then_regions(qtbot: Any) -> None:
     assert titles[-4:] == ["Chest", "Abdomen and pelvis", "Bones and muscles", "Head and neck"]
     assert line.menu.sizeHint().height() < 700
     line.menu.close()
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr(prompt_line, "setting", lambda name, default: kept.get(name, default))
+    monkeypatch.setattr(prompt_line, "keep_setting", kept.__setitem__)
+    return kept
+
+
+def test_what_was_typed_comes_back_each_once_the_newest_last(settings: dict[str, Any]) -> None:
+    remember_prompt("lung  nodule; emphysema")
+    remember_prompt("rib fracture")
+    remember_prompt("lung nodule")
+    assert remembered_prompts() == ["emphysema", "rib fracture", "lung nodule"]
+
+
+def test_nothing_is_kept_or_offered_once_it_is_turned_off(settings: dict[str, Any]) -> None:
+    remember_prompt("lung nodule")
+    settings["keep_typed_prompts"] = False
+    remember_prompt("emphysema")
+    assert remembered_prompts() == []
+    assert settings["typed_prompts"] == "lung nodule"
+
+
+def test_a_pasted_paragraph_is_not_kept(settings: dict[str, Any]) -> None:
+    remember_prompt(
+        "There is a nodule in the right upper lobe, unchanged since the last scan. " * 2
+    )
+    assert settings == {}
+
+
+def test_only_the_last_prompts_are_kept(settings: dict[str, Any]) -> None:
+    for number in range(100):
+        remember_prompt(f"nodule {number}")
+    assert remembered_prompts() == [f"nodule {number}" for number in range(40, 100)]
+
+
+def test_the_next_window_completes_them(settings: dict[str, Any], qtbot: Any) -> None:
+    first = PromptLine()
+    qtbot.addWidget(first)
+    first.edit.setText("crazy paving")
+    first.edit.returnPressed.emit()
+    second = PromptLine()
+    qtbot.addWidget(second)
+    completer = second.edit.completer()
+    completer.setCompletionPrefix("crazy")
+    assert completer.currentCompletion() == "crazy paving"

@@ -11,7 +11,8 @@ from psygnal import Signal
 from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.plugin.canvas._compat import camera_of
 from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.prompts.probe import ProbeFlow
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.follow_up import FollowUp
 
 __all__ = ["LinkedViews"]
@@ -25,25 +26,23 @@ class LinkedViews:
 
     Parameters
     ----------
-    workbench : Workbench
+    window : Window
         Of the current scan.
     prior : Scene
         The prior's picture.
     pair : FollowUp
         Knows which place is which.
+    probe : ProbeFlow
+        The probe of the current scan.
     """
 
     beyond = Signal(bool)
     """Whether the place shown lies beyond the prior scan."""
 
-    def __init__(self, workbench: Workbench, prior: Scene, pair: FollowUp) -> None:
+    def __init__(self, window: Window, prior: Scene, *, pair: FollowUp, probe: ProbeFlow) -> None:
         self.enabled = True
-        self._bench, self._current, self._prior, self._pair = (
-            workbench,
-            workbench.scene,
-            prior,
-            pair,
-        )
+        self._window, self._probe, self._pair = window, probe, pair
+        self._current, self._prior = window.scene, prior
         self._is_moving = False
         here, there = self._current.viewer, prior.viewer
         self._wired: list[tuple[Any, Callable[..., Any]]] = [
@@ -53,7 +52,7 @@ class LinkedViews:
             (here.dims.events.ndisplay, self._share_plane),
             (camera_of(here).events.zoom, self._share_zoom),
             (camera_of(there).events.zoom, self._share_zoom),
-            (workbench.probed, self._on_probed),
+            (probe.probed, self._on_probed),
         ]
         for signal, slot in self._wired:
             signal.connect(slot)
@@ -119,7 +118,7 @@ class LinkedViews:
         moved = abs(event.pos[0] - start[0]) + abs(event.pos[1] - start[1])
         index = self._prior.index_at(event.position[-3:])
         if moved <= _CLICK_PIXELS and index is not None:
-            self._bench.guarded(lambda: self.look_at_prior(index))
+            self._window.guarded(lambda: self.look_at_prior(index))
 
     def look_at_prior(self, index: Index) -> None:
         """Mark a voxel of the prior and probe the current scan at the same place."""
@@ -128,7 +127,7 @@ class LinkedViews:
             place = self._pair.in_current(index) if is_mine else None
             if place is not None:
                 self._current.go_to(place)
-                self._bench.probe(place)
+                self._probe.at(place)
 
     def _share_plane(self, *_: object) -> None:
         here, there = self._current.viewer.dims, self._prior.viewer.dims

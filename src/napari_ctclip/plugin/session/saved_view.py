@@ -9,6 +9,7 @@ from napari_ctclip.plugin.canvas._compat import camera_of
 from napari_ctclip.plugin.canvas.canvas_fit import fitting_zoom
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.views import View, Views
+from napari_ctclip.plugin.prompts.prompt_state import PromptState
 
 if TYPE_CHECKING:
     from napari_ctclip.session.files.saved_session import SavedCamera, SavedView
@@ -16,26 +17,26 @@ if TYPE_CHECKING:
 __all__ = ["restore_view", "saved_view"]
 
 
-def saved_view(scene: Scene, views: Views) -> SavedView | None:
-    """Return window, place, heat, planes and cameras; None without a scan."""
+def saved_view(scene: Scene, views: Views, prompts: PromptState) -> SavedView | None:
+    """Return window, position, heatmap range, planes and cameras; None without a scan."""
     from napari_ctclip.session.files.saved_session import SavedView
 
     if scene.frame is None or scene.window is None:
         return None
-    place = scene.index_at(scene.viewer.dims.point[-3:]) or (0, 0, 0)
-    chosen = scene.heat_range if scene.heat_range_is_chosen else None
+    position = scene.index_at(scene.viewer.dims.point[-3:]) or (0, 0, 0)
     cameras = tuple(_camera(model) for model in views.shown_models())
-    return SavedView(scene.window, place, chosen, scene.heat_opacity, views.view.value, cameras)
+    opacity = prompts.resolved.heatmap_opacity
+    layout = views.view.value
+    return SavedView(scene.window, position, prompts.chosen_range, opacity, layout, cameras)
 
 
-def restore_view(scene: Scene, views: Views, view: SavedView) -> None:
+def restore_view(scene: Scene, views: Views, prompts: PromptState, *, view: SavedView) -> None:
     """Show the scan as it was shown; a file without cameras leaves them as they are."""
     scene.set_window(view.window)
     scene.turn_to(view.position)
-    scene.set_heat_opacity(view.heat_opacity)
+    prompts.set_opacity(view.heat_opacity)
     if view.heat_range is not None:
-        scene.heat_range_is_chosen = True
-        scene.set_heat_range(*view.heat_range)
+        prompts.choose_range(*view.heat_range)
     if view.layout in [known.value for known in View]:
         views.show(View(view.layout), then=partial(_look, views, view.cameras))
 

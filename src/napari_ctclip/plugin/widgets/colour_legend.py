@@ -8,9 +8,10 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from napari_ctclip.plugin.prompts.word_flow import Entry, WordFlow
+__all__ = ["PLATE", "ColourLegend", "Entry", "swatch"]
 
-__all__ = ["PLATE", "ColourLegend", "WordLegend", "swatch"]
+Entry = tuple[str, str, str]
+"""A colour, its name, and what it means."""
 
 PLATE = "#000000"
 """Behind a colour of the picture, as the picture is: bright colours fade on a light panel."""
@@ -47,26 +48,3 @@ class ColourLegend(QLabel):
         lines = [f"{swatch(colour)} {name}: {escape(meaning)}" for colour, name, meaning in entries]
         self.setText("<br>".join([*lines, escape(note)] if note else lines))
         self.setVisible(bool(lines))
-
-
-class WordLegend(ColourLegend):
-    """The legend of the chosen words' map, with which kind of map it is.
-
-    Parameters
-    ----------
-    flow : WordFlow
-        Whose map it explains.
-    parent : QWidget or None
-        The panel.
-    """
-
-    def __init__(self, flow: WordFlow, parent: QWidget | None = None) -> None:
-        super().__init__("Colours of the chosen words", parent)
-        self._flow = flow
-        flow.changed.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Write what is drawn now."""
-        shown = self._flow.shown
-        self.explain(self._flow.legend(), "" if shown is None else shown.kind.explanation)

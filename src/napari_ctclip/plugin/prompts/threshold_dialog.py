@@ -1,6 +1,8 @@
-"""Cut dialog: a slider that cuts a prompt's heat to a region, with its size and CT number."""
+"""Threshold dialog: a slider turns a prompt's heatmap into a region, with size and CT number."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -21,73 +23,83 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.study import Study
 from napari_ctclip.explanation.cut_region import CutRegion, CutRule, organ_of_focus
 from napari_ctclip.explanation.found_regions import DEFAULT_SHARE, heat_at
-from napari_ctclip.plugin.prompts.heat_cut import HeatCut
-from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.prompts.threshold_region import ThresholdRegion
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session.findings_session import voxel_of_peak
 
-__all__ = ["CutDialog"]
+__all__ = ["ThresholdDialog"]
 
 _LOWEST, _HIGHEST = 5, 98  # percent of the peak; at 100 no voxel but the peak itself is left
 _MOST_MM = 50.0
 
 
-class CutDialog(QDialog):
-    """Where to cut the heat of one prompt; the outline in the picture follows the slider.
+class ThresholdDialog(QDialog):
+    """The threshold of one prompt's heatmap; the outline in the picture follows the slider.
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
+    window : Window
+        Whose answer it works on.
     positive : str
         The prompt.
+    keep : callable
+        Makes a finding of a region and a prompt.
     parent : QWidget or None
         The window it stands over.
 
     Raises
     ------
     CtClipError
-        If the prompt has no answer, or its heat rises above nothing.
+        If the prompt has no answer, or its similarity is nowhere above 0.
     """
 
-    def __init__(self, workbench: Workbench, positive: str, parent: QWidget | None = None) -> None:
-        answer = workbench.session.answer_to(positive)
-        study = workbench.session.study
+    def __init__(
+        self,
+        window: Window,
+        positive: str,
+        *,
+        keep: Callable[[CutRegion, str], None],
+        parent: QWidget | None = None,
+    ) -> None:
+        session = window.session
+        answer, study = session.answer_to(positive), session.study
         if answer is None or study is None:
             raise CtClipError(f"“{positive}” has no heatmap yet; wait until it is answered")
-        peak = _heat_at_peak(study, answer)
+        peak = _similarity_at_peak(study, answer)
         if not peak > 0:  # nor where it is unknown
             raise CtClipError(
-                f"“{positive}” is nowhere warmer than its negative: there is no region to cut"
+                f"“{positive}” is nowhere more similar than its negative: no region to outline"
             )
         super().__init__(parent)
-        self._bench, self._peak = workbench, peak
-        self.heat = HeatCut(workbench, positive)
+        self._window, self._peak, self._keep = window, peak, keep
+        self.outlined = ThresholdRegion(window, positive)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Cut the heat to a region")
+        self.setWindowTitle("Region above a threshold")
         organ = organ_of_focus(study, answer)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(_LOWEST, _HIGHEST)
         self.slider.setValue(round(100 * DEFAULT_SHARE))
-        self.slider.setAccessibleName("Cut at, percent of the peak")
+        self.slider.setAccessibleName("Threshold, percent of the peak")
         self.slider.setToolTip("Similarity from which a voxel belongs to the region")
-        self.cut_at = QLabel()
-        self.cut_at.setMinimumWidth(self.fontMetrics().horizontalAdvance("+0.000 (100 %)") + 8)
+        self.threshold = QLabel()
+        self.threshold.setMinimumWidth(self.fontMetrics().horizontalAdvance("+0.000 (100 %)") + 8)
         name = anatomy_label(organ) if organ else ""
         self.in_organ = QCheckBox(f"Only inside: {name}" if name else "Only inside its organ")
         self.in_organ.setEnabled(bool(name))
         self.in_organ.setToolTip(
-            "Leave out what lies outside the organ that the prompt speaks of"
+            "Leave out what lies outside the organ that the prompt names"
             if name
-            else "The prompt speaks of no organ that has a mask"
+            else "The prompt names no organ that has a mask"
         )
         self.least = QDoubleSpinBox()
         self.least.setRange(0.0, _MOST_MM)
         self.least.setDecimals(0)
+        self.least.setPrefix("sphere, ")
         self.least.setSuffix(" mm")
-        self.least.setAccessibleName("Smallest island")
+        self.least.setAccessibleName("Minimum component volume, as the diameter of a sphere")
         self.least.setToolTip(
-            "Islands that the organ's edge cuts off go if a ball of their volume is thinner"
+            "Drop components, separated at the organ's edge, with less volume than this sphere"
         )
         self.least.setEnabled(False)
         self.numbers = QLabel()
@@ -100,7 +112,7 @@ class CutDialog(QDialog):
         self.make.setToolTip("Keep the region in the Findings tab")
         self._lay_out(positive)
         self._connect()
-        self._cut()
+        self._apply()
 
     def _lay_out(self, positive: str) -> None:
         where = QLabel(f"“{positive}” about its peak, {self._peak:+.3f}")
@@ -108,11 +120,11 @@ class CutDialog(QDialog):
         where.setWordWrap(True)
         at = QHBoxLayout()
         at.addWidget(self.slider, 1)
-        at.addWidget(self.cut_at)
+        at.addWidget(self.threshold)
         form = QFormLayout()
-        form.addRow("Cut at", at)
+        form.addRow("Threshold", at)
         form.addRow("", self.in_organ)
-        form.addRow("Drop islands under", self.least)
+        form.addRow("Minimum component volume", self.least)
         layout = QVBoxLayout(self)
         layout.addWidget(where)
         layout.addLayout(form)
@@ -121,14 +133,14 @@ class CutDialog(QDialog):
         self.setMinimumWidth(440)
 
     def _connect(self) -> None:
-        session = self._bench.session
-        self.slider.valueChanged.connect(self._cut)
+        session = self._window.session
+        self.slider.valueChanged.connect(self._apply)
         self.in_organ.toggled.connect(self.least.setEnabled)
-        self.in_organ.toggled.connect(self._cut)
-        self.least.valueChanged.connect(self._cut)
+        self.in_organ.toggled.connect(self._apply)
+        self.least.valueChanged.connect(self._apply)
         self.buttons.rejected.connect(self.reject)
-        self.make.clicked.connect(lambda: self._bench.guarded(self.heat.keep))
-        self.heat.changed.connect(self._show)
+        self.make.clicked.connect(lambda: self._window.guarded(self._make_finding))
+        self.outlined.changed.connect(self._show)
         session.answered.connect(self._on_answered)
         session.answer_removed.connect(self._on_answer_removed)
         self.finished.connect(self._on_finished)
@@ -140,10 +152,13 @@ class CutDialog(QDialog):
         share = self.slider.value() / 100
         return CutRule(share * self._peak, inside, self.least.value() if inside else 0.0)
 
-    def _cut(self, *_: object) -> None:
-        self.cut_at.setText(f"{self.rule.threshold:+.3f} ({self.slider.value()} %)")
+    def _apply(self, *_: object) -> None:
+        self.threshold.setText(f"{self.rule.threshold:+.3f} ({self.slider.value()} %)")
         self.make.setEnabled(False)
-        self.heat.cut(self.rule)
+        self.outlined.apply(self.rule)
+
+    def _make_finding(self) -> None:
+        self._keep(self.outlined.require(), self.outlined.positive)
 
     def _show(self, found: CutRegion | None, reason: str) -> None:
         self.make.setEnabled(found is not None)
@@ -154,25 +169,25 @@ class CutDialog(QDialog):
         )
 
     def _on_answered(self, answer: Answer) -> None:
-        study = self._bench.session.study
-        if answer.prompt.positive == self.heat.positive and study is not None:
-            self._peak = _heat_at_peak(study, answer)
+        study = self._window.session.study
+        if answer.prompt.positive == self.outlined.positive and study is not None:
+            self._peak = _similarity_at_peak(study, answer)
             if self._peak > 0:
-                self._cut()
+                self._apply()
             else:
                 self.reject()
 
     def _on_answer_removed(self, positive: str) -> None:
-        if positive == self.heat.positive:
+        if positive == self.outlined.positive:
             self.reject()
 
     def _on_finished(self, *_: object) -> None:
-        session = self._bench.session
+        session = self._window.session
         session.answered.disconnect(self._on_answered)
         session.answer_removed.disconnect(self._on_answer_removed)
-        self.heat.close()
+        self.outlined.close()
 
 
-def _heat_at_peak(study: Study, answer: Answer) -> float:
-    """Return the heat at the voxel nearest to the peak: a token's centre may lie between voxels."""
+def _similarity_at_peak(study: Study, answer: Answer) -> float:
+    """Return the similarity at the voxel nearest to the peak, which may lie between voxels."""
     return heat_at(answer.similarity_map, study.volume, voxel_of_peak(study, answer))

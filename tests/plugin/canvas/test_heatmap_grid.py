@@ -14,8 +14,8 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.plugin.canvas.heat_grid import heat_on_scan
-from napari_ctclip.plugin.canvas.layers import Frame, ct_layer, heat_layer
+from napari_ctclip.plugin.canvas.heatmap_grid import heatmap_on_scan
+from napari_ctclip.plugin.canvas.layers import Frame, ct_layer, heatmap_layer
 from napari_ctclip.plugin.faithfulness.faithfulness_flow import change_layer
 
 _CODES = ["".join(axes) for order in permutations(("RL", "AP", "SI")) for axes in product(*order)]
@@ -33,7 +33,7 @@ def _viewer(scan: Geometry, answer: SimilarityMap) -> tuple[ViewerModel, Any]:
     viewer, frame = ViewerModel(), Frame(scan)
     for data in (
         ct_layer(Volume(np.zeros(scan.shape, np.int16), scan)),
-        heat_layer(answer, frame, colour="#ff9d2e", limits=(0.0, 1.0)),
+        heatmap_layer(answer, frame, colour="#ff9d2e", limits=(0.0, 1.0)),
     ):
         viewer.add_layer(Layer.create(*data))
     return viewer, viewer.layers[1]
@@ -64,7 +64,7 @@ def test_the_slider_steps_the_slices_of_a_thick_scan_for_all_48_orders() -> None
 def test_coarse_tokens_within_the_scan_stay_as_they_are() -> None:
     tokens = _SCAN.coarsened((2, 4, 4)).cropped((0, 0, 0), (5, 10, 12))
     answer = _sloping_map(tokens)
-    values, grid = heat_on_scan(answer, _SCAN)
+    values, grid = heatmap_on_scan(answer, _SCAN)
     assert np.array_equal(values, answer.values)
     assert grid.coincides_with(tokens)
 

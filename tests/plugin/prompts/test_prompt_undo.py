@@ -20,7 +20,7 @@ def step(desk: Any, name: str) -> None:
 
 
 def asked(desk: Any) -> list[str]:
-    return [row.prompt.positive for row in desk.bench.prompts.table.rows]
+    return [row.prompt.positive for row in desk.bench.prompts.state.rows]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_removed_prompt_comes_back_with_its_negative_and_is_answered(two: Any)
     two.bench.prompts.remove("bright ball")
     QCoreApplication.processEvents()
     step(two, "Undo")
-    row = table.find("bright ball")
+    row = two.bench.prompts.state.find("bright ball")
     assert row.prompt.negative == "quiet lung"
     assert row.answer.prompt == row.prompt
     step(two, "Redo")
@@ -65,9 +65,9 @@ def test_a_new_prompt_after_undo_leaves_nothing_to_redo(two: Any) -> None:
     step(two, "Undo")
     two.ask("nodule")
     assert asked(two) == ["bright ball", "nodule"]
-    assert not two.bench.prompt_history.can_redo
+    assert not two.bench.prompts.state.can_redo
 
 
 def test_nothing_asked_is_nothing_to_undo(open_desk: Any) -> None:
-    assert not open_desk.bench.prompt_history.can_undo
-    assert not open_desk.bench.prompt_history.can_redo
+    assert not open_desk.bench.prompts.state.can_undo
+    assert not open_desk.bench.prompts.state.can_redo

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_ctclip.plugin.canvas._compat import beside_canvas
-from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.slice_strip import SliceStrip, StripTrack
-from napari_ctclip.plugin.prompts.prompt_table import PromptTable
+from napari_ctclip.plugin.prompts.prompt_state import PromptState
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.slice_profile import SliceProfile, slice_profile
-from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +20,13 @@ __all__ = ["SliceNavigator"]
 
 
 class SliceNavigator(QObject):
-    """A track for every prompt whose heat is shown.
+    """A track for every prompt whose heatmap is shown.
 
     Parameters
     ----------
-    session : Session
-        Whose answers it shows.
-    scene : Scene
+    window : Window
         Whose slice it marks and turns.
-    prompts : PromptTable
+    state : PromptState
         Which prompts are shown, in which colours.
     go_to : callable
         Takes the voxel (z, y, x) of a peak to look at.
@@ -39,27 +36,26 @@ class SliceNavigator(QObject):
 
     def __init__(
         self,
-        session: Session,
+        window: Window,
         *,
-        scene: Scene,
-        prompts: PromptTable,
+        state: PromptState,
         go_to: Callable[[tuple[int, int, int]], None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._session, self._scene, self._prompts, self._go_to = session, scene, prompts, go_to
+        self._session, self._scene = window.session, window.scene
+        self._state, self._go_to = state, go_to
         self._profiles: dict[str, tuple[Answer, object, SliceProfile]] = {}
         self.strip = SliceStrip()
         self.strip.hide()
-        layout = beside_canvas(scene.viewer)
+        layout = beside_canvas(window.viewer)
         if layout is not None:
             layout.insertWidget(0, self.strip)
         self.strip.slice_chosen.connect(self.show_slice)
         self.strip.peak_asked.connect(self.next_peak)
-        scene.viewer.dims.events.current_step.connect(self._mark_slice)
-        scene.study_changed.connect(self.refresh)
-        prompts.dataChanged.connect(self.refresh)
-        prompts.rowsRemoved.connect(self.refresh)
+        window.viewer.dims.events.current_step.connect(self._mark_slice)
+        window.scene.study_changed.connect(self.refresh)
+        state.changed.connect(self.refresh)
 
     def show_slice(self, number: int) -> None:
         """Turn to an axial slice."""
@@ -86,7 +82,7 @@ class SliceNavigator(QObject):
         if self._session.encoding is not None:
             regions = self._session.encoding.regions
         tracks = []
-        for row in self._prompts.rows if frame is not None else ():
+        for row in self._state.rows if frame is not None else ():
             answer, name = row.answer, row.prompt.positive
             if not row.shown or answer is None or frame is None:
                 continue
@@ -97,9 +93,11 @@ class SliceNavigator(QObject):
             tracks.append(StripTrack(name, row.colour, kept[2]))
         if frame is None:
             self._profiles.clear()
-        self.strip.set_tracks(tracks, 1 if frame is None else frame.geometry.shape[0])
-        # not only while heat is shown: the canvas must not change its size with every tick
-        answered = any(row.answer is not None for row in self._prompts.rows)
+        depth = 1 if frame is None else frame.geometry.shape[0]
+        if (tuple(tracks), depth) != (self.strip.tracks, self.strip.slice_count):
+            self.strip.set_tracks(tracks, depth)
+        # not only while a heatmap is shown: the canvas must not change its size with every tick
+        answered = any(row.answer is not None for row in self._state.rows)
         self.strip.setVisible(frame is not None and answered)
         self._mark_slice()
 
