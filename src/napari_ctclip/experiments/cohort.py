@@ -21,8 +21,7 @@ from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.preprocessing.specification import Preprocessing
 from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.data.samples import SampleSource
-from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort
-from napari_ctclip.pretraining.data.tokens_ahead import TokensAhead
+from napari_ctclip.pretraining.data.simulated_cohort import SimulatedCohort, TokensAhead
 from napari_ctclip.simulation import SimulatedStudy
 
 __all__ = ["arm_folder", "cohort_of", "exam_of", "locked_tower_of", "tasks_of"]

@@ -36,10 +36,9 @@ from napari_ctclip.pretraining.objectives.anatomy_contrast import (
     MomentumText,
     TwinModels,
 )
-from napari_ctclip.pretraining.objectives.clip import Clip, SigLip
+from napari_ctclip.pretraining.objectives.clip import Clip, Lrclr, SigLip
 from napari_ctclip.pretraining.objectives.clip_ild_dapt import ClipIldDapt
 from napari_ctclip.pretraining.objectives.ct_glip import CtGlip
-from napari_ctclip.pretraining.objectives.lrclr import Lrclr
 from napari_ctclip.pretraining.objectives.objective import Objective, Setting
 from napari_ctclip.pretraining.objectives.organ_classification import OrganClassification
 from napari_ctclip.pretraining.recipe import Recipe

@@ -1,13 +1,16 @@
-"""CLIP and SigLIP: every scan against its own report, among all reports of the batch."""
+"""CLIP, SigLIP and LRCLR: scans against their own reports, among all reports of the batch."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.models.towers.interaction import local_similarity
 from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.pretraining.losses import contrastive_loss, sigmoid_loss
 from napari_ctclip.pretraining.objectives.objective import (
@@ -17,7 +20,7 @@ from napari_ctclip.pretraining.objectives.objective import (
     scale_rows,
 )
 
-__all__ = ["Clip", "SigLip"]
+__all__ = ["Clip", "Lrclr", "LrclrOptions", "SigLip"]
 
 
 class Clip(Objective):
@@ -82,4 +85,74 @@ class SigLip(Objective):
             "sigmoid": sigmoid_loss(
                 similarity, targets, rows["scale"].mean(), bias=rows["bias"].mean()
             )
+        }
+
+
+class LrclrOptions(Options):
+    """The ``[objective]`` table of LRCLR. Ours, every number: none was published.
+
+    Attributes
+    ----------
+    local_weight : float
+        Of the word-to-region term beside the global one.
+    entropy_weight : float
+        Of the selection's entropy (0..1): above 0, the scores are pushed to decide.
+    words : int
+        Pieces of a report that look at regions; the rest is read by the global term only. 97 is
+        GLoRIA's number.
+    sharpness, emphasis : float
+        See ``models.interaction.local_similarity``; GLoRIA's numbers.
+    """
+
+    local_weight: float = Field(default=1.0, ge=0)
+    entropy_weight: float = Field(default=0.0, ge=0)
+    words: int = Field(default=97, ge=1)
+    sharpness: float = Field(default=4.0, gt=0)
+    emphasis: float = Field(default=5.0, gt=0)
+
+
+class Lrclr(Objective):
+    """Objective of LRCLR: ``InfoNCE(s_global) + w InfoNCE(s_local) + m H(selection)``.
+
+    References
+    ----------
+    Rizvi et al. 2023 (LRCLR, arXiv 2303.14153), abstract: selection of significant regions and
+    cross-modality interaction. The formula is ours, after Huang et al. 2021 (GLoRIA), section 3.2.
+    """
+
+    options_type = LrclrOptions
+
+    def embed(self, model: Any, batch: StudyBatch) -> Rows:
+        """Return whole vectors (B, E), regions (B, K, E) and words (B, L, E)."""
+        features = model.encode_image(batch.images)
+        selected = model.select(features)
+        words, real = model.embed_words(batch.reports)
+        missing = self.options.words - words.shape[1]  # one length, so that rows can be joined
+        return {
+            "image": model.summarise(features, selected),
+            "text": model.embed_sentences(batch.reports),
+            "regions": model.project_regions(selected.tokens),
+            "weights": selected.weights,
+            "entropy": selected.entropy,
+            "words": functional.pad(words, (0, 0, 0, missing)),
+            "real": functional.pad(real, (0, missing)),
+            "scale": scale_rows(model, len(batch)),
+        }
+
+    def loss(self, rows: Rows) -> dict[str, Tensor]:
+        """Return the global term, the local term and the entropy."""
+        scale = rows["scale"].mean()
+        targets = torch.eye(len(rows["image"]), device=scale.device)
+        local = local_similarity(
+            rows["words"],
+            rows["real"],
+            rows["regions"],
+            rows["weights"],
+            sharpness=self.options.sharpness,
+            emphasis=self.options.emphasis,
+        )
+        return {
+            "global": contrastive_loss(rows["image"] @ rows["text"].T, targets, scale),
+            "local": self.options.local_weight * contrastive_loss(local, targets, scale),
+            "entropy": self.options.entropy_weight * rows["entropy"].mean(),
         }
