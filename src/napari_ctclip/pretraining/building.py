@@ -115,7 +115,7 @@ def assemble(
     Parameters
     ----------
     recipe : Recipe
-        What to train.
+        The recipe of what is trained.
     abnormalities : mapping of str to sequence of (name, text), optional
         The dictionary of negatives, see ``objectives.objective.Setting``.
 

@@ -71,7 +71,7 @@ def accumulate_gradients(
     module : EmbeddingModule
         As Fabric set it up.
     objective : Objective
-        Of the module.
+        The objective of the module.
     batch : Batch
         This rank's part of the batch; the same number of samples on each.
     chunk : int, optional

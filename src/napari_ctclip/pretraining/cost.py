@@ -29,16 +29,16 @@ class Cost:
         Of the module, what is trained beside the model included; of those, what the optimiser
         moves.
     studies, epochs : int, float
-        Of the data; how often each is seen.
+        The numbers of the data; how often each is seen.
     peak_gb : float
         Highest memory: of the device on CUDA, of the process elsewhere; the optimiser's state is
         added.
     tflops : float
         Floating-point operations of a step, in 10^12: matrix products and convolutions.
     step_seconds, data_seconds : float
-        Of computing a step; of making its batch, which threads do meanwhile.
+        The seconds of computing a step; of making its batch, which threads do meanwhile.
     total_hours : float
-        Of all steps, by the slower of the two.
+        The hours of all steps, by the slower of the two.
     """
 
     parameters: int

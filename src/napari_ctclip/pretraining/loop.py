@@ -47,7 +47,7 @@ class Training:
     Attributes
     ----------
     recipe : Recipe
-        What to do.
+        The recipe.
     assembly : Assembly
         The model and its objective.
     draws : BatchDraws
@@ -109,7 +109,7 @@ def train(
     training : Training
         What is trained, on what, and where.
     folder : RunFolder
-        Of the run.
+        The folder of the run.
     resume : bool
         Continue where the run in the folder stopped.
     report : StepReport, optional

@@ -142,7 +142,7 @@ class DataTable(Table):
     simulated_studies : int
         How many are simulated where no ``--data`` is given.
     first_seed : int
-        Of the first simulated study.
+        The seed of the first simulated study.
     lesion_share : float
         Of the starter: the share of crops that are centred near a lesion.
     wide : table, optional
@@ -175,7 +175,7 @@ class OptimizerTable(Table):
     Attributes
     ----------
     steps, warm_up : int
-        Of the optimiser.
+        The numbers of steps of the optimiser.
     cosine_steps : int
         The step at which the cosine ends; the last one where it is 0.
     batch : int
@@ -187,7 +187,7 @@ class OptimizerTable(Table):
         The peak rate and the share of it at the end; the decay of kernels and tables; the largest
         norm of the gradient.
     betas : (float, float)
-        Of AdamW.
+        The betas of AdamW.
     ema : float
         The decay of the exponential moving average of the weights, which is then the model that is
         written; 0 writes the weights themselves.
@@ -212,9 +212,9 @@ class LoopTable(Table):
     Attributes
     ----------
     seed : int
-        Of everything.
+        The seed of everything.
     precision : {"fp32", "bf16", "fp16"}
-        Of the encoders; the loss is always in float32.
+        The precision of the encoders; the loss is always in float32.
     chunk : int
         The samples of one rank whose activations are in memory at once; 0 for all.
     activation_checkpointing, compile : bool

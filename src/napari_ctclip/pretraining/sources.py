@@ -51,7 +51,7 @@ class TrainingData:
     Attributes
     ----------
     source : SampleSource
-        Of the samples.
+        The source of the samples.
     abnormalities : mapping of str to sequence of (name, text)
         For ``building.assemble``.
     identity : mapping of str to plain values
@@ -72,7 +72,7 @@ def method_training(recipe: Recipe, data: Path | None = None) -> Training:
     Parameters
     ----------
     recipe : Recipe
-        What to train.
+        The recipe of what is trained.
     data : Path, optional
         A prepared set: its folder or its manifest; simulated studies if it is not given.
 
@@ -122,7 +122,7 @@ def prepared_data(recipe: Recipe, path: Path) -> TrainingData:
     Parameters
     ----------
     recipe : Recipe
-        What to train.
+        The recipe of what is trained.
     path : Path
         Folder that ``napari-ctclip-train prepare`` made, or its manifest.
 

@@ -56,7 +56,7 @@ class StudyDraws:
     batch : int
         The samples of a step, of all ranks together.
     seed : int
-        Of the run.
+        The seed of the run.
     """
 
     def __init__(self, source: SampleSource, batch: int, *, seed: int) -> None:

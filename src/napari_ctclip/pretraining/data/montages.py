@@ -198,7 +198,7 @@ class StoredMontages:
     Parameters
     ----------
     store : StudyStore
-        Of the studies; axes I, P, L.
+        The store of the studies; axes I, P, L.
     studies : sequence of ChosenStudy
         What to draw from; their boxes are those of the lung.
     options : MontageOptions

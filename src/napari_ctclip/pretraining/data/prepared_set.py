@@ -29,7 +29,7 @@ class PreparedSet:
     manifest : Path
         The file.
     entries : tuple of ManifestEntry
-        Of one split.
+        The entries of one split.
     store : StudyStore
         Beside the manifest.
     """

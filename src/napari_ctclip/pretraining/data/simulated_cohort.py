@@ -50,7 +50,7 @@ class SimulatedCohort:
     seeds : sequence of int
         One study each.
     preprocessing : Preprocessing
-        Of the model; studies are simulated at its spacing.
+        The preprocessing of the model; studies are simulated at its spacing.
     anatomies : sequence of str
         Groups of the anatomy vocabulary, one mask and caption each.
     crop : tuple of int
@@ -206,9 +206,9 @@ class TokensAhead:
     Parameters
     ----------
     source : SampleSource
-        Of the samples; each is drawn once, so its random numbers are drawn once too.
+        The source of the samples; each is drawn once, so its random numbers are drawn once too.
     encoder : LockedTower3d
-        Of a model that will be trained, or of one with the same tower.
+        The encoder of a model that will be trained, or of one with the same tower.
     """
 
     def __init__(self, source: SampleSource, encoder: LockedTower3d) -> None:

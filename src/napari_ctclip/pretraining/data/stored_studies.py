@@ -29,7 +29,7 @@ class StoredStudies:
     Parameters
     ----------
     store : StudyStore
-        Of the studies, on the model's grid.
+        The store of the studies, on the model's grid.
     studies : sequence of ChosenStudy
         What to draw from.
     preprocessing : Preprocessing
@@ -37,7 +37,7 @@ class StoredStudies:
     crops : CropOptions
         How a sample is cut.
     reader : CaptionReader
-        Of the captions.
+        The reader of the captions.
 
     References
     ----------

@@ -51,7 +51,7 @@ def choose_studies(
     prepared : PreparedSet
         One split.
     needs : collection of Need
-        Of the method.
+        The needs of the method.
     anatomies : sequence of str
         What has a mask and a caption.
 

@@ -44,13 +44,13 @@ class AnatomyContrastOptions(Options):
         ``normal-pairs`` is what fVLM released, ``co-teaching`` what its paper adds,
         ``momentum-text`` what its successor has instead.
     partner_share : float
-        Of the partner's opinion in co-teaching.
+        The share of the partner's opinion in co-teaching.
     warm_up : int
         Steps with ``normal-pairs`` before the other two begin. Ours.
     interval : int
         Steps until the two models of co-teaching change roles. Ours.
     momentum : float
-        Of the slow text encoder.
+        The momentum of the slow text encoder.
     """
 
     calibration: Calibration = "normal-pairs"

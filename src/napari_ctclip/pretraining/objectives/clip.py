@@ -94,7 +94,7 @@ class LrclrOptions(Options):
     Attributes
     ----------
     local_weight : float
-        Of the word-to-region term beside the global one.
+        The weight of the word-to-region term beside the global one.
     entropy_weight : float
         Of the selection's entropy (0..1): above 0, the scores are pushed to decide.
     words : int

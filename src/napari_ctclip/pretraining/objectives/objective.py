@@ -35,9 +35,9 @@ class Setting:
     Attributes
     ----------
     anatomies : tuple of str
-        Of masks and captions, in their order.
+        The anatomies of masks and captions, in their order.
     seed : int
-        Of the run, for what is drawn anew at each step.
+        The seed of the run, for what is drawn anew at each step.
     abnormalities : mapping of str to sequence of (name, text)
         The texts that may serve as negatives of each anatomy: the abnormality that each describes,
         and its words.

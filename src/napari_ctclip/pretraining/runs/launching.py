@@ -37,7 +37,7 @@ class Launch:
     fabric : Fabric
         Launched.
     scaler : GradScaler or None
-        Of fp16, whose state belongs to a checkpoint.
+        The gradient scaler of fp16, whose state belongs to a checkpoint.
     """
 
     fabric: Fabric

@@ -21,7 +21,7 @@ class RunLog:
     Parameters
     ----------
     folder : Path
-        Of the run.
+        The folder of the run.
     first_step : int
         The step that the run resumes with.
     report : StepReport, optional

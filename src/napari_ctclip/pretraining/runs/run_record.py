@@ -51,7 +51,7 @@ class Snapshot:
     step : int
         Steps done; 0 for the newest model.
     folder : Path
-        Of the model.
+        The folder of the model.
     """
 
     step: int
@@ -65,7 +65,7 @@ class RunRecord:
     Attributes
     ----------
     folder : Path
-        Of the run.
+        The folder of the run.
     method : str
         By its recipe; empty where there is none yet.
     steps : int
@@ -139,7 +139,7 @@ class RunReader:
     Parameters
     ----------
     folder : Path
-        Of the run.
+        The folder of the run.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def noted_status(
     Parameters
     ----------
     folder : Path
-        Of the run.
+        The folder of the run.
     stopped : type of exception
         What is raised where the work was told to stop.
     write : bool

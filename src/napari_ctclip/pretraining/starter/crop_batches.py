@@ -119,7 +119,7 @@ class CropDraws:
     plan : CropPlan
         How large and how many they are.
     seed : int
-        Of the run.
+        The seed of the run.
     """
 
     def __init__(self, studies: StudyFolder, plan: CropPlan, *, seed: int) -> None:

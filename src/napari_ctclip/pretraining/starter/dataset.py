@@ -74,7 +74,7 @@ class TrainingCrop:
         What the sample says of each finding, then of each tissue, that it shows; empty texts for
         the others.
     study_id : str
-        Of the simulated study.
+        The identifier of the simulated study.
     """
 
     image: npt.NDArray[np.float32]

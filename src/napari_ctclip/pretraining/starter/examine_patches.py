@@ -33,7 +33,7 @@ class PatchRow:
     count, normal : int
         Patches with it, and patches of normal lung.
     auroc : float
-        Of the finding's name against "normal lung".
+        The AUROC of the finding's name against "normal lung".
     unseen : float
         The mean over its held-out wordings.
     """
@@ -58,7 +58,7 @@ def examine_patches(
     slices, patches : int
         Simulated slices of lung, and patches (one in eight a montage) cut from them.
     seed : int
-        Of both.
+        The seed of both.
     """
     pool = make_pool(slices=slices, chests=0, per_chest=0, seed=seed)
     sampler = PatchSampler(

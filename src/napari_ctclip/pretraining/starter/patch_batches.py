@@ -197,7 +197,7 @@ class PatchDraws:
     batch : int
         The patches of a step, of all ranks together.
     seed : int
-        Of the run.
+        The seed of the run.
     """
 
     def __init__(self, sampler: PatchSampler, batch: int, *, seed: int) -> None:

@@ -29,7 +29,7 @@ class EarlierTokens(nn.Module):
     name : str
         Layer of its image tower.
     width : int
-        Of embeddings.
+        The width of embeddings.
 
     References
     ----------

@@ -54,7 +54,7 @@ class PatchPool:
     tissue : ndarray, shape (N, H, W), uint8
         Index into ``TISSUES``, or ``UNSURE``.
     pixel_mm : ndarray, shape (N,), float32
-        Of a pixel of each.
+        The width of a pixel of each.
     """
 
     hounsfield: npt.NDArray[np.int16]
@@ -91,7 +91,7 @@ def make_pool(*, slices: int, chests: int, per_chest: int, seed: int) -> PatchPo
     slices, chests, per_chest : int
         How many squares of lung alone, how many chests, and squares of each.
     seed : int
-        Of everything; chests have the seeds from it on.
+        The seed of everything; chests have the seeds from it on.
     """
     rng = np.random.default_rng([seed, 0])
     squares: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []

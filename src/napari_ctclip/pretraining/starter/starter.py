@@ -58,7 +58,7 @@ def pretrain_starter(
     Parameters
     ----------
     recipe : Recipe
-        What to do.
+        The recipe.
     out : Path
         The folder of the run; it holds ``text/`` and ``studies/`` beside what every run holds.
     data : Path, optional

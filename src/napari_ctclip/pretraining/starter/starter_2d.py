@@ -41,7 +41,7 @@ def pretrain_starter_2d(
     Parameters
     ----------
     recipe : Recipe
-        What to do.
+        The recipe.
     out : Path
         The folder of the run; it holds ``pool.npz`` beside what every run holds.
     resume : bool
