@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import shutil
 
+import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.factory import load_model
+from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.starter import starter
+from napari_ctclip.pretraining.starter.crop_batches import collate_crops
+from napari_ctclip.pretraining.starter.dataset import StudyFolder
 from tests.models.small_model import small_tokenizer
 from tests.paths import TRAINING
 from tests.pretraining.starter.test_dataset import write_block
@@ -96,3 +101,22 @@ def test_an_unknown_key_of_the_objective_is_refused(run):
     wrong = load_recipe(RECIPES / "smoke.toml", overrides=["objective.phrasing=3"])
     with pytest.raises(DataError, match=r"objective\.phrasing.*did you mean 'phrasings'"):
         starter.pretrain_starter(wrong, out, data=data, resume=True)
+
+
+def test_chunks_of_a_batch_change_no_gradient(run):
+    recipe, out, data = run
+    studies = StudyFolder(data, windows_hu=recipe.preprocessing.windows_hu, lesion_share=1.0)
+    batch = collate_crops([studies.draw(np.random.default_rng(i), size=32) for i in range(3)])
+    gradients = []
+    for chunk in (None, 2):
+        assembly = starter.assemble_starter(recipe, out / "text")
+        assembly.trained.own_autocast = False
+        fabric = Fabric(accelerator="cpu", devices=1)
+        module = fabric.setup(EmbeddingModule(assembly.trained, assembly.objective)).train()
+        assembly.objective.start_step(assembly.trained, 5)
+        accumulate_gradients(fabric, module, assembly.objective, batch, chunk=chunk)
+        gradients.append({n: p.grad for n, p in module.named_parameters() if p.grad is not None})
+    largest = max(float(gradient.abs().max()) for gradient in gradients[0].values())
+    assert {"trained.text_projection.weight", "trained.logit_scale"} <= set(gradients[0])
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradients[1][name], gradient, rtol=1e-3, atol=1e-5 * largest), name
