@@ -138,7 +138,7 @@ def train(
     status = noted_status(folder.path, stopped=Stopped, write=fabric.is_global_zero)
     stopping, logging_to = stop_requests(fabric), log or nullcontext()
     with kept_heap(), status, stopping as asked_to_stop, logging_to:
-        if run.step == recipe.optimizer.steps:  # the run was killed between its state and its model
+        if run.step >= recipe.optimizer.steps:  # the run was killed between its state and its model
             _export(run, folder)
         while run.step < recipe.optimizer.steps:
             numbers = _take_step(run, batches)
