@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from napari_ctclip.core.prompt import Prompt
     from napari_ctclip.core.region import Region
     from napari_ctclip.core.report import Report
+    from napari_ctclip.core.roi import Roi, RoiKind
     from napari_ctclip.core.similarity_map import Peak, SimilarityMap
     from napari_ctclip.core.study import Study
     from napari_ctclip.core.template_set import TemplateSet
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         RegionEmbeddings,
         VisionLanguageModel,
     )
+    from napari_ctclip.models.published.open_clip_adapter import save_open_clip
     from napari_ctclip.preparation.preparation import Options as PreparationOptions
     from napari_ctclip.preparation.sources.archive import Source as ArchiveSource
     from napari_ctclip.reports import decompose as decompose_report
@@ -123,6 +125,8 @@ __all__ = [
     "Report",
     "RescaleUndecidable",
     "RescaledTwice",
+    "Roi",
+    "RoiKind",
     "RoiReading",
     "SavedSession",
     "ScanWarning",
@@ -164,6 +168,7 @@ __all__ = [
     "read_session_scan",
     "read_volume",
     "read_words",
+    "save_open_clip",
     "simulate_study",
     "train",
     "write_heatmap",
@@ -210,6 +215,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "napari_ctclip.core.prompt": ("Prompt",),
     "napari_ctclip.core.region": ("Region",),
     "napari_ctclip.core.report": ("Report",),
+    "napari_ctclip.core.roi": ("Roi", "RoiKind"),
     "napari_ctclip.core.similarity_map": ("Peak", "SimilarityMap"),
     "napari_ctclip.core.study": ("Study",),
     "napari_ctclip.core.template_set": ("TemplateSet",),
@@ -228,6 +234,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "RegionEmbeddings",
         "VisionLanguageModel",
     ),
+    "napari_ctclip.models.published.open_clip_adapter": ("save_open_clip",),
     "napari_ctclip.preparation.preparation": ("PreparationOptions",),
     "napari_ctclip.preparation.sources.archive": ("ArchiveSource",),
     "napari_ctclip.reports": ("decompose_report", "findings_of_labels"),

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 import napari_ctclip as ctclip
+from tests.paths import DOCS, ROOT
 
 HEAVY = ("torch", "napari", "monai", "transformers", "numpy", "scipy", "matplotlib", "qtpy")
 
 NOUNS = {
     "WINDOWS", "Calibration", "FeatureMap", "Finding", "FindingOrigin", "FindingState",
     "Geometry", "Montage", "Notice", "OrganMasks", "Patch", "Peak", "Prompt", "Region",
-    "RegionEmbeddings", "RegionScore", "Report", "Severity", "SimilarityMap", "Study",
-    "TemplateSet", "VisionLanguageModel", "Volume", "Window",
+    "RegionEmbeddings", "RegionScore", "Report", "Roi", "RoiKind", "Severity", "SimilarityMap",
+    "Study", "TemplateSet", "VisionLanguageModel", "Volume", "Window",
 }  # fmt: skip
 SCANS = {
     "ScanWarning", "SeriesInfo", "list_series", "organ_masks", "read_organ_masks", "read_volume",
@@ -23,7 +25,7 @@ ANSWERS = {
     "Answer", "EncodedVolume", "FeatureCache", "FollowUp", "ReadReport", "RoiReading", "WordMap",
     "decompose_report", "drawn_finding", "encode", "findings_of_labels", "follow_up",
     "heatmap_finding", "load_model", "montage", "patches", "point_finding", "probe",
-    "read_report", "read_words",
+    "read_report", "read_words", "save_open_clip",
 }  # fmt: skip
 SESSIONS = {"SavedSession", "SessionState", "read_session", "read_session_scan", "write_session"}
 TRAINING = {
@@ -50,9 +52,29 @@ def test_public_name_is_there_and_explained(name: str) -> None:
         assert found.__doc__
 
 
+def test_every_public_name_is_on_the_reference_page() -> None:
+    page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^::: napari_ctclip\.(\w+)$", page, re.MULTILINE)
+    assert sorted([*shown, "__version__"]) == sorted(ctclip.__all__)
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'read_volumes'"):
         _ = ctclip.read_volumes
+
+
+def test_documentation_uses_the_public_names_alone() -> None:
+    snippets = [
+        (page.name, line)
+        for page in [*DOCS.rglob("*.md"), ROOT / "README.md"]
+        for block in re.findall(r"^```(?:python)?\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        for line in block.splitlines()
+    ]
+    used = {name for _, line in snippets for name in re.findall(r"\bctclip\.(\w+)", line)}
+    assert len(used) > 25
+    assert used <= set(ctclip.__all__)
+    inside = [(page, line) for page, line in snippets if re.match(r"\s*from napari_ctclip\.", line)]
+    assert inside == []
 
 
 def test_every_error_is_public() -> None:

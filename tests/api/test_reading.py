@@ -27,6 +27,13 @@ def test_probe_measures_a_sphere_and_ranks_findings(encoded: ctclip.EncodedVolum
     assert unencoded.statistics == reading.statistics
 
 
+def test_probe_takes_an_organ_or_a_region(encoded: ctclip.EncodedVolume) -> None:
+    lung = ctclip.probe(encoded, ctclip.Roi.organ("lung"))
+    assert next(iter(lung.statistics.organs)) == "lung"
+    cube = ctclip.Region.of(np.ones((3, 3, 3), dtype=bool), start=BALL_CENTRE)
+    assert ctclip.probe(encoded.study.volume, cube).statistics.voxels == 27
+
+
 def test_probe_needs_one_region(encoded: ctclip.EncodedVolume) -> None:
     with pytest.raises(ctclip.DataError, match="give one"):
         ctclip.probe(encoded)

@@ -13,6 +13,7 @@ from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.patch import Patch
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
+from napari_ctclip.core.roi import Roi
 from napari_ctclip.core.study import Study
 
 if TYPE_CHECKING:
@@ -40,42 +41,43 @@ Index: TypeAlias = tuple[int, int, int]
 
 def probe(
     scan: AnyScan,
+    roi: Roi | Region | None = None,
     *,
     at_mm: Sequence[float] | None = None,
     radius_mm: float = 10.0,
-    region: Region | None = None,
     prompts: Iterable[Prompt | str] = (),
 ) -> RoiReading:
-    """Return what a region of a scan is, and which findings fit it.
+    """Return what a region of interest of a scan is, and which findings fit it.
 
     Parameters
     ----------
     scan : Volume, Study or EncodedVolume
         The scan; findings are ranked only where it is encoded.
-    at_mm : sequence of float
-        The centre of a sphere in the RAS world of the file, mm.
+    roi : Roi or Region, optional
+        The region, e.g. ``Roi.organ("lung_left")``.
+    at_mm : sequence of float, optional
+        The centre of a sphere instead, in the RAS world of the file, mm.
     radius_mm : float
-        The radius of the sphere.
-    region : Region
-        A region instead of a sphere.
+        The radius of that sphere.
     prompts : iterable of Prompt or str
         Prompts that are ranked beside those of the dictionary.
 
     Raises
     ------
     DataError
-        If not exactly one of ``at_mm`` and ``region`` is given, or the point lies outside the scan.
+        If not exactly one of ``roi`` and ``at_mm`` is given, the region lies outside the scan, or
+        its masks lack the organ.
     """
     from napari_ctclip.explanation.roi_reading import read_roi
-    from napari_ctclip.regions.drawn_region import sphere_region
+    from napari_ctclip.regions.drawn_region import roi_region
 
     study = _study_of(scan)
-    if at_mm is not None and region is None:
-        geometry = study.volume.geometry
-        z, y, x = geometry.world_to_index(at_mm).tolist()
-        region = sphere_region(geometry, (z, y, x), radius_mm=radius_mm)
-    elif at_mm is not None or region is None:
-        raise DataError("expected either at_mm, the centre of a sphere, or region; give one")
+    if at_mm is not None and roi is None:
+        z, y, x = study.volume.geometry.world_to_index(at_mm).tolist()
+        roi = Roi.sphere((z, y, x), radius_mm)
+    elif at_mm is not None or roi is None:
+        raise DataError("expected either roi or at_mm, the centre of a sphere; give one")
+    region = roi if isinstance(roi, Region) else roi_region(roi, study)
     asked = [Prompt(p) if isinstance(p, str) else p for p in prompts]
     if not isinstance(scan, EncodedVolume):
         return read_roi(study, region, asked=asked)

@@ -95,7 +95,7 @@ class SessionState:
     report: SavedReport | None = None
 
 
-def write_session(state: SessionState, path: Path) -> Path:
+def write_session(state: SessionState, path: Path | str) -> Path:
     """Write a session file; slow, it hashes the scan.
 
     It names the folder of the scan; voxels are in it only where the scan came from no file.
@@ -105,6 +105,7 @@ def write_session(state: SessionState, path: Path) -> Path:
     DataError
         If the folder takes no file; an older file of that name is then as it was.
     """
+    path = Path(path)
     arrays: dict[str, npt.NDArray[Any]] = {}
     document = SessionDocument(
         program=f"napari-ctclip {version('napari-ctclip')}",
@@ -122,7 +123,7 @@ def write_session(state: SessionState, path: Path) -> Path:
     return path
 
 
-def read_session(path: Path) -> SavedSession:
+def read_session(path: Path | str) -> SavedSession:
     """Return what a session file holds; the scan itself is read by :func:`read_scan`.
 
     Raises
@@ -132,6 +133,7 @@ def read_session(path: Path) -> SavedSession:
     DataError
         If a newer version of this program wrote it.
     """
+    path = Path(path)
     if not path.is_file():
         raise UnreadableFile(f"there is no session file {path}; check the path")
     try:
