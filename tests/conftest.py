@@ -16,7 +16,25 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # the other worker has the other core; read by torch when it is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-WINDOW_TESTS = Path(__file__).parent / "plugin"
+_TESTS = Path(__file__).parent
+WINDOW_TESTS = _TESTS / "plugin"
+SLOW_TESTS = tuple(
+    _TESTS / name
+    for name in (
+        "cli",
+        "evaluation",
+        "experiments",
+        "preparation",
+        "pretraining",
+        "simulation",
+        "test_benchmarks.py",
+        "test_documentation.py",
+        "test_real_disks.py",
+        "test_real_patches.py",
+        "test_real_scans.py",
+    )
+)
+"""Where most tests train, simulate studies, start processes or read real scans."""
 
 # before anything imports napari: its settings are neither read from nor written to the user's files
 os.environ["NAPARI_CONFIG"] = ""
@@ -35,10 +53,20 @@ def shared_data() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all tests of the window to one worker: they share the display and its focus."""
+    """Give all tests of the window to one worker: they share the display and its focus.
+
+    Those in a slow folder are marked so.
+    """
     for item in items:
         if item.path.is_relative_to(WINDOW_TESTS):
             item.add_marker(pytest.mark.xdist_group("window"))
+        if any(item.path.is_relative_to(path) for path in SLOW_TESTS):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import slow tests where ``-m`` leaves them out: that takes half a minute."""
+    return True if "not slow" in config.option.markexpr and collection_path in SLOW_TESTS else None
 
 
 @pytest.fixture(scope="session", autouse=True)
