@@ -31,20 +31,20 @@ class EncodingCost:
     Attributes
     ----------
     passes : int
-        Windows and organ crops together.
+        The number of windows and organ crops together.
     flop : float
-        Floating point operations of all passes, two a multiply-add.
+        The floating point operations of all passes, two a multiply-add.
     memory_bytes : int
-        Weights, and what one pass holds at its largest. What the libraries need beside comes on
+        The weights, and what one pass holds at its largest. What the libraries need beside comes on
         top.
     free_bytes : int
-        Memory that is free on the device now.
+        The memory that is free on the device now.
     seconds : float
-        Estimated time of all passes.
+        The estimated time of all passes.
     timed_shape : tuple of int
-        Voxels (z, y, x) of the window the estimate rests on.
+        The voxels (z, y, x) of the window that the estimate rests on.
     device : str
-        Where.
+        The device that encodes.
     notices : tuple of Notice
         What may go wrong.
     """

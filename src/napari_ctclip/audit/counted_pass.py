@@ -29,10 +29,10 @@ class PassCount:
     Attributes
     ----------
     flop : int
-        Floating point operations of matrix products, convolutions and attention, two a
+        The floating point operations of matrix products, convolutions and attention, two a
         multiply-add.
     memory_bytes : int
-        Image and intermediate results at their largest; weights and what libraries need are not
+        The image and intermediate results at their largest; weights and what libraries need are not
         in it.
     """
 

@@ -41,7 +41,7 @@ class WindowClipping:
     low, high : float
         The window, HU.
     below, above : float
-        Share of the body that is set to its lowest and to its highest value.
+        The shares of the body that are set to its lowest and to its highest value.
     """
 
     low: float
@@ -57,11 +57,11 @@ class AuditedCrop:
     Attributes
     ----------
     box : Box
-        Start and stop (z, y, x) in voxels of the prepared image.
+        The start and stop (z, y, x) in voxels of the prepared image.
     shape : tuple of int
         As the model gets it, padding included.
     organs : tuple of str
-        Anatomies scored in it.
+        The anatomies scored in it.
     """
 
     box: Box
@@ -82,39 +82,39 @@ class PreprocessingAudit:
     Attributes
     ----------
     model_name : str
-        Of the model it was made for.
+        The name of the model it was made for.
     orientation_found, orientation_wanted : str
-        Axis codes: of the file, and of the prepared image.
+        The axis codes of the file, and of the prepared image.
     obliquity_degrees : float
         How far the file's axes are turned from the patient's.
     spacing_found_mm, spacing_wanted_mm : tuple of float
-        Of the scan and of the prepared image, along the prepared image's axes.
+        The spacing of the scan and of the prepared image, along the prepared image's axes.
     shape_found, shape_prepared : tuple of int
-        Voxels along the prepared image's axes, before and after.
+        The voxels along the prepared image's axes, before and after.
     channels : int
-        C of the prepared image.
+        The channels C of the prepared image.
     hu_range : tuple of int
-        Lowest and highest HU of the scan.
+        The lowest and highest HU of the scan.
     windows : tuple of WindowClipping
-        One a channel.
+        The HU windows, one a channel.
     lost : float
-        Share of the body that lies outside every window.
+        The share of the body that lies outside every window.
     body_found : bool
         Whether shares are of the body; of the whole scan if not.
     cropped : float
-        Share of the scan that is not in the prepared image.
+        The share of the scan that is not in the prepared image.
     padding : float
-        Share of the prepared image that is no scan.
+        The share of the prepared image that is no scan.
     token_shape : tuple of int
-        Grid (d, h, w) of a heatmap.
+        The grid (d, h, w) of a heatmap.
     window_shapes : tuple of tuple of int
-        Voxels (z, y, x) of each window that the prepared image is cut into for the encoder.
+        The voxels (z, y, x) of each window that the prepared image is cut into for the encoder.
     crops : tuple of AuditedCrop
-        About organs; empty for a model that is shown the whole scan.
+        The crops about organs; empty for a model that is shown the whole scan.
     cut_organs : tuple of str
-        Anatomies that reach an edge of the scan.
+        The anatomies that reach an edge of the scan.
     outside_crops : float
-        Share of the scan in none of them; 0 without crops.
+        The share of the scan in none of them; 0 without crops.
     model_input : ModelInput
         The prepared image itself: the same that is encoded.
     notices : tuple of Notice

@@ -39,7 +39,7 @@ class StudyCheck:
     cost : EncodingCost
         The latter.
     picture : bytes
-        PNG of the prepared image.
+        The prepared image as a PNG.
     """
 
     audit: PreprocessingAudit

@@ -50,11 +50,11 @@ class CutRegion:
     rule : CutRule
         How it was cut.
     region : Region
-        On the scan's grid.
+        The region, on the scan's grid.
     volume_ml : float
-        Millilitres.
+        The volume in millilitres.
     mean_hounsfield : float
-        HU.
+        The mean CT number, HU.
     """
 
     rule: CutRule

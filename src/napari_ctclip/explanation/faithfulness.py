@@ -35,10 +35,10 @@ class FaithfulnessCurves:
     Attributes
     ----------
     deletion : tuple of float
-        With the highest tokens blurred, one value for each of ``SHARES``: a heatmap that shows
+        The answer with the highest tokens blurred, for each of ``SHARES``: a heatmap that shows
         what decides lets it fall early.
     insertion : tuple of float
-        With all but the highest tokens blurred: it lets it rise early.
+        The answer with all but the highest tokens blurred: it lets it rise early.
     """
 
     deletion: tuple[float, ...]
@@ -59,11 +59,11 @@ def faithfulness_curves(
     model_input : ModelInput
         The scan as the model sees it.
     similarity_map : SimilarityMap
-        Ranks the tokens; the map of another prompt gives the reference.
+        The map that ranks the tokens; the map of another prompt gives the reference.
     ask : callable
-        Encodes a prepared image and answers.
+        A function that encodes a prepared image and answers.
     patch_size : tuple of int
-        Voxels (z, y, x) behind one token.
+        The voxels (z, y, x) behind one token.
 
     References
     ----------

@@ -72,13 +72,13 @@ def similar_regions(
     index : TokenIndex
         The encoded scan.
     tokens : ndarray, shape (K,)
-        Flat indices of the region's tokens.
+        The flat indices of the region's tokens.
     masks : OrganMasks or None
-        Name the organ of each.
+        The masks that name the organ of each.
     count : int
-        At most so many.
+        The largest number of regions.
     apart_mm : float
-        Least distance.
+        The least distance, mm.
     """
     vector = index.embedding_of(tokens)
     if vector is None:
@@ -167,7 +167,7 @@ class LocalFindings:
     organ : str
         The organ that its control regions are drawn from; ``"body"`` without organ masks.
     findings : tuple of LocalFinding
-        Most similar first; empty outside the body.
+        The findings, most similar first; empty outside the body.
     controls, prompts : int
         The number of control regions and of prompts that the percentiles are among.
     mirror : str
@@ -211,7 +211,7 @@ def local_findings(
     others : sequence of Prompt
         Further prompts that only serve as reference.
     known : collection of str
-        Texts the model was trained with.
+        The texts that the model was trained with.
 
     Raises
     ------

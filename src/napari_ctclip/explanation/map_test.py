@@ -35,11 +35,11 @@ class MapTestRow:
     Attributes
     ----------
     share : float
-        Of the body's tokens.
+        The share of the body's tokens.
     tokens : int
         How many these are.
     deletion, insertion : float
-        Similarity with these tokens blurred, and with all but these blurred.
+        The similarity with these tokens blurred, and with all but these blurred.
     reference_deletion, reference_insertion : float
         The same for as many tokens drawn at random.
     """
@@ -61,11 +61,11 @@ class MapTest:
     prompt : Prompt
         What was asked.
     anatomy : str
-        Whose score: that of the organ the prompt speaks of, or the whole scan's.
+        The organ that the prompt speaks of, or the whole scan, whose score is tested.
     token_mm : tuple of float
-        Sides (z, y, x) of one token.
+        The sides (z, y, x) of one token.
     rows : tuple of MapTestRow
-        By rising share.
+        The rows, by rising share.
     """
 
     prompt: Prompt

@@ -37,17 +37,17 @@ class Probe:
     Attributes
     ----------
     index : tuple of int
-        Voxel (z, y, x).
+        The voxel (z, y, x).
     world_mm : tuple of float
         The same point in the file's RAS world, mm.
     hounsfield : int
-        HU of the voxel.
+        The CT number of the voxel, HU.
     mean_hounsfield, sd_hounsfield : float
-        HU in a sphere of 5 mm radius about it.
+        The mean and SD in a sphere of 5 mm radius about it, HU.
     anatomy : str
-        Organ there; empty if unknown.
+        The organ there; empty if unknown.
     findings : tuple of RankedFinding
-        Most similar first; empty until the scan is encoded.
+        The findings, most similar first; empty until the scan is encoded.
     """
 
     index: tuple[int, int, int]

@@ -76,7 +76,7 @@ def affected_share(ready: Ready, region: Region) -> float:
     Parameters
     ----------
     region : Region
-        On the scan's own grid.
+        The region, on the scan's own grid.
     """
     model, scan, geometry = ready.model, ready.encoding.scan, ready.study.volume.geometry
     if model.region_readout == "regions":

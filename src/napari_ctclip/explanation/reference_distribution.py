@@ -44,7 +44,7 @@ class Placements:
     tokens : ndarray of intp, shape (K,)
         Every token that some placement holds, flat and ascending.
     members : ndarray of intp, shape (N, R)
-        For each placement where its R tokens stand in ``tokens``; -1 outside the organ.
+        The positions in ``tokens`` of each placement's R tokens; -1 outside the organ.
     """
 
     tokens: Tokens
@@ -69,13 +69,13 @@ def placements(
     Parameters
     ----------
     region, organ : ndarray of intp
-        Flat indices of tokens.
+        The flat indices of their tokens.
     grid : Geometry
         The token grid.
     rng : numpy.random.Generator
-        Draws which of the possible placements are taken.
+        The generator that draws which of the possible placements are taken.
     most : int
-        At most so many.
+        The largest number of placements.
     """
     own = np.stack(np.unravel_index(region, grid.shape), axis=1)
     middle = own[np.argmin(((own - own.mean(axis=0)) ** 2).sum(axis=1))]
@@ -132,7 +132,7 @@ def readout_of(
     Parameters
     ----------
     values : ndarray, shape (P, K)
-        Similarity of P prompts at K tokens; NaN counts as not there.
+        The similarity of P prompts at K tokens; NaN counts as not there.
     grid : Geometry
         The token grid.
     members : ndarray of intp, shape (N, R), optional

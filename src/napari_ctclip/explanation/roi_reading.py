@@ -73,7 +73,7 @@ def read_roi(
     encoded : tuple of VisionLanguageModel and EncodedStudy, optional
         The same scan as a model sees it; without it no finding is ranked.
     asked : sequence of Prompt
-        Prompts of the user's own that are ranked among the dictionary's.
+        The user's own prompts, ranked among the dictionary's.
     templates : TemplateSet
         What all of them are put in: a rank among other phrasings would rank phrasings.
     """

@@ -61,9 +61,9 @@ def finding_prompts(
     Parameters
     ----------
     organ : str
-        Name in a label map.
+        The name of the organ in a label map.
     suggested : sequence of str
-        Findings the model knows; those of this organ go first.
+        The findings that the model knows; those of this organ go first.
     dictionary : AbnormalityDictionary, optional
         The shipped one if left out.
     """

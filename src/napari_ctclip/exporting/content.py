@@ -62,9 +62,9 @@ class ExportContent:
     model : VisionLanguageModel or None
         What answered.
     answers : tuple of Answer
-        In the order they were asked.
+        The answers, in the order they were asked.
     findings : tuple of Finding
-        All of them, also rejected ones.
+        All findings, the rejected ones too.
     device : str
         Where the model computed.
     model_source : str

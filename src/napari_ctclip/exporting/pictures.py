@@ -35,7 +35,7 @@ class Picture:
     caption : str
         What it shows, in one line.
     figure : Figure
-        Drawn.
+        The figure, drawn.
     """
 
     name: str

@@ -48,9 +48,9 @@ class ReportFacts:
     Attributes
     ----------
     scan, model, preprocessing : mapping of str to str
-        Names and values.
+        The names and values of the facts.
     findings, answers : tuple of tuple of str
-        Rows under ``FINDING_COLUMNS`` and ``ANSWER_COLUMNS``.
+        The rows under ``FINDING_COLUMNS`` and ``ANSWER_COLUMNS``.
     probability_means : str
         What a probability was calibrated on.
     """

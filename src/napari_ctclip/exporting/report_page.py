@@ -55,7 +55,7 @@ def write_html_report(
     facts : ReportFacts
         What it says.
     pictures : iterable of Picture
-        Key slices.
+        The key slices.
     path : Path
         An ``.html`` file.
     script : str
@@ -79,7 +79,7 @@ def write_pdf_report(
     facts : ReportFacts
         What it says.
     pictures : iterable of Picture
-        Key slices.
+        The key slices.
     path : Path
         A ``.pdf`` file.
     script : str

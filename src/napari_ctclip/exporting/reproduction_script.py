@@ -85,10 +85,10 @@ class ReproductionScript:
     text : str
         The script; the command stands in its first lines.
     masks : mapping of str to OrganMasks
-        Label maps by the names of their files: regions that a person drew, and organ masks that a
-        script cannot make itself.
+        The label maps by the names of their files: regions that a person drew, and organ masks that
+        a script cannot make itself.
     templates : mapping of str to TemplateSet
-        Templates of prompts that are not shipped with the package, likewise.
+        The templates of prompts that are not shipped with the package, likewise.
     """
 
     text: str
@@ -125,10 +125,10 @@ def finding_script(content: ExportContent, key: str, *, name: str = "") -> Repro
     content : ExportContent
         What holds the finding.
     key : str
-        Key of the finding.
+        The key of the finding.
     name : str
-        Name of the script; by the finding's number if empty. The names of the files beside it begin
-        like it: two scans may have their scripts in one folder.
+        The name of the script; by the finding's number if empty. The names of the files beside it
+        begin like it: two scans may have their scripts in one folder.
 
     Raises
     ------
@@ -190,11 +190,11 @@ def _opening(
     Parameters
     ----------
     content : ExportContent
-        Whose scan and model they read.
+        The export whose scan and model they read.
     what : tuple of str
         What is reproduced, and what of it the command reproduces.
     name : str
-        Name of the script.
+        The name of the script.
     command : str
         The command.
     stem : str
@@ -227,9 +227,9 @@ def _finding_lines(
     Parameters
     ----------
     content : ExportContent
-        Whose model made them.
+        The export whose model made them.
     numbered : sequence of (int, Finding)
-        Their numbers, and the findings.
+        The numbers of the findings, and the findings.
     stem : str
         How the names of the files of their regions begin.
     """

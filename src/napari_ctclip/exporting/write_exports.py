@@ -48,7 +48,7 @@ class Exported:
     Attributes
     ----------
     files : tuple of Path
-        In the order they were written.
+        The files, in the order they were written.
     notices : tuple of Notice
         What could not be written, and why.
     """
@@ -76,7 +76,7 @@ def write_exports(
     kinds : collection of ExportKind
         What to write.
     figure_size : tuple of int
-        Width and height of a PNG, pixels.
+        The width and height of a PNG, pixels.
     work : Work
         Each kind is a step.
 

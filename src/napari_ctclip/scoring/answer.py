@@ -22,7 +22,7 @@ class Answer:
     prompt : Prompt
         What was asked.
     similarity_map : SimilarityMap
-        Where.
+        The similarity of every token.
     scores : tuple of RegionScore
         The whole scan first, then every organ.
     notices : tuple of Notice

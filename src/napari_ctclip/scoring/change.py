@@ -21,9 +21,9 @@ class ScoreChange:
     prompt : str
         What was asked.
     anatomy : str
-        Organ, or ``region_scores.WHOLE_SCAN``.
+        An organ, or ``region_scores.WHOLE_SCAN``.
     before, after : RegionScore
-        In the prior and in the current scan.
+        The scores in the prior and in the current scan.
     note : str
         What makes the two hard to compare; empty if nothing is known.
     """
@@ -48,10 +48,10 @@ def score_changes(
     Parameters
     ----------
     before, after : sequence of Answer
-        Of the prior and the current scan, by the same model. Answers to prompts contrasted with
+        The answers of the prior and the current scan, by the same model. Prompts contrasted with
         different negatives, or put in different templates, are not compared.
     cut : collection of str
-        Anatomies, or ``WHOLE_SCAN``, that one of the scans shows only in part.
+        The anatomies, or ``WHOLE_SCAN``, that one of the scans shows only in part.
     """
     earlier = {_asked(a.prompt): a for a in before}
     changes = []

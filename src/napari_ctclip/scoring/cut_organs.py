@@ -31,9 +31,9 @@ def cut_organs(regions: TokenRegions, inside: npt.NDArray[np.bool_]) -> tuple[st
     Parameters
     ----------
     regions : TokenRegions
-        Their tokens.
+        The tokens of the organs.
     inside : ndarray of bool, shape (d, h, w)
-        Tokens in the body and the field of view.
+        The tokens in the body and the field of view.
     """
     return tuple(name for name in regions.tokens if _is_cut(name, regions, inside))
 

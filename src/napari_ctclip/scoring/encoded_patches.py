@@ -33,7 +33,7 @@ class EncodedPatches:
     grid : PatchGrid
         Where they lie, N of them.
     vectors : Tensor (N, E)
-        Unit norm.
+        The embeddings, of unit norm.
     notices : tuple of Notice
         What the user should know.
     from_cache : bool

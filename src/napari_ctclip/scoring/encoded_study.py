@@ -51,9 +51,9 @@ class MaskReadout:
     Attributes
     ----------
     regions : TokenRegions
-        Tokens of every organ.
+        The tokens of every organ.
     organs : OrganEmbeddings or None
-        Vectors of organs, for a model that reads out regions.
+        The vectors of organs, for a model that reads out regions.
     """
 
     regions: TokenRegions

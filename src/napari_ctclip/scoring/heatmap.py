@@ -34,7 +34,7 @@ class TokenIndex:
     scan : EncodedScan
         What it gave.
     anatomy : str, optional
-        For models that read tokens differently for each anatomy.
+        The anatomy, for models that read tokens differently for each.
     """
 
     @torch.inference_mode()
@@ -75,9 +75,9 @@ class TokenIndex:
         Parameters
         ----------
         tokens : ndarray, shape (K,)
-            Flat indices on the token grid.
+            The flat indices on the token grid.
         prompts : sequence of Prompt
-            P of them.
+            The prompts, P of them.
         """
         found = np.full((len(prompts), len(tokens)), np.nan, dtype=np.float32)
         positions, known = self._positions_of(tokens)

@@ -58,7 +58,7 @@ def name_organs(
     scan : EncodedScan
         What the model gave of the scan.
     masks : OrganMasks
-        On the scan's own grid. ``body``, what no organ fills, is left out.
+        The masks, on the scan's own grid. ``body``, what no organ fills, is left out.
     names : sequence of str
         The organs to choose from.
     work : Work

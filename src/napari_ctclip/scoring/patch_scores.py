@@ -34,9 +34,9 @@ class PatchPrompts:
     controls : tuple of str
         What it is contrasted with.
     mode : {"contrast", "cosine", "softmax"}
-        See :data:`ScoreMode`.
+        The mode; see :data:`ScoreMode`.
     pooling : {"lse", "max"}
-        See :data:`Pooling`.
+        The pooling; see :data:`Pooling`.
 
     Raises
     ------
@@ -89,13 +89,13 @@ def patch_scores(
     Parameters
     ----------
     vectors : Tensor (N, E)
-        Unit-norm embeddings of patches.
+        The unit-norm embeddings of patches.
     targets, controls : Tensor (T, E) and (M, E)
-        Unit-norm embeddings of the prompts.
+        The unit-norm embeddings of the prompts.
     scale : float
         The model's factor on a cosine (``exp(logit_scale)``).
     prompts : PatchPrompts
-        Mode and pooling.
+        The prompts, for their mode and pooling.
 
     References
     ----------

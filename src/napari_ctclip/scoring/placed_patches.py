@@ -35,7 +35,7 @@ class PlacedPatches:
     index : TokenIndex
         The scan's tokens.
     members : ndarray, shape (M,), intp
-        Flat tokens of every patch, one patch after the other.
+        The flat tokens of every patch, one patch after the other.
     tilt : ndarray, shape (M,), float32
         How much less each of them counts, the further it is from the middle of the patch.
     starts : ndarray, shape (N,), intp
@@ -78,9 +78,9 @@ def place_patches(encoded: EncodedStudy, study: Study, plan: PatchPlan) -> Place
     encoded : EncodedStudy
         The study's tokens.
     study : Study
-        With masks of the plan's organ.
+        The study, with masks of the plan's organ.
     plan : PatchPlan
-        Size, stride, organ.
+        The size, stride and organ of the patches.
 
     Raises
     ------

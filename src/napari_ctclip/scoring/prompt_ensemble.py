@@ -50,9 +50,9 @@ def with_ensembles(
     Parameters
     ----------
     model : VisionLanguageModel
-        Keeps its weights' hash, so that encodings of it are shared.
+        The model; its weights' hash is kept, so that cached features of it are shared.
     phrasings : sequence of sequences of str
-        Groups; a group of one needs nothing.
+        The groups; a group of one needs nothing.
     ensemble : {"mean-embedding", "mean-logit"}
         ``"mean-embedding"``: the mean of the unit vectors, made a unit vector again (Radford et al.
         2021, section 3.1.4). ``"mean-logit"``: the mean of the phrasings' logits, which is the

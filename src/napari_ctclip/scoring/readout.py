@@ -67,7 +67,7 @@ def embedded_organs(
     volume : Volume
         The scan.
     masks : OrganMasks or None
-        On the scan's own grid. Without any there is nothing to embed.
+        The masks, on the scan's own grid. Without any there is nothing to embed.
     model_input : ModelInput, optional
         The scan as the model sees it; prepared here if it is not at hand.
     work : Work
@@ -101,7 +101,7 @@ def organ_notices(model: VisionLanguageModel, found: Collection[str]) -> tuple[N
     Parameters
     ----------
     found : collection of str
-        Anatomies it can answer for, by the organ masks.
+        The anatomies it can answer for, by the organ masks.
     """
     anatomy_model = anatomy_model_of(model)
     if anatomy_model is None:

@@ -29,11 +29,11 @@ class RegionScore:
     Attributes
     ----------
     anatomy : str
-        Organ, or ``WHOLE_SCAN``.
+        An organ, or ``WHOLE_SCAN``.
     similarity : float
-        Mean similarity of its highest tokens.
+        The mean similarity of its highest tokens.
     probability : float
-        Calibrated where the model brings a calibration, else the softmax against the negatives.
+        The calibrated one where the model brings a calibration, else the softmax of the contrast.
     peak : Peak
         Its highest token.
     """

@@ -20,7 +20,7 @@ def background_similarity(tokens: Tensor, negatives: Tensor, scale: float) -> Te
     tokens : Tensor (E, N)
         The unit-norm embeddings of N tokens, one a column.
     negatives : Tensor (M, E)
-        Unit-norm embeddings of the negative prompts.
+        The unit-norm embeddings of the negative prompts.
     scale : float
         The model's factor on a cosine (``exp(logit_scale)``).
     """

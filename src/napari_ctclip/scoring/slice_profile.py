@@ -27,12 +27,12 @@ class SliceProfile:
     Attributes
     ----------
     anatomy : str
-        Organ whose tokens count, or ``WHOLE_SCAN``: all of the body.
+        The organ whose tokens count, or ``WHOLE_SCAN``: all of the body.
     highest : ndarray, shape (D,), float32
-        Highest similarity in each axial slice of the scan, superior first; NaN where the anatomy
-        has no token.
+        The highest similarity in each axial slice of the scan, superior first; NaN where the
+        anatomy has no token.
     mean : ndarray, shape (D,), float32
-        Mean similarity there.
+        The mean similarity there.
     peaks : tuple of Peak
         The highest token of every layer of tokens that stands out, superior first.
     """
@@ -60,11 +60,11 @@ def slice_profile(
     Parameters
     ----------
     answer : Answer
-        On a token grid parallel to the scan's.
+        The answer, on a token grid parallel to the scan's.
     scan : Geometry
-        Of the scan, axes Inferior, Posterior, Left; D slices.
+        The grid of the scan, axes Inferior, Posterior, Left; D slices.
     regions : TokenRegions, optional
-        Tokens of every organ; without them all of the body counts.
+        The tokens of every organ; without them all of the body counts.
     """
     anatomy = answer.focus.anatomy
     usable = np.isfinite(answer.similarity_map.values)

@@ -34,7 +34,7 @@ class FindingsSession:
     Parameters
     ----------
     session : Session
-        Whose study, model and answers they are made from.
+        The session whose study, model and answers they are made from.
     """
 
     changed = Signal(tuple)

@@ -63,9 +63,9 @@ class MontageSession:
     Parameters
     ----------
     session : Session
-        Whose study it is; its model is used where it is one of pictures.
+        The session whose study it is; its model is used where it is one of pictures.
     model_name : str
-        Finds the patches: the session's model where that is the one, else it is loaded. A model of
+        The model that finds the patches: the session's own, or one that is loaded. A model of
         volumes ranks a patch by its best token, a model of pictures as a picture.
     """
 

@@ -37,11 +37,11 @@ def write_patches(
     Parameters
     ----------
     session : MontageSession
-        With a montage.
+        The session, with a montage.
     folder : Path
         Made if it does not exist. Files of the same name are replaced, each whole or not at all.
     window : Window, optional
-        Of the picture; the lung window if None.
+        The display window of the picture; the lung window if None.
 
     Raises
     ------

@@ -29,12 +29,12 @@ class PhrasingCheck:
     Attributes
     ----------
     negation_correlation : float
-        Between the cosines of the prompt and of its negative over the scan; NaN if either is flat.
+        The correlation of the cosines of the prompt and of its negative; NaN if either is flat.
     scores : tuple of (str, float)
         Phrasing -> similarity in the prompt's organ; the prompt as typed first, then the sentences
         of its ensemble, then its synonyms.
     sd_map : SimilarityMap or None
-        Standard deviation of the similarity over the phrasings, at every token: high where they
+        The standard deviation of the similarity over the phrasings, at every token: high where they
         disagree, whether or not the finding is there. An ensemble counts as its sentences. None if
         there is one phrasing only.
     phrasings : int

@@ -67,7 +67,7 @@ class ReportLine:
     why : str
         The rule behind the verdict, in words.
     finding : str
-        Name of the finding that was asked; empty if there is none.
+        The name of the finding that was asked; empty if there is none.
     certainty : Certainty or None
         How sure the report is of it.
     score : RegionScore or None
@@ -92,7 +92,7 @@ class ReadReport:
     text : str
         The text spans count in.
     lines : tuple of ReportLine
-        In the order of the text.
+        The lines, in the order of the text.
     notices : tuple of Notice
         What the user should know.
     """
@@ -113,9 +113,9 @@ def read_report(session: Session, text: str, work: Work = PLAIN) -> ReadReport:
     Parameters
     ----------
     session : Session
-        With an encoded scan; it is read only, so this may run on any thread.
+        The session, with an encoded scan; it is only read, so this may run on any thread.
     text : str
-        Report in English.
+        The report, in English.
     work : Work
         It may be stopped before every sentence.
 

@@ -32,15 +32,15 @@ class SampleScan:
     name, title : str
         What the program and the user call it.
     licence : str
-        SPDX name, or what is known of it.
+        The SPDX name, or what is known of it.
     source : str
         The page it comes from.
     url : str
         Its file's address.
     file : str
-        Name of the file; it tells the format.
+        The name of the file; its ending says the format.
     sha256 : str
-        Checksum (hex) that the file must have.
+        The checksum (hex) that the file must have.
     size_bytes : int
         0 where it is not known.
     """

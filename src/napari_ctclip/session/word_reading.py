@@ -53,9 +53,9 @@ class WordMap:
     kind : WordMapKind
         What the numbers are.
     found : SimilarityMap
-        Attention, which sums to 1; or a difference of similarities, positive where the words add.
+        The attention, whose sum is 1; or a difference of similarities, positive where words add.
     even_share : float
-        Attention of a word that prefers no region; 0 for a difference.
+        The attention of a word that prefers no region; 0 for a difference.
     """
 
     prompt: Prompt
@@ -79,7 +79,7 @@ def read_words(session: Session, prompt: Prompt, chosen: Iterable[int]) -> WordM
     Parameters
     ----------
     session : Session
-        With an encoded scan; it is read only, so this may run on any thread.
+        The session, with an encoded scan; it is only read, so this may run on any thread.
     prompt : Prompt
         The whole text.
     chosen : iterable of int

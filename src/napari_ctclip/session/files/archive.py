@@ -78,9 +78,9 @@ class SessionState:
     view : SavedView or None
         What is shown.
     findings : sequence of Finding
-        With their regions.
+        The findings, with their regions.
     notes : str
-        About the scan.
+        The notes about the scan.
     report : SavedReport or None
         Its report, only where the person chose to keep it.
     """

@@ -38,9 +38,9 @@ class ScanReference:
     path : str
         Where it lay.
     series : str or None
-        Key of its DICOM series.
+        The key of its DICOM series.
     content_sha256 : str
-        Hash of its voxels and grid.
+        The hash of its voxels and grid.
     geometry : Geometry
         Its grid.
     volume : Volume or None
@@ -100,9 +100,9 @@ class SavedCamera:
     centre_mm : tuple of float
         What lay in its middle, mm along Inferior, Posterior, Left; the first is 0 in a plane.
     magnification : float
-        Of the scan, 1 where it just fits the canvas: the same in a window of another size.
+        The magnification of the scan, 1 where it just fits the canvas: the same at any size of it.
     angles : tuple of float
-        napari's, degrees; those of three dimensions count.
+        The angles of napari, degrees; those of three dimensions count.
     """
 
     centre_mm: tuple[float, float, float]
@@ -117,7 +117,7 @@ class SavedView:
     Attributes
     ----------
     window : Window
-        Of the scan.
+        The display window of the scan.
     position : tuple of int
         The voxel (z, y, x) that the planes went through.
     heat_range : tuple of float or None
@@ -127,7 +127,7 @@ class SavedView:
     layout : str
         Which planes, or 3D: a value of ``plugin.views.View``; empty in files of schema 1.
     cameras : tuple of SavedCamera
-        Of the viewer's own canvas, then of the planes beside it.
+        The cameras of the viewer's own canvas, then of the planes beside it.
     """
 
     window: Window
@@ -161,9 +161,9 @@ class SavedSession:
     view : SavedView or None
         What was shown.
     masks : OrganMasks or None
-        Organ masks.
+        The organ masks.
     findings : tuple of Finding
-        With their regions.
+        The findings, with their regions.
     notes : str
         What the person wrote about the scan.
     report : SavedReport or None
