@@ -21,7 +21,7 @@ from napari_ctclip.encoding.work import Work
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.published.crop_protocol import CropProtocol
 from napari_ctclip.models.published.fvlm import FVLM
-from napari_ctclip.scoring.anatomy_index import queried_anatomy
+from napari_ctclip.scoring.heatmap import queried_anatomy
 from napari_ctclip.scoring.readout import organ_similarities, token_index
 from napari_ctclip.session.session import Session
 from tests.models.small_fvlm import small_fvlm

@@ -10,15 +10,16 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.work import Work
-from napari_ctclip.explanation.roi_description import (
+from napari_ctclip.explanation.roi_reading import (
+    RoiReading,
     finding_words,
     no_similar_words,
     organ_words,
+    read_roi,
     reference_words,
     statistics_words,
 )
-from napari_ctclip.explanation.roi_reading import RoiReading, read_roi
-from napari_ctclip.exporting.roi_tables import ROI_COLUMNS, write_roi
+from napari_ctclip.exporting.explanation_files import ROI_COLUMNS, write_roi
 from napari_ctclip.regions.drawn_region import organ_region, sphere_region
 from napari_ctclip.scoring.encoded_study import encode_study
 from napari_ctclip.testing import TinyModel

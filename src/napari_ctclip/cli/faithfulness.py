@@ -61,7 +61,7 @@ def erase(
     words = _asked(prompt, negative)
     with terminal.data_errors():
         from napari_ctclip.explanation.occlusion import occlude_region
-        from napari_ctclip.exporting.faithfulness_files import write_occlusion
+        from napari_ctclip.exporting.explanation_files import write_occlusion
         from napari_ctclip.regions.drawn_region import sphere_region
 
         asked = replace(words, templates=read_templates(templates))
@@ -111,7 +111,7 @@ def deletion_curve(
     words = _asked(prompt, negative)
     with terminal.data_errors():
         from napari_ctclip.explanation.map_test import map_test
-        from napari_ctclip.exporting.faithfulness_files import write_map_test
+        from napari_ctclip.exporting.explanation_files import write_map_test
 
         asked = replace(words, templates=read_templates(templates))
         session = open_session(

@@ -72,7 +72,7 @@ def probe(
     with terminal.data_errors():
         from napari_ctclip.core.prompt import Prompt
         from napari_ctclip.explanation.roi_reading import read_roi
-        from napari_ctclip.exporting.roi_tables import write_roi
+        from napari_ctclip.exporting.explanation_files import write_roi
         from napari_ctclip.regions.drawn_region import roi_region
 
         wording = read_templates(templates)
@@ -137,7 +137,7 @@ def _described(
 
 def _print(reading: RoiReading, session: Session, *, most: int) -> None:
     from napari_ctclip.core.anatomy import anatomy_label
-    from napari_ctclip.explanation.roi_description import (
+    from napari_ctclip.explanation.roi_reading import (
         CAUTION,
         finding_words,
         no_similar_words,

@@ -10,9 +10,9 @@ from napari_ctclip.core.anatomy_terms import anatomy_in_text
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import Peak, SimilarityMap
 from napari_ctclip.evaluation.task_files import ZeroShotTask
-from napari_ctclip.scoring.anatomy_index import queried_anatomy
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.encoded_study import EncodedStudy, answer_prompt
+from napari_ctclip.scoring.heatmap import queried_anatomy
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, RegionScore
 
 if TYPE_CHECKING:

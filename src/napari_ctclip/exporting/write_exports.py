@@ -23,8 +23,7 @@ from napari_ctclip.exporting.content import (
     write_provenance,
 )
 from napari_ctclip.exporting.pictures import pictures
-from napari_ctclip.exporting.report_facts import report_facts
-from napari_ctclip.exporting.report_page import write_html_report, write_pdf_report
+from napari_ctclip.exporting.report_page import report_facts, write_html_report, write_pdf_report
 from napari_ctclip.exporting.reproduction_script import (
     ORGANS_FILE,
     SCRIPT_FILE,

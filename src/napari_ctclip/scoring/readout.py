@@ -25,8 +25,7 @@ from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.models.published.crop_protocol import AnatomyModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import TokenRegions
-from napari_ctclip.scoring.anatomy_index import AnatomyTokenIndex, queried_anatomy
-from napari_ctclip.scoring.heatmap import TokenIndex
+from napari_ctclip.scoring.heatmap import AnatomyTokenIndex, TokenIndex, queried_anatomy
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.region_scores import RegionScore, probability, region_scores
 from napari_ctclip.scoring.similarity import background_similarity, contrast

@@ -164,7 +164,7 @@ class FaithfulnessFlow:
         volume = study.volume
 
         def work(progress: Progress, should_stop: StopRequested) -> int:
-            from napari_ctclip.exporting.faithfulness_files import write_map_test, write_occlusion
+            from napari_ctclip.exporting.explanation_files import write_map_test, write_occlusion
 
             facts = self._session.provenance()
             files: list[Path] = []

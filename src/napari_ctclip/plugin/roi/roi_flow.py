@@ -139,7 +139,7 @@ class RoiFlow:
         session, drawn = self._session, place.facts(study.volume.geometry)
 
         def work(progress: Progress, should_stop: StopRequested) -> int:
-            from napari_ctclip.exporting.roi_tables import write_roi
+            from napari_ctclip.exporting.explanation_files import write_roi
 
             return len(write_roi(reading, folder, drawn=drawn, provenance=session.provenance()))
 

@@ -23,7 +23,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.explanation.probe import Probe
-from napari_ctclip.explanation.roi_description import (
+from napari_ctclip.explanation.roi_reading import (
     CAUTION,
     finding_words,
     no_similar_words,

@@ -35,8 +35,6 @@ from napari_ctclip.session.files.document import (
     ScanEntry,
     SessionDocument,
     ViewEntry,
-)
-from napari_ctclip.session.files.finding_entries import (
     entry_of,
     finding_of,
     prompt_of,
