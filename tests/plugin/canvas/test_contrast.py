@@ -12,9 +12,10 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from napari.utils.theme import get_theme
 
+from napari_ctclip import plugin
 from napari_ctclip.exporting import faithfulness_figures as truth_pictures
-from napari_ctclip.plugin.canvas import canvas, difference_layer, layers, slice_strip
-from napari_ctclip.plugin.canvas.orientation_letters import LETTER_COLOUR
+from napari_ctclip.plugin.canvas import difference_layer, layers, slice_strip, texts
+from napari_ctclip.plugin.canvas.texts import LETTER_COLOUR
 from napari_ctclip.plugin.montage import gallery
 from napari_ctclip.plugin.prompts import word_flow
 from napari_ctclip.plugin.prompts.organ_plot import OrganPlot
@@ -94,7 +95,7 @@ def test_marks_of_a_test_of_the_map_stand_out(mark: str, theme: str) -> None:
     assert _contrast(mark, get_theme(theme).background.as_hex()) >= _GRAPHIC
 
 
-@pytest.mark.parametrize("colour", [canvas._TEXT_COLOUR, LETTER_COLOUR])
+@pytest.mark.parametrize("colour", [texts._TEXT_COLOUR, LETTER_COLOUR])
 def test_text_over_the_black_of_the_picture_can_be_read(colour: str) -> None:
     assert _contrast(colour, "#000000") >= _TEXT
 
@@ -117,10 +118,10 @@ def test_a_square_of_a_legend_stands_out_in_both_themes(colour: str) -> None:
 
 
 def test_the_panel_writes_in_the_theme_s_colours_alone() -> None:
-    folder = Path(canvas.__file__).parent
+    folder = Path(plugin.__file__).parent
     coloured = [
         f"{path.name}: {line.strip()}"
-        for path in sorted(folder.glob("*.py"))
+        for path in sorted(folder.rglob("*.py"))
         for line in path.read_text(encoding="utf-8").splitlines()
         if re.search(r"(?<![\w-])color\s*:|ForegroundRole|setForeground", line)
         and path.name != "colour_legend.py"  # the squares, tested above

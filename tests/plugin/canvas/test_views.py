@@ -15,7 +15,7 @@ from qtpy.QtCore import QPoint, Qt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
-from napari_ctclip.plugin.canvas.orientation_letters import LETTER_COLOUR
+from napari_ctclip.plugin.canvas.texts import LETTER_COLOUR
 from napari_ctclip.plugin.canvas.views import View
 from tests.phantom import BALL_CENTRE
 from tests.plugin.conftest import Desk

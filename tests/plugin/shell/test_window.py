@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 from qtpy.QtCore import QPoint, Qt
 
-from napari_ctclip.plugin.canvas.canvas import CanvasTexts
+from napari_ctclip.plugin.canvas.texts import CanvasTexts
 from napari_ctclip.plugin.shell.study_widget import StudyWidget
 from tests.phantom import BALL_CENTRE, SHAPE, ball_study
 from tests.plugin.conftest import Desk

@@ -10,7 +10,6 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
 from napari_ctclip.plugin.canvas._compat import guard_layer_removal
 from napari_ctclip.plugin.canvas._compat_layers import step_quickly
-from napari_ctclip.plugin.canvas.canvas import CanvasTexts
 from napari_ctclip.plugin.canvas.difference_layer import DifferenceLayer
 from napari_ctclip.plugin.canvas.heatmap_layers import HeatmapLayers
 from napari_ctclip.plugin.canvas.layers import (
@@ -23,6 +22,7 @@ from napari_ctclip.plugin.canvas.layers import (
 )
 from napari_ctclip.plugin.canvas.organ_outlines import OrganOutlines
 from napari_ctclip.plugin.canvas.own_layers import OwnLayers
+from napari_ctclip.plugin.canvas.texts import CanvasTexts
 from napari_ctclip.plugin.canvas.volume_view import VolumeView
 
 if TYPE_CHECKING:

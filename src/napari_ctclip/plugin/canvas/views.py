@@ -18,7 +18,7 @@ from napari_ctclip.plugin.canvas._compat import (
     main_window,
     own_canvas,
 )
-from napari_ctclip.plugin.canvas.linked_plane import LinkedPlane
+from napari_ctclip.plugin.canvas.panes import LinkedPlane
 from napari_ctclip.plugin.canvas.pointer import Pointer
 from napari_ctclip.plugin.canvas.scene import Scene
 

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.canvas._compat import main_window
-from napari_ctclip.plugin.canvas.second_pane import SecondPane
+from napari_ctclip.plugin.canvas.panes import SecondPane
 from napari_ctclip.plugin.follow_up.follow_up_flow import FollowUpFlow
 from napari_ctclip.plugin.shell.workbench import workbench_of
 from napari_ctclip.plugin.study.series_dialog import ask_series

@@ -1,4 +1,4 @@
-"""Organ plot: one answer's similarity in every organ."""
+"""Organ plot: the organs of an answer by their similarity, and as bars."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_ctclip.core.anatomy import anatomy_label, colour_of
-from napari_ctclip.plugin.prompts.prompt_table import ranked_organs
 from napari_ctclip.plugin.widgets.themed_plot import FONT, PlotColours, ThemedPlot
 from napari_ctclip.scoring.answer import Answer
+from napari_ctclip.scoring.region_scores import RegionScore
 
-__all__ = ["OrganPlot"]
+__all__ = ["OrganPlot", "ranked_organs"]
 
 _MOST_BARS = 6
 _MOST_TICKS = 5
+_EVERYWHERE = ("body",)
 _HINT = "Type a prompt to see its similarity per organ"
 
 
@@ -89,3 +90,8 @@ class OrganPlot(ThemedPlot):
         place = round(event.ydata)
         if 0 <= place < len(self._shown):
             self.organ_clicked.emit(self._shown[place])
+
+
+def ranked_organs(answer: Answer) -> list[RegionScore]:
+    """Return the organs, most similar first, without those that say nothing about where."""
+    return [score for score in answer.organs if score.anatomy not in _EVERYWHERE]

@@ -11,12 +11,11 @@ from qtpy.QtGui import QColor
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import AS_TYPED
+from napari_ctclip.plugin.prompts.organ_plot import ranked_organs
 from napari_ctclip.plugin.prompts.prompt_state import PromptRow, PromptState
 from napari_ctclip.plugin.widgets.row_table import Index, Role, RowTable
-from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.region_scores import RegionScore
 
-__all__ = ["COLUMNS", "PromptTable", "ranked_organs"]
+__all__ = ["COLUMNS", "PromptTable"]
 
 COLUMNS = ("Prompt", "Prob.", "Sim.", "Top organ", "Slice", "Negative")
 _TOOLTIPS = (
@@ -30,7 +29,6 @@ _TOOLTIPS = (
     "The negative prompt: what the prompt is contrasted with; double-click to edit",
 )
 _PROMPT, _PROBABILITY, _SIMILARITY, _TOP, _SLICE, _NEGATIVE = range(len(COLUMNS))
-_EVERYWHERE = ("body",)
 
 
 class PromptTable(RowTable[PromptRow]):
@@ -117,11 +115,6 @@ class PromptTable(RowTable[PromptRow]):
             self.negative_edited.emit(prompt.positive, str(value))
             return True
         return False
-
-
-def ranked_organs(answer: Answer) -> list[RegionScore]:
-    """Return the organs, most similar first, without those that say nothing about where."""
-    return [score for score in answer.organs if score.anatomy not in _EVERYWHERE]
 
 
 def _texts(row: PromptRow) -> tuple[str, ...]:
