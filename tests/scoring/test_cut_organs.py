@@ -15,8 +15,8 @@ from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.work import Work
 from napari_ctclip.io import read_volume
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
-from napari_ctclip.scoring.cut_organs import cut_notices, cut_organs
 from napari_ctclip.scoring.encoded_study import answer_prompt, encode_study
+from napari_ctclip.scoring.readout import cut_notices, cut_organs
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from napari_ctclip.testing import TinyModel
 from tests.phantom import ball_study

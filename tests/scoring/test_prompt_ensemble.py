@@ -12,7 +12,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.explanation.roi_reading import read_roi
 from napari_ctclip.regions.drawn_region import sphere_region
-from napari_ctclip.scoring.change import score_changes
+from napari_ctclip.scoring.answer import score_changes
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.readout import templates_notices
 from napari_ctclip.session.phrasing import check_phrasing

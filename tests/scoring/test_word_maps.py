@@ -13,7 +13,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.towers.local_regions import LocalRegions
-from napari_ctclip.scoring.prompt_comparison import without_words
+from napari_ctclip.scoring.answer import without_words
 from napari_ctclip.scoring.significant_regions import attention_map, even_share
 from tests.models.towers.test_local_regions import GRID, model
 

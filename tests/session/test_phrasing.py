@@ -12,7 +12,7 @@ from napari_ctclip.core.errors import CtClipError, GeometryMismatch
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.scoring.prompt_comparison import difference_map, symmetric_limit
+from napari_ctclip.scoring.answer import difference_map, symmetric_limit
 from napari_ctclip.session.phrasing import check_phrasing
 from napari_ctclip.session.session import Session
 from napari_ctclip.testing import TinyModel

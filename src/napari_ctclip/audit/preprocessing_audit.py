@@ -22,8 +22,7 @@ from napari_ctclip.encoding.organ_crops import (
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import token_regions
-from napari_ctclip.scoring.cut_organs import cut_organs
-from napari_ctclip.scoring.readout import anatomy_model_of, organ_notices
+from napari_ctclip.scoring.readout import anatomy_model_of, cut_organs, organ_notices
 from napari_ctclip.segmentation.body import find_body
 from napari_ctclip.segmentation.working_grid import WorkingGrid
 

@@ -24,10 +24,10 @@ from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.body_tokens import body_tokens
 from napari_ctclip.regions.token_grid import TokenRegions, token_regions
 from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.cut_organs import cut_notices
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.readout import (
     calibration_notices,
+    cut_notices,
     embedded_organs,
     organ_notices,
     scores_of,

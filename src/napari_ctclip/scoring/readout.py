@@ -1,4 +1,4 @@
-"""Read-out: which index, embeddings and scores go with a model's way of answering for organs."""
+"""Read-out: how a model answers for organs: index, embeddings, scores, and what to mind."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ from napari_ctclip.scoring.similarity import background_similarity, contrast
 __all__ = [
     "anatomy_model_of",
     "calibration_notices",
+    "cut_notices",
+    "cut_organs",
     "embedded_organs",
     "organ_notices",
     "organ_scores",
@@ -41,6 +43,20 @@ __all__ = [
     "templates_notices",
     "token_index",
 ]
+
+
+_CUT = 0.75
+"""Ours: of an organ's widest section. A chest scan may end in the bases of the lungs, at about half
+of it, and shows them all the same."""
+
+_SEEN_WITH = {"thoracic_cavity": "lung"}
+"""The hull of the lungs is always widest at its end."""
+
+_WHOLE = (
+    "lung", "heart", "liver", "spleen", "kidney", "pancreas", "stomach", "gallbladder", "adrenal",
+    "urinary_bladder", "prostate", "thyroid", "brain",
+)  # fmt: skip
+"""Beginnings of the names of what a scan can hold as a whole; it always cuts vessels and bones."""
 
 
 def token_index(model: VisionLanguageModel, scan: EncodedScan) -> TokenIndex:
@@ -267,3 +283,42 @@ def _not_empty(
     places: Mapping[str, npt.NDArray[np.intp]],
 ) -> dict[str, npt.NDArray[np.intp]]:
     return {name: tokens for name, tokens in places.items() if len(tokens)}
+
+
+def cut_organs(regions: TokenRegions, inside: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return the organs that are about as wide where the scan ends as anywhere.
+
+    Parameters
+    ----------
+    regions : TokenRegions
+        The tokens of the organs.
+    inside : ndarray of bool, shape (d, h, w)
+        The tokens in the body and the field of view.
+    """
+    return tuple(name for name in regions.tokens if _is_cut(name, regions, inside))
+
+
+def cut_notices(
+    anatomy: str, regions: TokenRegions | None, inside: npt.NDArray[np.bool_]
+) -> tuple[Notice, ...]:
+    """Return what the user should know of an answer about an anatomy, if the scan cuts it."""
+    if regions is None or not _is_cut(anatomy, regions, inside):
+        return ()
+    message = (
+        f"the scan ends where the {anatomy_label(anatomy)} is widest: only a part of it is seen, "
+        "while models and their probabilities were fitted to whole ones"
+    )
+    return (Notice(Severity.WARNING, "organ-cut-by-scan", message),)
+
+
+def _is_cut(name: str, regions: TokenRegions, inside: npt.NDArray[np.bool_]) -> bool:
+    name = _SEEN_WITH.get(name, name)
+    tokens = regions.tokens.get(name, ())
+    if not name.startswith(_WHOLE) or not len(tokens) or not inside.any():
+        return False
+    for axis, positions in enumerate(np.unravel_index(tokens, inside.shape)):
+        used = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        sections = np.bincount(positions, minlength=inside.shape[axis])
+        if max(sections[used[0]], sections[used[-1]]) >= _CUT * sections.max():
+            return True
+    return False

@@ -10,7 +10,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.io.csv_tables import write_csv_table
 from napari_ctclip.regions.correspondence import Correspondence, correspond
-from napari_ctclip.scoring.change import ScoreChange, score_changes
+from napari_ctclip.scoring.answer import ScoreChange, score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session.session import Session
 

@@ -93,7 +93,7 @@ def read_words(session: Session, prompt: Prompt, chosen: Iterable[int]) -> WordM
         If the words are not there, or cannot be told from the rest by this model.
     """
     ready = session.ready()
-    from napari_ctclip.scoring.prompt_comparison import difference_map, without_words
+    from napari_ctclip.scoring.answer import difference_map, without_words
     from napari_ctclip.scoring.significant_regions import (
         attention_map,
         even_share,

@@ -9,7 +9,7 @@ from napari.utils.colormaps import Colormap
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.plugin.canvas.layers import Frame, heatmap_layer
 from napari_ctclip.plugin.canvas.own_layers import OwnLayers
-from napari_ctclip.scoring.prompt_comparison import symmetric_limit
+from napari_ctclip.scoring.answer import symmetric_limit
 
 __all__ = ["FIRST_COLOUR", "SD_COLOUR", "SECOND_COLOUR", "DifferenceLayer"]
 

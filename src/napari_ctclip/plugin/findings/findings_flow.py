@@ -9,7 +9,7 @@ from typing import Any
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
-from napari_ctclip.explanation.cut_region import CutRegion
+from napari_ctclip.explanation.found_regions import CutRegion
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.findings.finding_layer import FindingLayer
 from napari_ctclip.plugin.window.jobs import Job, JobQueue

@@ -26,7 +26,7 @@ from napari_ctclip.plugin.widgets.docking import dock_beside_panel
 from napari_ctclip.plugin.widgets.panel_parts import sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import SORT_ROLE, Role, RowTable, row_view, sorted_rows
 from napari_ctclip.plugin.window.status_strip import StatusStrip
-from napari_ctclip.scoring.change import ScoreChange
+from napari_ctclip.scoring.answer import ScoreChange
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session.follow_up import write_changes
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctclip.explanation.cut_region import CutRegion
+from napari_ctclip.explanation.found_regions import CutRegion
 from napari_ctclip.plugin.canvas.foreign_layers import is_volume_layer
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.prompts.heatmap_controls import HeatmapControls

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.explanation.cut_region import CutRegion
+from napari_ctclip.explanation.found_regions import CutRegion
 from napari_ctclip.plugin.canvas.difference_layer import (
     FIRST_COLOUR,
     SD_COLOUR,
@@ -22,8 +22,7 @@ from napari_ctclip.plugin.prompts.word_flow import WordFlow, WordLegend
 from napari_ctclip.plugin.widgets.colour_legend import ColourLegend
 from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
 from napari_ctclip.plugin.window.window import Window
-from napari_ctclip.scoring.answer import Answer
-from napari_ctclip.scoring.prompt_comparison import difference_map
+from napari_ctclip.scoring.answer import Answer, difference_map
 from napari_ctclip.session.phrasing import PhrasingCheck, check_phrasing
 
 __all__ = ["PromptTools"]

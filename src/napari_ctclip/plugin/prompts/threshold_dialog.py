@@ -21,8 +21,13 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.study import Study
-from napari_ctclip.explanation.cut_region import CutRegion, CutRule, organ_of_focus
-from napari_ctclip.explanation.found_regions import DEFAULT_SHARE, heat_at
+from napari_ctclip.explanation.found_regions import (
+    DEFAULT_SHARE,
+    CutRegion,
+    CutRule,
+    heat_at,
+    organ_of_focus,
+)
 from napari_ctclip.plugin.prompts.threshold_region import ThresholdRegion
 from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.scoring.answer import Answer

@@ -9,7 +9,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.explanation.cut_region import CutRegion, CutRule, cut_region
+from napari_ctclip.explanation.found_regions import CutRegion, CutRule, cut_region
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.window.jobs import Job
 from napari_ctclip.plugin.window.window import Window

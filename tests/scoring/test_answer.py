@@ -13,7 +13,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.scoring.change import score_changes
+from napari_ctclip.scoring.answer import score_changes
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session.follow_up import CHANGE_COLUMNS, FollowUp, write_changes
 from napari_ctclip.session.session import Session

@@ -12,8 +12,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
-from napari_ctclip.explanation.cut_region import CutRule, cut_region, organ_of_focus
-from napari_ctclip.explanation.found_regions import heat_at
+from napari_ctclip.explanation.found_regions import CutRule, cut_region, heat_at, organ_of_focus
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.session.findings_session import voxel_of_peak
 from tests.exporting.asked import asked_session
