@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         SeriesChoiceNeeded,
         UnknownLabelScheme,
         UnreadableFile,
+        UnwritableFile,
     )
     from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
     from napari_ctclip.core.geometry import Geometry
@@ -141,6 +142,7 @@ __all__ = [
     "TemplateSet",
     "UnknownLabelScheme",
     "UnreadableFile",
+    "UnwritableFile",
     "VisionLanguageModel",
     "Volume",
     "Window",
@@ -205,6 +207,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "SeriesChoiceNeeded",
         "UnknownLabelScheme",
         "UnreadableFile",
+        "UnwritableFile",
     ),
     "napari_ctclip.core.finding": ("Finding", "FindingOrigin", "FindingState"),
     "napari_ctclip.core.geometry": ("Geometry",),

@@ -35,7 +35,7 @@ TRAINING = {
 ERRORS = {
     "Cancelled", "CheckpointMismatch", "CtClipError", "DataError", "GeometryMismatch",
     "NotHounsfield", "RescaleUndecidable", "RescaledTwice", "SeriesChoiceNeeded",
-    "UnknownLabelScheme", "UnreadableFile",
+    "UnknownLabelScheme", "UnreadableFile", "UnwritableFile",
 }  # fmt: skip
 
 

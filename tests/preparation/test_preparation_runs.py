@@ -78,7 +78,7 @@ def _command(prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
 def test_a_run_that_dies_while_writing_leaves_no_half_study(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from napari_ctclip.io.store import study_store_writing
+    from napari_ctclip.io import files
 
     class Killed(BaseException):
         pass
@@ -88,12 +88,12 @@ def test_a_run_that_dies_while_writing_leaves_no_half_study(
 
     plan = Plan(prepared.plan.entries[:1], ())
     with monkeypatch.context() as patch:
-        patch.setattr(study_store_writing, "_put_in_place", die)
-        patch.setattr(study_store_writing.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(files, "_swap_folders", die)
+        patch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(Killed):
             prepare(plan, tmp_path, specification(), options=Options())
     studies = tmp_path / "store" / "studies"
-    assert len(list(studies.glob(".unfinished-*"))) == 1
+    assert len(list(studies.glob(".*.part"))) == 1
     assert StudyStore(tmp_path).studies == ()
     prepare(plan, tmp_path, specification(), options=Options())
     assert [p.name for p in studies.iterdir()] == [study_name(0)]

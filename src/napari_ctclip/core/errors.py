@@ -10,7 +10,8 @@
     │   │   └── RescaleUndecidable   HU both before and after a rescale that a table asks for
     │   ├── SeriesChoiceNeeded   several series where one is meant (lists them)
     │   ├── GeometryMismatch     two grids that should coincide and do not
-    │   └── UnknownLabelScheme   a label map whose numbers nobody explained
+    │   ├── UnknownLabelScheme   a label map whose numbers nobody explained
+    │   └── UnwritableFile       a disk or folder that takes no file
     ├── CheckpointMismatch       weights that do not fit the model they are loaded into
     ├── NothingOpen              a session without a scan was asked for what needs one
     ├── NotEncoded               a prompt was asked of a scan that no model has encoded yet
@@ -33,6 +34,7 @@ __all__ = [
     "SeriesChoiceNeeded",
     "UnknownLabelScheme",
     "UnreadableFile",
+    "UnwritableFile",
 ]
 
 
@@ -82,6 +84,19 @@ class GeometryMismatch(DataError):
 
 class UnknownLabelScheme(DataError):
     """A label map whose numbers nobody explained."""
+
+
+class UnwritableFile(DataError, OSError):
+    """A file that cannot be written; an older one of its name is as it was.
+
+    It takes what an OSError takes: the number, the system's words for it, and the file.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename}: cannot be written ({self.strerror}); "
+            "make room or choose another folder"
+        )
 
 
 class CheckpointMismatch(CtClipError):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
 from napari_ctclip.core.notice import Notice, Severity
+from napari_ctclip.io.files import replacing
 from napari_ctclip.models.interface import FeatureMap
 
 if TYPE_CHECKING:
@@ -94,17 +94,11 @@ class FeatureCache:
             f"level_{i}": _stored(level.detach()).cpu().contiguous()
             for i, level in enumerate(features.levels)
         }
-        temporary = ""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            os.close(handle)
-            save_file(tensors, temporary)
-            os.replace(temporary, self._path(key))
+            with replacing(self._path(key)) as partial:
+                save_file(tensors, partial)
             self._evict(keep=key)
         except (OSError, SafetensorError) as error:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
             return (
                 Notice(
                     Severity.WARNING,

@@ -17,7 +17,7 @@ from napari_ctclip.evaluation.evaluation_result import Evaluation
 from napari_ctclip.evaluation.label_metrics import RANKING_METRICS, LabelMetrics, Resampling
 from napari_ctclip.evaluation.metrics import DECISION_METRICS
 from napari_ctclip.evaluation.score_table import read_score_table, write_score_table
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing, write_text
 
 __all__ = [
     "METRICS_FILE",
@@ -55,12 +55,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
             files.append(folder / f"{name}.csv")
             write_rows([_flat(asdict(row)) for row in rows], files[-1])
     files.append(folder / METRICS_FILE)
-    with replacing(files[-1]) as partial:
-        text = json.dumps(plain(_content(evaluation)), indent=2, ensure_ascii=False)
-        partial.write_text(text + "\n", "utf-8")
+    text = json.dumps(plain(_content(evaluation)), indent=2, ensure_ascii=False)
+    write_text(files[-1], text + "\n")
     files.append(folder / "report.html")
-    with replacing(files[-1]) as partial:
-        partial.write_text(report_page(evaluation), "utf-8")
+    write_text(files[-1], report_page(evaluation))
     return files
 
 
@@ -190,11 +188,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
     files = [folder / f"comparison.{suffix}" for suffix in ("csv", "json", "html")]
     write_rows([_csv_row(row) for row in comparison.rows], files[0])
-    with replacing(files[1]) as partial:
-        text = json.dumps(plain(comparison), indent=2, ensure_ascii=False)
-        partial.write_text(text + "\n", "utf-8")
-    with replacing(files[2]) as partial:
-        partial.write_text(comparison_page(comparison), "utf-8")
+    text = json.dumps(plain(comparison), indent=2, ensure_ascii=False)
+    write_text(files[1], text + "\n")
+    write_text(files[2], comparison_page(comparison))
     return files
 
 

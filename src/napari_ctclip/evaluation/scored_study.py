@@ -13,7 +13,7 @@ from typing import Any
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.evaluation.localisation import Localisation
 from napari_ctclip.explanation.faithfulness import FaithfulnessCurves
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_text
 
 __all__ = ["ScoredStudy", "TaskScore", "read_scored_study", "scored_study_file",
            "write_scored_study"]  # fmt: skip
@@ -91,8 +91,7 @@ def write_scored_study(study: ScoredStudy, folder: Path, *, fingerprint: str) ->
     """
     table = {"fingerprint": fingerprint, **asdict(study)}
     text = json.dumps(_without_nan(table), indent=1) + "\n"
-    with replacing(scored_study_file(folder, study.study_id)) as partial:
-        partial.write_text(text, "utf-8")
+    write_text(scored_study_file(folder, study.study_id), text)
 
 
 def read_scored_study(folder: Path, study_id: str, *, fingerprint: str) -> ScoredStudy | None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.evaluation.study_cache import cached_study
+from napari_ctclip.io.files import write_text
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.regions.token_grid import token_regions
 from napari_ctclip.scoring.heatmap import TokenIndex
@@ -117,9 +118,7 @@ def examine(
             results.append(_read(file, prompts))
             continue
         result = examine_study(model, _study(seed, cache / "studies"), seed=seed, prompts=prompts)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(result)), "utf-8")
-        part.replace(file)
+        write_text(file, json.dumps(asdict(result)))
         results.append(result)
         logger.info("examined study %d", seed)
     return results

@@ -14,6 +14,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.report import Report
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.io.files import replacing
 from napari_ctclip.simulation import Lesion, SimulatedStudy, simulate_study
 
 __all__ = ["cached_study", "load_study", "save_study"]
@@ -43,20 +44,18 @@ def save_study(simulated: SimulatedStudy, file: Path) -> None:
     """Write voxels, organ masks, findings, lesions and the report."""
     masks = simulated.study.organ_masks
     assert masks is not None
-    file.parent.mkdir(parents=True, exist_ok=True)
     lesions = [asdict(lesion) for lesion in simulated.lesions]
     report = simulated.study.report or Report()
     words = json.dumps({"legend": dict(masks.legend), "lesions": lesions, "report": asdict(report)})
-    part = file.with_suffix(".part.npz")
-    np.savez(
-        part,
-        voxels=simulated.study.volume.voxels,
-        labels=masks.labels,
-        bits=simulated.finding_bits,
-        affine=simulated.study.volume.geometry.affine,
-        words=np.array(words),
-    )
-    part.replace(file)
+    with replacing(file) as partial, partial.open("wb") as stream:
+        np.savez(
+            stream,
+            voxels=simulated.study.volume.voxels,
+            labels=masks.labels,
+            bits=simulated.finding_bits,
+            affine=simulated.study.volume.geometry.affine,
+            words=np.array(words),
+        )
 
 
 def load_study(file: Path) -> SimulatedStudy:

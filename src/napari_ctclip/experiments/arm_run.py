@@ -20,6 +20,7 @@ from napari_ctclip.experiments.examination import (
     score_studies,
 )
 from napari_ctclip.experiments.plan import Arm, WorkPlan
+from napari_ctclip.io.files import write_text
 from napari_ctclip.pretraining.building import Assembly, assemble
 from napari_ctclip.pretraining.data.draws import StudyDraws
 from napari_ctclip.pretraining.data.samples import SampleSource
@@ -163,9 +164,7 @@ def _examine(
     write_score_table(table, folder / _SCORES)
     test = [study for study in studies if study.split == "test"]
     places = [[s, label, asdict(place)] for s, label, place in locate_findings(model, test, tasks)]
-    part = folder / f"{_PLACES}.part"
-    part.write_text(json.dumps(places), "utf-8")
-    part.replace(folder / _PLACES)
+    write_text(folder / _PLACES, json.dumps(places))
 
 
 def _is_examined(folder: Path, studies: Sequence[ExaminedStudy]) -> bool:

@@ -13,7 +13,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.prompt import slug
 from napari_ctclip.core.study import Study
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_text
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.provenance import describe_prompt, provenance
@@ -132,7 +132,4 @@ def file_names(texts: Sequence[str]) -> list[str]:
 
 def write_provenance(content: ExportContent, path: Path) -> Path:
     """Write what every number depends on as JSON."""
-    with replacing(path) as partial:
-        text = json.dumps(content.provenance(), indent=2)
-        partial.write_text(text + "\n", encoding="utf-8")
-    return path
+    return write_text(path, json.dumps(content.provenance(), indent=2) + "\n")

@@ -14,7 +14,7 @@ from napari_ctclip.explanation.roi_reading import RoiReading
 from napari_ctclip.exporting.faithfulness_figures import map_test_figure, occlusion_figure
 from napari_ctclip.figures.figures import write_figure
 from napari_ctclip.io.csv_tables import number_cell, write_csv_table
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_text
 from napari_ctclip.regions.region_statistics import PERCENTS
 from napari_ctclip.scoring.provenance import describe_prompt, describe_templates
 
@@ -78,8 +78,7 @@ def write_occlusion(
     )
     write_figure(occlusion_figure(occluded, volume), files[1])
     facts = dict(provenance) | {"occlusion": _occlusion_facts(occluded, volume)}
-    with replacing(files[2]) as partial:
-        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_text(files[2], json.dumps(facts, indent=2) + "\n")
     return files
 
 
@@ -113,9 +112,8 @@ def write_map_test(tested: MapTest, folder: Path, *, provenance: Mapping[str, An
         "tokens_without_which_half_is_gone": tested.tokens_it_hangs_on,
         "token_mm": list(tested.token_mm),
     }
-    with replacing(files[2]) as partial:
-        text = json.dumps(dict(provenance) | {"map_test": budget}, indent=2)
-        partial.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(dict(provenance) | {"map_test": budget}, indent=2)
+    write_text(files[2], text + "\n")
     return files
 
 
@@ -199,8 +197,7 @@ def write_roi(
     written.append(write_csv_table(folder / "hounsfield.csv", columns, rows))
     record = {"roi": {**drawn, **_roi_facts(reading)}, **provenance}
     path = folder / "roi.json"
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(record, indent=2), encoding="utf-8")
+    write_text(path, json.dumps(record, indent=2))
     return (*written, path)
 
 

@@ -20,7 +20,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import AS_TYPED
 from napari_ctclip.exporting.content import RESEARCH_USE, ExportContent
 from napari_ctclip.exporting.pictures import Picture
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_bytes, write_text
 from napari_ctclip.scoring.answer import Answer
 
 __all__ = [
@@ -193,8 +193,7 @@ def write_html_report(
         The reproduction script.
     """
     page = _rendered(facts, [(p.caption, _png(p)) for p in pictures], script=script)
-    with replacing(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 
@@ -229,8 +228,7 @@ def write_pdf_report(
     made = BytesIO()
     with _quiet():
         pisa.CreatePDF(page, dest=made, encoding="utf-8")
-    with replacing(path) as partial:
-        partial.write_bytes(made.getvalue())
+    write_bytes(path, made.getvalue())
     return path
 
 

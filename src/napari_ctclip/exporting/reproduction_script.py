@@ -21,7 +21,7 @@ from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.exporting.content import ExportContent, file_names
 from napari_ctclip.io.export.exports import write_organ_masks
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_text
 from napari_ctclip.io.template_files import shipped_templates, write_templates
 
 __all__ = [
@@ -169,8 +169,7 @@ def write_script(script: ReproductionScript, path: Path, *, volume: Volume) -> t
             write_templates([templates], path.with_name(name))
             for name, templates in script.templates.items()
         ]
-        with replacing(path) as partial:
-            partial.write_text(script.text, encoding="utf-8")
+        write_text(path, script.text)
     except OSError as error:
         raise DataError(
             f"{path}: the reproduction script could not be written ({error.strerror or error}); "

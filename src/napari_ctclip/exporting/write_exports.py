@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ctclip.core.errors import Cancelled, DataError
+from napari_ctclip.core.errors import Cancelled, DataError, UnwritableFile
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
@@ -180,6 +180,8 @@ def _write_seg(content: ExportContent, folder: Path) -> tuple[list[Path], tuple[
             files.append(write_findings_seg(content.kept, volume, source, path))
         if masks is not None and masks.labels.any():
             files.append(write_organs_seg(masks, volume, source, folder / "organs_seg.dcm"))
+    except UnwritableFile:
+        raise  # nothing else can be written either
     except DataError as error:
         return files, (_left_out("dicom-left-out", str(error)),)
     if not files:
@@ -204,6 +206,8 @@ def _write_maps(content: ExportContent, folder: Path) -> tuple[list[Path], tuple
             path = folder / f"heatmap_{name}_pm.dcm"
             origin = origin_of(content.model, answer.prompt)
             files.append(write_parametric_map(answer.similarity_map, source, path, origin=origin))
+    except UnwritableFile:
+        raise  # nothing else can be written either
     except DataError as error:
         return files, (_left_out("dicom-left-out", str(error)),)
     return files, ()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.figures.key_slices import KeySlices, draw_key_slices
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing
 
 __all__ = ["number_cell", "read_csv_rows", "write_csv_table"]
 

@@ -14,7 +14,7 @@ from platformdirs import user_config_path
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_text
 
 __all__ = [
     "known_templates",
@@ -140,8 +140,7 @@ def write_templates(sets: Iterable[TemplateSet], file: Path) -> Path:
     for templates in sets:
         entry = {"positive": list(templates.positive), "negative": list(templates.negative)}
         content[templates.name] = entry | {"source": templates.source}
-    with replacing(file) as partial:
-        partial.write_text(tomli_w.dumps(content), "utf-8")
+    write_text(file, tomli_w.dumps(content))
     return file
 
 

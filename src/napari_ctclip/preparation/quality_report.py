@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import write_text
 from napari_ctclip.io.store.manifest_entry import SPLITS, ManifestEntry
 from napari_ctclip.io.store.study_record import StudyRecord
 from napari_ctclip.io.store.study_store import StudyStore
@@ -91,8 +91,7 @@ def write_quality_report(
     )
     environment.filters["anatomy"] = anatomy_label
     template = files("napari_ctclip.preparation").joinpath(_TEMPLATE).read_text("utf-8")
-    with replacing(path) as partial:
-        partial.write_text(environment.from_string(template).render(values), "utf-8")
+    write_text(path, environment.from_string(template).render(values))
 
 
 def _spread(entries: Sequence[ManifestEntry], most: int) -> list[ManifestEntry]:

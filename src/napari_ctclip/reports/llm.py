@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.report import Report
+from napari_ctclip.io.files import write_text
 from napari_ctclip.reports.decomposition import decompose
 from napari_ctclip.reports.lexicon import Lexicon, load_lexicon
 from napari_ctclip.reports.structure import (
@@ -118,10 +118,7 @@ class LlmReader:
             return self._checked(kept.read_text("utf-8"), len(asked))
         said = self._ask(instructions, numbered)
         answers = self._checked(said, len(asked))  # only a good answer is kept
-        self.cache.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}.part")
-        draft.write_text(said, "utf-8")
-        draft.replace(kept)
+        write_text(kept, said)
         return answers
 
     def _ask(self, instructions: str, numbered: str) -> str:

@@ -11,7 +11,7 @@ from napari_ctclip.core.volume import WINDOWS, Window
 from napari_ctclip.evaluation.montage_task import MontageClass
 from napari_ctclip.figures.figures import write_gray_picture
 from napari_ctclip.io.csv_tables import write_csv_table
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing, write_text
 from napari_ctclip.session.montage_session import MontageSession
 
 __all__ = ["CLASS_COLUMNS", "PATCH_COLUMNS", "write_patches"]
@@ -58,8 +58,7 @@ def write_patches(
     ranked = enumerate(montage.best_first(), start=1)
     rows = (_patch_row(montage, number, rank=rank) for rank, number in ranked)
     write_csv_table(files[1], PATCH_COLUMNS, rows)
-    with replacing(files[2]) as partial:
-        partial.write_text(json.dumps(session.provenance(), indent=2) + "\n", encoding="utf-8")
+    write_text(files[2], json.dumps(session.provenance(), indent=2) + "\n")
     if session.classified is not None:
         files.append(folder / "classes.csv")
         write_csv_table(files[-1], CLASS_COLUMNS, map(_class_row, session.classified.classes))

@@ -24,7 +24,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.ct.dicom_source import DicomSource, dicom_grid, lps_affine
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing
 from napari_ctclip.io.masks.segment_descriptions import (
     finding_segment,
     organ_segment,

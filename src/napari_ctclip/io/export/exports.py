@@ -14,7 +14,8 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.export.heat_slices import heat_slices
-from napari_ctclip.io.export.nifti_writing import replacing, write_nifti_slices
+from napari_ctclip.io.export.nifti_writing import write_nifti_slices
+from napari_ctclip.io.files import replacing
 from napari_ctclip.io.masks.label_resampling import Placement, labels_on_grid
 from napari_ctclip.io.masks.legends import volume_stem
 

@@ -4,9 +4,7 @@
 # SimpleITK, nibabel and isal are typed in part only.
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel
@@ -16,24 +14,13 @@ from isal import igzip_threaded
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
+from napari_ctclip.io.files import replacing
 
-__all__ = ["replacing", "write_nifti_slices"]
+__all__ = ["write_nifti_slices"]
 
 _SCANNER = 1
 _COMPRESSION = 2  # isal's scale runs to 3; 2 is within 5 % of its size at half its time
 _RIGHT_ANGLE = 1e-4
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a partial file to write and put it in place of ``path`` once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_nifti_slices(

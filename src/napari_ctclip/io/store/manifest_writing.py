@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 
 __all__ = ["write_manifest"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.io.ct.hounsfield import AIR_HU
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import remove_leftovers, replacing_folder, write_text
 from napari_ctclip.io.store.study_record import StoreSpecification, StudyRecord
 from napari_ctclip.io.store.study_store import (
     IMAGE,
@@ -74,33 +72,27 @@ def write_study(
     """
     import zarr
 
-    final = store.folder_of(record.study_id)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=final.parent))
-    try:
-        part.chmod(0o755)  # mkdtemp's are for the owner alone; others train from the store too
+    with replacing_folder(store.folder_of(record.study_id)) as part:
         attributes = record.model_dump(mode="json")
         zarr.create_group(str(part), attributes=attributes, overwrite=True)
         _write_array(part / IMAGE, image, AIR_HU if store.specification.kind == "ct" else 0)
         if labels is not None:
             _write_array(part / LABELS, labels, 0)
-        _put_in_place(part, final)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def remove_unfinished(store: StudyStore) -> int:
     """Remove what killed runs left half done; return how many."""
-    left = list(store.folder.glob(f"*/{_UNFINISHED}*"))
+    left = list(store.folder.glob(f"*/{_UNFINISHED}*"))  # those of the first versions
     for folder in left:
         shutil.rmtree(folder, ignore_errors=True)
-    return len(left)
+    return len(left) + sum(
+        remove_leftovers(part) for part in store.folder.iterdir() if part.is_dir()
+    )
 
 
 def write_json(values: dict[str, Any], path: Path) -> None:
     """Write JSON, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
 def _write_array(path: Path, values: npt.NDArray[Any], fill: int) -> None:
@@ -125,18 +117,6 @@ def _write_array(path: Path, values: npt.NDArray[Any], fill: int) -> None:
         dimension_names=("z", "y", "x"),
     )
     array[...] = values
-
-
-def _put_in_place(part: Path, final: Path) -> None:
-    try:
-        os.rename(part, final)
-    except OSError:
-        if not final.is_dir():
-            raise
-        old = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=final.parent))
-        os.rename(final, old / "old")
-        os.rename(part, final)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _differences(stored: StoreSpecification, wanted: StoreSpecification) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch
+from napari_ctclip.io.files import replacing, write_text
 
 __all__ = [
     "MODEL_FILE",
@@ -53,18 +54,15 @@ def write_description(description: Mapping[str, Any], folder: Path) -> None:
     """Write a folder's ``model.toml``: tuples as lists, what is None left out."""
     import tomli_w
 
-    part = folder / f"{MODEL_FILE}.part"
-    part.write_text(tomli_w.dumps(_plain(description)), "utf-8")
-    part.replace(folder / MODEL_FILE)
+    write_text(folder / MODEL_FILE, tomli_w.dumps(_plain(description)), durable=True)
 
 
 def write_weights(weights: Mapping[str, Tensor], file: Path) -> None:
     """Write tensors on the CPU as safetensors; the file is there whole or not at all."""
     from safetensors.torch import save_file
 
-    part = file.with_name(f"{file.name}.part")
-    save_file(dict(weights), part, metadata={"format": "pt"})
-    part.replace(file)
+    with replacing(file, durable=True) as partial:
+        save_file(dict(weights), partial, metadata={"format": "pt"})
 
 
 def hash_of_files(*files: Path, extra: str = "") -> str:

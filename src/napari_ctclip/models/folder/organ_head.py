@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch
+from napari_ctclip.io.files import replacing
 from napari_ctclip.models.interface import RegionEmbeddings
 
 __all__ = ["OrganHead", "load_organ_head", "save_organ_head"]
@@ -76,9 +76,9 @@ def save_organ_head(head: OrganHead, weights: Mapping[str, Tensor], folder: Path
     from safetensors.torch import save_file
 
     words = {"classes": json.dumps(head.classes), "anatomies": json.dumps(head.anatomies)}
-    part = folder / f"{_FILE}.part"
-    save_file({n: t.detach().cpu().contiguous() for n, t in weights.items()}, part, metadata=words)
-    os.replace(part, folder / _FILE)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    with replacing(folder / _FILE, durable=True) as partial:
+        save_file(tensors, partial, metadata=words)
 
 
 def load_organ_head(folder: Path | str) -> OrganHead:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.io.files import write_text
 from napari_ctclip.models.hub.fetch import Progress, Remote, fetch, sha256_of, stated_by_hub
 from napari_ctclip.models.hub.registry import Access, KnownModel, ModelFile
 
@@ -100,6 +101,4 @@ def _write_record(model: KnownModel, done: list[DownloadedFile]) -> None:
         "source": model.source,
         "files": [asdict(entry) for entry in done],
     }
-    part = model.folder / f"{RECORD_FILE}.part"
-    part.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-    part.replace(model.folder / RECORD_FILE)
+    write_text(model.folder / RECORD_FILE, json.dumps(record, indent=2) + "\n")

@@ -11,11 +11,13 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 from urllib.parse import urlsplit
 
 from napari_ctclip.core.errors import CtClipError
+from napari_ctclip.io.files import PartialDownload
 
 __all__ = ["Progress", "Remote", "fetch", "sha256_of", "stated_by_hub"]
 
@@ -54,7 +56,7 @@ class Remote:
 def fetch(remote: Remote, target: Path, *, progress: Progress | None = None) -> str:
     """Return the SHA-256 (hex) of a file after bringing it to ``target``.
 
-    What an interrupted call left (``.part`` beside the target) is gone on with. The target appears
+    An interrupted call is resumed from what it left beside the target. The target appears
     only when it is whole and its checksum right.
 
     Raises
@@ -63,18 +65,17 @@ def fetch(remote: Remote, target: Path, *, progress: Progress | None = None) -> 
         If the server cannot be reached, or the content is not what it should be; then the part is
         removed.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
+    part = PartialDownload(target)
     try:
-        _continue(remote, part, progress=progress)
+        with part.opened() as file:
+            _continue(remote, file, told=partial(progress or _untold, target.name))
     except OSError as error:
-        kept = part.stat().st_size if part.is_file() else 0
         raise CtClipError(
             f"{remote.url} cannot be downloaded: {_reason(error)}; "
-            f"{kept / 1e6:.1f} MB are kept and the next download goes on from there"
+            f"{part.size / 1e6:.1f} MB are kept and the next download resumes from there"
         ) from error
     sha256 = _verified(remote, part)
-    part.replace(target)
+    part.finish()
     return sha256
 
 
@@ -135,9 +136,13 @@ def _unreachable(url: str, error: Exception) -> CtClipError:
     )
 
 
-def _continue(remote: Remote, part: Path, *, progress: Progress | None) -> None:
-    """Write the rest of a file to ``part``."""
-    start = part.stat().st_size if part.is_file() else 0
+def _untold(file: str, done: int, total: int) -> None:
+    """Take in progress that nobody follows."""
+
+
+def _continue(remote: Remote, file: BinaryIO, *, told: Callable[[int, int], None]) -> None:
+    """Write the rest of a file behind what is there of it."""
+    start = file.tell()
     if remote.size and start >= remote.size:
         return  # whole, or too long: its checksum decides
     request = urllib.request.Request(remote.url, headers={"Accept-Encoding": "identity"})
@@ -145,30 +150,29 @@ def _continue(remote: Remote, part: Path, *, progress: Progress | None) -> None:
         request.add_header("Range", f"bytes={start}-")
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
         if answer.status != 206:  # the server begins anew, so do we
-            start = 0
+            start = file.seek(0)
+            file.truncate()
         total = start + int(answer.headers.get("Content-Length") or 0)
-        with part.open("ab" if start else "wb") as file:
-            while block := answer.read(_BLOCK):
-                file.write(block)
-                start += len(block)
-                if progress is not None:
-                    progress(part.stem, start, remote.size or total)
+        while block := answer.read(_BLOCK):
+            file.write(block)
+            start += len(block)
+            told(start, remote.size or total)
     expected = remote.size or total
     if start < expected:
         raise OSError(f"the connection ended after {start} of {expected} bytes")
 
 
-def _verified(remote: Remote, part: Path) -> str:
-    size, sha256 = part.stat().st_size, sha256_of(part)
+def _verified(remote: Remote, part: PartialDownload) -> str:
+    sha256 = sha256_of(part.path)
     problems = []
-    if remote.size and size != remote.size:
-        problems.append(f"expected {remote.size} bytes, got {size}")
+    if remote.size and part.size != remote.size:
+        problems.append(f"expected {remote.size} bytes, got {part.size}")
     if remote.sha256 and sha256 != remote.sha256:
         problems.append(f"expected SHA-256 {remote.sha256}, got {sha256}")
-    if remote.git_sha1 and (found := _git_sha1_of(part)) != remote.git_sha1:
+    if remote.git_sha1 and (found := _git_sha1_of(part.path)) != remote.git_sha1:
         problems.append(f"expected git SHA-1 {remote.git_sha1}, got {found}")
     if problems:
-        part.unlink()
+        part.discard()
         raise CtClipError(
             f"{remote.url} is not the file it should be: {'; '.join(problems)}; it was removed, "
             "nothing of it is used. Download again, or ask the model's makers"

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
+from napari_ctclip.io.files import replacing, write_text
 from napari_ctclip.models.folder.strict_state import require_same_tensors
 from napari_ctclip.models.hub.hub_cache import cached_file
 from napari_ctclip.models.published.open_clip_source import (
@@ -128,9 +129,8 @@ def save_open_clip(
         name: tensor.detach().to("cpu").contiguous()
         for name, tensor in (state or model.clip.state_dict()).items()
     }
-    part = folder / f"{_WEIGHTS}.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    part.replace(folder / _WEIGHTS)
+    with replacing(folder / _WEIGHTS, durable=True) as partial:
+        save_file(weights, partial, metadata={"format": "pt"})
     if hasattr(model.tokenizer, "save_pretrained"):
         model.tokenizer.save_pretrained(folder)
     text_config: Any = getattr(getattr(model.clip, "text", None), "config", None)
@@ -138,7 +138,7 @@ def save_open_clip(
         text_config.save_pretrained(folder)
     ours = {"name": model.name, "preprocessing": model.preprocessing.to_dict()}
     text = json.dumps({**model.config, _OURS: ours}, indent=2)
-    (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
+    write_text(folder / CONFIG_FILE, text + "\n")
 
 
 def _find(name: str) -> OpenClipSource:

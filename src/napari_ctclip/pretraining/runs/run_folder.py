@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.io.files import remove_leftovers, replacing, replacing_folder, write_text
 from napari_ctclip.pretraining.recipe import Recipe
 from napari_ctclip.pretraining.recipe_files import load_recipe
 from napari_ctclip.pretraining.runs.run_record import SNAPSHOTS, snapshot_name
@@ -102,12 +102,12 @@ class RunFolder:
 
     def save_state(self, fabric: Fabric, state: Mapping[str, Any]) -> None:
         """Write what is needed to resume; the old state stays until the new one is whole."""
-        part = self.path / f"{_STATE}.part"
-        fabric.save(part, dict(state))
+        file = self.path / _STATE
         if fabric.is_global_zero:
-            _sync(part)
-            part.replace(self.path / _STATE)
-            _sync(self.path)
+            with replacing(file, durable=True) as partial:
+                fabric.save(partial, dict(state))
+        else:
+            fabric.save(file, dict(state))  # takes part in gathering; the first process writes
         fabric.barrier()
 
     def load_state(self, fabric: Fabric, state: dict[str, Any]) -> None:
@@ -119,6 +119,8 @@ class RunFolder:
             If it is of another model, or damaged.
         """
         file = self.path / _STATE
+        if fabric.is_global_zero:
+            remove_leftovers(self.path)  # of the process that was killed
         try:
             fabric.load(file, state)
         except (RuntimeError, KeyError, ValueError, EOFError) as error:
@@ -140,11 +142,8 @@ class RunFolder:
     def keep_snapshot(self, step: int) -> None:
         """Copy the model as it is after ``step`` steps; the copy appears whole."""
         target = self.path / SNAPSHOTS / snapshot_name(step)
-        part = target.with_name(f"{target.name}.part")
-        for left in (part, target):  # of a run that was killed, or did these steps before
-            shutil.rmtree(left, ignore_errors=True)
-        shutil.copytree(self.model, part)
-        part.replace(target)
+        with replacing_folder(target) as partial:
+            shutil.copytree(self.model, partial, dirs_exist_ok=True)
 
     def require_same_recipe(self, recipe: Recipe) -> None:
         """Pass a recipe that continues what the run began.
@@ -170,8 +169,8 @@ class RunFolder:
         """Keep the recipe with every default filled in, and hashes and counts of the data."""
         import tomli_w
 
-        _write(self.path / _RECIPE, tomli_w.dumps(recipe.to_plain()))
-        _write(self.path / _DATA, json.dumps(dict(data), indent=2) + "\n")
+        write_text(self.path / _RECIPE, tomli_w.dumps(recipe.to_plain()))
+        write_text(self.path / _DATA, json.dumps(dict(data), indent=2) + "\n")
 
     def require_same_data(self, data: Mapping[str, Any]) -> None:
         """Pass the data that the run began with: its order and crops hang on it.
@@ -209,7 +208,7 @@ class RunFolder:
                 "studies": studies,
             }
         )
-        _write(file, json.dumps(known, indent=2) + "\n")
+        write_text(file, json.dumps(known, indent=2) + "\n")
 
 
 def _that_must_stay(recipe: Recipe) -> dict[str, Any]:
@@ -221,18 +220,3 @@ def _that_must_stay(recipe: Recipe) -> dict[str, Any]:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(text, "utf-8")
-    part.replace(file)
-
-
-def _sync(path: Path) -> None:
-    """Make sure that a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from napari_ctclip.io.files import replacing
+
 __all__ = ["RunLog", "StepReport"]
 
 StepReport = Callable[[int, int, Mapping[str, float]], None]
@@ -66,10 +68,8 @@ def _keep_before(file: Path, first_step: int) -> list[str]:
     rows = list(csv.reader(io.StringIO(file.read_text("utf-8"), newline="")))
     columns = rows[0] if rows else []
     whole = [r for r in rows[1:] if len(r) == len(columns) and r[0].isdigit()]
-    part = file.with_name(f"{file.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(file) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)
         writer.writerows(row for row in whole if int(row[0]) < first_step)
-    part.replace(file)
     return columns

@@ -15,6 +15,9 @@ from typing import Any
 
 import psutil
 
+from napari_ctclip.core.errors import UnwritableFile
+from napari_ctclip.io.files import write_text
+
 __all__ = [
     "OUTPUT_FILE",
     "STATUS_FILE",
@@ -193,9 +196,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 def _note(folder: Path, status: dict[str, Any]) -> None:
     """Write the status whole; a training does not end because it cannot be written."""
-    part = folder / f"{STATUS_FILE}.part"
     try:
-        part.write_text(json.dumps(status, indent=2) + "\n", "utf-8")
-        part.replace(folder / STATUS_FILE)
-    except OSError as error:
-        _LOG.warning("%s cannot be written: %s", folder / STATUS_FILE, error)
+        write_text(folder / STATUS_FILE, json.dumps(status, indent=2) + "\n")
+    except UnwritableFile as error:
+        _LOG.warning("%s", error)

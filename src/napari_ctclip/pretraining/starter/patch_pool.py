@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_ctclip.io.files import replacing
 from napari_ctclip.pretraining.starter.token_targets import TISSUES, UNSURE
 from napari_ctclip.simulation import FINDINGS, simulate_study
 from napari_ctclip.simulation.lesion import SimulatedStudy
@@ -72,9 +73,9 @@ class PatchPool:
 
     def save(self, file: Path) -> None:
         """Write the pool, whole or not at all."""
-        part = file.with_name(f".{file.name}.part.npz")
-        np.savez(part, **{name: getattr(self, name) for name in self.__dataclass_fields__})
-        part.replace(file)
+        arrays = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        with replacing(file) as partial, partial.open("wb") as stream:
+            np.savez(stream, **arrays)
 
     @classmethod
     def load(cls, file: Path) -> PatchPool:

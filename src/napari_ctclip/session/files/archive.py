@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume, Window
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing
 from napari_ctclip.session.files.copies import SUFFIX, describe_if_not_written
 from napari_ctclip.session.files.document import (
     SCHEMA,
@@ -116,7 +115,7 @@ def write_session(state: SessionState, path: Path | str) -> Path:
         notes=state.notes,
         report=None if state.report is None else ReportEntry(**asdict(state.report)),
     )
-    with describe_if_not_written(path), replacing(path) as partial:
+    with describe_if_not_written(path), replacing(path, durable=True) as partial:
         _write(partial, document, arrays)
     return path
 
@@ -156,15 +155,12 @@ def read_session(path: Path | str) -> SavedSession:
 
 
 def _write(partial: Path, document: SessionDocument, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    with partial.open("wb") as file:
-        # level 1: masks and voxels shrink nearly as much, in a third of the time
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr(_TEXT, document.model_dump_json(indent=1))
-            for name, array in arrays.items():
-                with archive.open(name, "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, np.ascontiguousarray(array))
-        file.flush()
-        os.fsync(file.fileno())  # a crash of the machine after the rename must not leave it empty
+    # level 1: masks and voxels shrink nearly as much, in a third of the time
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(_TEXT, document.model_dump_json(indent=1))
+        for name, array in arrays.items():
+            with archive.open(name, "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.ascontiguousarray(array))
 
 
 def _scan_entry(volume: Volume, arrays: dict[str, npt.NDArray[Any]]) -> ScanEntry:

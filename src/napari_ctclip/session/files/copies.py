@@ -13,7 +13,7 @@ import psutil
 from platformdirs import user_state_path
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.export.nifti_writing import replacing
+from napari_ctclip.io.files import replacing
 
 __all__ = [
     "SUFFIX",
