@@ -25,7 +25,7 @@ COMMANDS = {
 UsageError = typer.BadParameter.__bases__[0]  # click's own, or that which typer brings
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("training/**/*.md")])
 _BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_COMMAND = re.compile(r"^(?:.*\s)?(napari-ctclip(?:-train)?|-m napari_ctclip\.cli_train)\s(.*)$")
+_COMMAND = re.compile(r"^(?:.*\s)?(napari-ctclip(?:-train)?|-m napari_ctclip\.cli\.train)\s(.*)$")
 
 
 def _commands(page: Path) -> Iterator[list[str]]:

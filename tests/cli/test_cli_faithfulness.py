@@ -45,14 +45,14 @@ def _run(*words: str) -> str:
 
 
 @pytest.mark.parametrize("given", ["peak", "mm"])
-def test_erase_writes_scores_before_and_after_beside_controls(
+def test_occlude_writes_scores_before_and_after_beside_controls(
     scan: tuple[Path, Path], tmp_path: Path, given: str
 ) -> None:
     ct, masks = scan
     x, y, z = ball_study().volume.geometry.index_to_world(BALL_CENTRE)
     at = "peak" if given == "peak" else f"{x:.1f},{y:.1f},{z:.1f}"
     output = _run(
-        *("erase", str(ct), "--prompt", "bright spot", f"--at={at}", "--radius", "9"),
+        *("occlude", str(ct), "--prompt", "bright spot", f"--at={at}", "--radius", "9"),
         *("--masks", str(masks), "--legend", str(tmp_path / "legend.json")),
         *("--controls", "2", "--out", str(tmp_path / "out")),
     )
@@ -76,12 +76,12 @@ def test_erase_writes_scores_before_and_after_beside_controls(
     assert picture.std() > 0.1
 
 
-def test_deletion_curve_writes_the_curves_and_says_the_budget(
+def test_deletion_test_writes_the_curves_and_says_the_budget(
     scan: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     output = _run(
-        *("deletion-curve", str(scan[0]), "--prompt", "bright spot", "--masks", "none"),
+        *("deletion-test", str(scan[0]), "--prompt", "bright spot", "--masks", "none"),
         *("--out", str(out)),
     )
     assert "bring nine tenths of the score back" in output
@@ -99,7 +99,7 @@ def test_deletion_curve_writes_the_curves_and_says_the_budget(
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("--at=here",), 2, "is no place"),
+        (("--at=here",), 2, "is not three numbers in mm"),
         (("--at=0,0,9000",), 3, "outside the scan"),
         (("--radius", "300"), 3, "cannot be filled"),
         (("--masks", "nowhere.nii.gz"), 3, "nowhere.nii.gz"),
@@ -108,7 +108,7 @@ def test_deletion_curve_writes_the_curves_and_says_the_budget(
 def test_bad_input_is_one_clear_line(
     scan: tuple[Path, Path], tmp_path: Path, words: tuple[str, ...], code: int, told: str
 ) -> None:
-    base = ("erase", str(scan[0]), "--prompt", "bright spot", "--out", str(tmp_path / "out"))
+    base = ("occlude", str(scan[0]), "--prompt", "bright spot", "--out", str(tmp_path / "out"))
     masks = () if "--masks" in words else ("--masks", "none")
     result = runner.invoke(cli.app, [*base, *masks, *words])
     assert result.exit_code == code

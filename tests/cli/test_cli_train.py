@@ -21,8 +21,8 @@ def test_a_wrong_override_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
     arguments = ["starter", "--out", str(tmp_path), "--set", "training.stepz=1"]
     monkeypatch.setattr(sys, "argv", ["napari-ctclip-train", *arguments])
     with pytest.raises(SystemExit) as stopped:
-        cli_train.main()
-    assert stopped.value.code == 2
+        cli_train.app()
+    assert stopped.value.code == 3
     assert "stepz" in capsys.readouterr().err
 
 
@@ -48,8 +48,8 @@ def test_a_mistake_in_a_recipe_is_told_with_what_was_meant(override, told, monke
         sys, "argv", ["napari-ctclip-train", "fvlm", "--dry-run", "--set", override]
     )
     with pytest.raises(SystemExit) as stopped:
-        cli_train.main()
-    assert stopped.value.code == 2
+        cli_train.app()
+    assert stopped.value.code == 3
     error = capsys.readouterr().err
     assert told in error
     assert "Traceback" not in error
@@ -59,7 +59,7 @@ def test_a_recipe_of_another_method_is_refused(monkeypatch, capsys):
     arguments = ["clip", "--dry-run", "--recipe", str(recipe_file("fvlm"))]
     monkeypatch.setattr(sys, "argv", ["napari-ctclip-train", *arguments])
     with pytest.raises(SystemExit):
-        cli_train.main()
+        cli_train.app()
     assert "is a recipe of 'fvlm', not of 'clip'" in capsys.readouterr().err
 
 

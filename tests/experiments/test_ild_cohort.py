@@ -51,7 +51,7 @@ def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are found in /proc")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_a_command_that_is_ended(tmp_path: Path, how: signal.Signals) -> None:
-    command = "from napari_ctclip.cli.train import main; main()"
+    command = "from napari_ctclip.cli.train import app; app()"
     arguments = ["simulate-ild", str(tmp_path), "--train", "9", "--workers", "2"]
     running = subprocess.Popen([sys.executable, "-c", command, *arguments])
     try:

@@ -127,7 +127,7 @@ def test_a_folder_that_takes_no_script_is_one_line(asked: tuple[Session, Path], 
     ("options", "code", "said"),
     [
         ((), 2, "--at x,y,z or --region"),
-        (("--at", "0,0,0", "--cut", "0.1"), 2, "--cut needs --at"),
+        (("--at", "0,0,0", "--threshold", "0.1"), 2, "--threshold needs --at"),
         (("--at", "0,0"), 2, "three numbers in mm"),
         (("--at=900,0,0",), 3, "lies outside the scan"),
         (("--region", "none.nii.gz"), 3, "none.nii.gz"),

@@ -34,8 +34,8 @@ def train(method: str, data: Path, out: Path, *overrides: str, more: tuple[str, 
 def refusal(monkeypatch, capsys, *arguments: str) -> str:
     monkeypatch.setattr(sys, "argv", ["napari-ctclip-train", *arguments])
     with pytest.raises(SystemExit) as stopped:
-        cli_train.main()
-    assert stopped.value.code == 2
+        cli_train.app()
+    assert stopped.value.code == 3
     told = capsys.readouterr().err
     assert "Traceback" not in told
     return told

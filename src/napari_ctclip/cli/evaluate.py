@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.cli import terminal
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from napari_ctclip.evaluation.bootstrap import Interval
     from napari_ctclip.evaluation.evaluate_manifest import Extras
     from napari_ctclip.evaluation.evaluation_result import Evaluation, Plan
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["compare", "evaluate"]
 
 OutOption = Annotated[
-    Path, typer.Option(help="Folder for the results; a stopped run goes on there.")
+    Path, typer.Option(help="Folder for the results; a stopped run resumes there.")
 ]
 ReplicatesOption = Annotated[int, typer.Option(min=100, help="Resamples behind an interval.")]
 ReadOutOption = Annotated[
     str,
     typer.Option(
-        help="volume; montage: one of patches drawn by chance, the same for every model; "
-        "ranked-montage: of those that the model finds most like the task's wordings."
+        help="volume; montage: one of randomly drawn patches, the same for every model; "
+        "ranked-montage: of those most similar to the task's prompts."
     ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Of the resamples.")]
@@ -82,18 +83,17 @@ def evaluate(
         raise typer.BadParameter(f"{threshold_rule!r} is neither 'youden' nor 'closest-to-corner'")
     if masks not in ("quick", "none"):
         raise typer.BadParameter(f"{masks!r} is neither 'quick' nor 'none'")
-    with terminal.data_errors():
-        from napari_ctclip.evaluation.evaluation_result import Plan
-        from napari_ctclip.evaluation.label_metrics import Resampling
-        from napari_ctclip.io.store.manifest import read_manifest
+    from napari_ctclip.evaluation.evaluation_result import Plan
+    from napari_ctclip.evaluation.label_metrics import Resampling
+    from napari_ctclip.io.store.manifest import read_manifest
 
-        rule: Rule = "youden" if threshold_rule == "youden" else "closest-to-corner"
-        plan = Plan(split, threshold_on, rule, Resampling(replicates, seed))
-        extras = _extras(manifest, lesions, columns, subgroup or [], faithfulness)
-        montage = _montage(read_out, grid, extras)
-        entries = read_manifest(manifest).entries
-        scorer = _scorer(task, model=model, masks=masks, device=device, montage=montage)
-        _run(entries, scorer, plan, extras, out=out)
+    rule: Rule = "youden" if threshold_rule == "youden" else "closest-to-corner"
+    plan = Plan(split, threshold_on, rule, Resampling(replicates, seed))
+    extras = _extras(manifest, lesions, columns, subgroup or [], faithfulness)
+    montage = _montage(read_out, grid, extras)
+    entries = read_manifest(manifest).entries
+    scorer = _scorer(task, model=model, masks=masks, device=device, montage=montage)
+    _run(entries, scorer, plan, extras, out=out)
 
 
 def compare(
@@ -103,19 +103,17 @@ def compare(
     seed: SeedOption = 0,
 ) -> None:
     """Compare models on the studies that both scored: DeLong, paired bootstrap, Holm."""
-    with terminal.data_errors():
-        from napari_ctclip.evaluation.label_metrics import MACRO, Resampling
-        from napari_ctclip.evaluation.result_files import compare_folders, write_comparison
+    from napari_ctclip.evaluation.label_metrics import MACRO, Resampling
+    from napari_ctclip.evaluation.result_files import compare_folders, write_comparison
 
-        comparison = compare_folders(results, resampling=Resampling(replicates, seed))
-        terminal.print_notices(comparison.notices)
-        files = write_comparison(comparison, out)
+    comparison = compare_folders(results, resampling=Resampling(replicates, seed))
+    terminal.print_notices(comparison.notices)
+    files = write_comparison(comparison, out)
     for row in comparison.rows:
         if row.label == MACRO:
-            terminal.out.print(
+            terminal.say(
                 f"{row.pair[1]} less {row.pair[0]}, macro {row.metric.replace('_', ' ')}: "
-                f"{_told(row.difference)}, p {row.p_bootstrap:.3f}",
-                markup=False,
+                f"{_told(row.difference)}, p {row.p_bootstrap:.3f}"
             )
     _print_files(files)
 
@@ -189,14 +187,13 @@ def _run(
     from napari_ctclip.evaluation.sharding import share_of_launcher
 
     share = share_of_launcher()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:
+    with terminal.bar(counts=True) as bar:
         told = _teller(bar)
         found = evaluate_manifest(
             entries, scorer, plan, out=out, extras=extras, share=share, told=told
         )
     if isinstance(found, StudiesPending):
-        terminal.out.print(
+        terminal.say(
             f"process {share.rank + 1} of {share.processes} is done; {len(found.studies)} studies "
             "are with others. The last to finish writes the results, or this command run once more."
         )
@@ -215,7 +212,7 @@ def _teller(bar: Progress) -> Told:
     def told(done: int, total: int, study: ScoredStudy) -> None:
         bar.update(task, completed=done, total=total)
         if study.error:
-            terminal.err.print(f"warning: {study.study_id}: {study.error}", markup=False)
+            terminal.warn(f"warning: {study.study_id}: {study.error}")
 
     return told
 
@@ -227,7 +224,7 @@ def _print_metrics(evaluation: Evaluation) -> None:
         if metrics.operating_point is not None:
             counts = f"{metrics.positives} of {counts}"
         line = f"{metrics.label:34s} {counts:20s} AUROC {_told(area)}"
-        terminal.out.print(f"{line}  {'; '.join(metrics.notes)}".rstrip(), markup=False)
+        terminal.say(f"{line}  {'; '.join(metrics.notes)}".rstrip())
 
 
 def _told(interval: Interval) -> str:
@@ -240,4 +237,4 @@ def _told(interval: Interval) -> str:
 
 def _print_files(files: list[Path]) -> None:
     for path in files:
-        terminal.out.print(f"  {path}", markup=False)
+        terminal.say(f"  {path}")

@@ -48,7 +48,8 @@ FindingsOption = Annotated[
     typer.Option(
         min=0.05,
         max=0.95,
-        help="Make a finding of each prompt's heat about its peak, cut at this share of the peak.",
+        help="Make a finding of each prompt's heatmap about its peak, above this fraction of the "
+        "peak.",
     ),
 ]
 
@@ -65,31 +66,31 @@ def export_session(
     figure_size: SizeOption = USUAL_SIZE,
     device: DeviceOption = "auto",
 ) -> None:
-    """Write the exports of a saved session: its findings, and its prompts asked again."""
+    """Write the exports of a saved session: its findings, and its prompts scored again."""
     kinds, size = kinds_of(export), size_of(figure_size)
-    with terminal.data_errors():
-        from napari_ctclip.core.study import Study
-        from napari_ctclip.session.files.archive import read_session
-        from napari_ctclip.session.files.saved_session import read_scan
-        from napari_ctclip.session.session import Session
 
-        saved = read_session(session_file)
-        read = read_scan(saved.scan, ct)
-        terminal.print_notices(read.notices)
-        session = Session(device=device)
-        session.set_study(Study(read.volume, saved.masks))
-        if saved.model is not None and saved.prompts:
-            session.load_model(saved.model.source)
-            assert session.model is not None, "it was loaded"
-            saved.model.refuse_other_weights(session.model)
-            encode(session)
-            for kept in saved.prompts:
-                session.ask(kept.prompt)
-        source = "" if saved.model is None else saved.model.source
-        files = write(
-            session, out, findings=saved.findings, kinds=kinds, size=size, model_source=source
-        )
-    terminal.out.print(f"{len(files)} files in {out}")
+    from napari_ctclip.core.study import Study
+    from napari_ctclip.session.files.archive import read_session
+    from napari_ctclip.session.files.saved_session import read_scan
+    from napari_ctclip.session.session import Session
+
+    saved = read_session(session_file)
+    read = read_scan(saved.scan, ct)
+    terminal.print_notices(read.notices)
+    session = Session(device=device)
+    session.set_study(Study(read.volume, saved.masks))
+    if saved.model is not None and saved.prompts:
+        session.load_model(saved.model.source)
+        assert session.model is not None, "it was loaded"
+        saved.model.refuse_other_weights(session.model)
+        encode(session)
+        for kept in saved.prompts:
+            session.ask(kept.prompt)
+    source = "" if saved.model is None else saved.model.source
+    files = write(
+        session, out, findings=saved.findings, kinds=kinds, size=size, model_source=source
+    )
+    terminal.say(f"{len(files)} files in {out}")
 
 
 def kinds_of(names: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``napari-ctclip measure``: the numbers of one finding, as the window measures it."""
+"""``napari-ctclip measure``: the numbers of one finding."""
 
 from __future__ import annotations
 
@@ -8,24 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_ctclip.cli import terminal
-from napari_ctclip.cli.scan import (
-    QUICK_MASKS,
-    CtArgument,
-    DeviceOption,
-    LegendOption,
-    MasksOption,
-    ModelOption,
-    SeriesOption,
-    SuspiciousOption,
-    TemplatesOption,
-    index_at,
-    load_and_encode,
-    millimetres,
-    open_session,
-)
-from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.core.template_set import AS_TYPED
-from napari_ctclip.io.template_files import read_templates
+from napari_ctclip.cli.scan import ScanOptions, index_at, millimetres, takes_scan
 
 if TYPE_CHECKING:
     from napari_ctclip.core.finding import Finding
@@ -36,52 +19,49 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 
+@takes_scan()
 def measure(
-    ct: CtArgument,
+    scan: ScanOptions,
     at: Annotated[
-        str, typer.Option(help="The spot: x,y,z in mm (RAS world of the file); its 5 mm ball.")
+        str,
+        typer.Option(
+            help="A point: x,y,z in mm (RAS world of the file), measured in a sphere of 5 mm."
+        ),
     ] = "",
-    cut: Annotated[
+    threshold: Annotated[
         float | None,
-        typer.Option(help="The prompt's heat about the spot instead, cut at this similarity."),
+        typer.Option(help="The prompt's heatmap about the point instead, above this similarity."),
     ] = None,
     region: Annotated[
         Path | None, typer.Option(help="A drawn region instead: the voxels of 1 in a label map.")
     ] = None,
-    prompt: Annotated[str, typer.Option(help="The finding whose similarity is told.")] = "",
-    negative: Annotated[str, typer.Option(help="What it is held against.")] = "",
-    anatomy: Annotated[str, typer.Option(help="Organ the prompt speaks of, e.g. lung_left.")] = "",
-    templates: TemplatesOption = AS_TYPED.name,
-    series: SeriesOption = None,
-    masks: MasksOption = QUICK_MASKS,
-    legend: LegendOption = None,
-    accept_suspicious: SuspiciousOption = False,
-    model: ModelOption = "starter",
-    device: DeviceOption = "auto",
+    prompt: Annotated[str, typer.Option(help="The finding whose similarity is measured.")] = "",
+    negative: Annotated[
+        str, typer.Option(help="Negative prompt, what it is contrasted with.")
+    ] = "",
+    anatomy: Annotated[
+        str, typer.Option(help="Organ that the prompt is about, e.g. lung_left.")
+    ] = "",
 ) -> None:
-    """Measure one finding: similarity, volume, mean HU and organ, as the Findings tab does."""
+    """Measure one finding: similarity, volume, mean HU and organ."""
     if bool(at) == (region is not None):
         raise typer.BadParameter("give either --at x,y,z or --region FILE")
-    if cut is not None and not (at and prompt):
-        raise typer.BadParameter("--cut needs --at x,y,z, and --prompt whose heat it cuts")
-    spot = millimetres(at, "--at") if at else None
-    with terminal.data_errors():
-        session = open_session(
-            ct,
-            series=series,
-            accept_suspicious=accept_suspicious,
-            masks=masks,
-            legend=legend,
-            device=device,
-        )
-        assert session.study is not None, "a session on a scan has it"
-        drawn = None if region is None else _region(region, session.study.volume)
-        positive = ""
-        if prompt:
-            asked = Prompt(prompt, negative, anatomy, read_templates(templates))
-            load_and_encode(session, model, [asked.templates])
-            positive = session.ask(asked).prompt.positive
-        finding = _found(session, spot, cut=cut, drawn=drawn, positive=positive)
+    if threshold is not None and not (at and prompt):
+        raise typer.BadParameter("--threshold needs --at x,y,z, and the --prompt of the heatmap")
+    point = millimetres(at, "--at") if at else None
+
+    from napari_ctclip.core.prompt import Prompt
+    from napari_ctclip.io.template_files import read_templates
+
+    session = scan.open()
+    assert session.study is not None, "a session on a scan has it"
+    drawn = None if region is None else _region(region, session.study.volume)
+    positive = ""
+    if prompt:
+        prompted = Prompt(prompt, negative, anatomy, read_templates(scan.templates))
+        scan.encode(session, [prompted.templates])
+        positive = session.ask(prompted).prompt.positive
+    finding = _found(session, point, threshold=threshold, drawn=drawn, positive=positive)
     _print(finding)
 
 
@@ -95,7 +75,7 @@ def _region(path: Path, volume: Volume) -> Region:
     """
     from napari_ctclip.core.errors import DataError
     from napari_ctclip.core.region import Region
-    from napari_ctclip.io import read_organ_masks
+    from napari_ctclip.io.masks.organ_mask_files import read_organ_masks
 
     read = read_organ_masks(path, volume, legend={"region": 1})
     terminal.print_notices(read.notices)
@@ -107,9 +87,9 @@ def _region(path: Path, volume: Volume) -> Region:
 
 def _found(
     session: Session,
-    spot: tuple[float, float, float] | None,
+    point: tuple[float, float, float] | None,
     *,
-    cut: float | None,
+    threshold: float | None,
     drawn: Region | None,
     positive: str,
 ) -> Finding:
@@ -118,7 +98,7 @@ def _found(
     Raises
     ------
     DataError
-        If the spot lies outside the scan, or its heat below the cut.
+        If the point lies outside the scan, or its similarity below the threshold.
     """
     from napari_ctclip.session.findings_session import FindingsSession
 
@@ -126,11 +106,11 @@ def _found(
     if drawn is not None:
         return findings.compute_drawn(drawn, positive=positive)
     assert session.study is not None, "a session on a scan has it"
-    assert spot is not None, "without a region there is a spot"
+    assert point is not None, "without a region there is a point"
     geometry = session.study.volume.geometry
-    z, y, x = (round(place) for place in index_at(spot, geometry))
-    if cut is not None:
-        return findings.compute_region(positive, threshold=cut, seed=(z, y, x))
+    z, y, x = (round(index) for index in index_at(point, geometry))
+    if threshold is not None:
+        return findings.compute_region(positive, threshold=threshold, seed=(z, y, x))
     return findings.compute_point((z, y, x), positive=positive)
 
 
@@ -144,4 +124,4 @@ def _print(finding: Finding) -> None:
         "organ": anatomy_label(finding.anatomy) if finding.anatomy else None,
     }
     for name, value in rows.items():
-        terminal.out.print(f"{name:12s}{value or '-'}", markup=False)
+        terminal.say(f"{name:12s}{value or '-'}")

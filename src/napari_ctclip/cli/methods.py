@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.cli import terminal
+from napari_ctclip.cli.program import EXIT_STOPPED
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES, recipe_file
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from napari_ctclip.pretraining.cost import Cost
     from napari_ctclip.pretraining.recipe import Recipe
     from napari_ctclip.pretraining.runs.run_log import StepReport
 
 __all__ = ["register", "trained_with_progress"]
 
-_STOPPED = 130  # what shells give for an interrupt
 
 Data = Annotated[
     Path | None,
@@ -103,10 +104,10 @@ def _train(
         method, lambda report: train(training, folder, resume=resume, report=report)
     )
     if is_first:
-        terminal.out.print(f"model written to {folder.model}", markup=False)
+        terminal.say(f"model written to {folder.model}")
         if spent["seconds"]:
             share = spent["waited"] / spent["seconds"]
-            terminal.out.print(f"waited for data {share:.1%} of {spent['seconds']:.0f} s")
+            terminal.say(f"waited for data {share:.1%} of {spent['seconds']:.0f} s")
 
 
 def trained_with_progress(method: str, work: Callable[[StepReport], object]) -> Mapping[str, float]:
@@ -117,13 +118,12 @@ def trained_with_progress(method: str, work: Callable[[StepReport], object]) -> 
     from napari_ctclip.pretraining.loop import Stopped
 
     spent = {"seconds": 0.0, "waited": 0.0}
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True) as bar:
+    with terminal.bar() as bar:
         try:
             work(_reporter(bar, method, spent))
         except Stopped as stopped:
-            terminal.err.print(str(stopped))
-            raise typer.Exit(_STOPPED) from None
+            terminal.warn(str(stopped))
+            raise typer.Exit(EXIT_STOPPED) from None
     return spent
 
 
@@ -152,4 +152,4 @@ def _print_cost(cost: Cost, recipe: Recipe) -> None:
         f"made meanwhile), {cost.total_hours:.2f} h for {recipe.optimizer.steps} steps",
     }
     for name, value in lines.items():
-        terminal.out.print(f"{name:12s} {value}", markup=False)
+        terminal.say(f"{name:12s} {value}")

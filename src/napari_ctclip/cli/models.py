@@ -6,26 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from napari_ctclip.cli import terminal
+from napari_ctclip.cli.audit import audit_scan
 from napari_ctclip.core.errors import CtClipError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from napari_ctclip.models.hub.registry import KnownModel
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Models that can be loaded.", no_args_is_help=True)
+app.command("audit")(audit_scan)
 
 NameArgument = Annotated[str, typer.Argument(help="Name of a model, as `models list` shows it.")]
 
@@ -33,6 +27,8 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a model, as `models l
 @app.command("list")
 def list_models() -> None:
     """List every known model: whether it can be loaded, its licence and size."""
+    from rich.table import Table
+
     from napari_ctclip.models.hub.registry import KNOWN_MODELS, Access
 
     table = Table("name", "state", "licence", "size", "what it is")
@@ -40,17 +36,16 @@ def list_models() -> None:
         why = f" ({model.how})" if model.access == Access.NOT_DONE else ""
         size = model.size if model.size_mb else ""
         table.add_row(
-            model.name, str(model.state), model.licence, size, Text(f"{model.description}{why}")
+            model.name, str(model.state), model.licence, size, f"{model.description}{why}"
         )
-    terminal.out.print(table)
+    terminal.show(table)
 
 
 @app.command("info")
 def show_model(name: NameArgument) -> None:
     """Show a model's source, licence, size, checksum, intended use and expected input."""
-    with terminal.data_errors():
-        model = _known(name)
-        _print_facts(model)
+    model = _known(name)
+    _print_facts(model)
 
 
 @app.command("download")
@@ -60,30 +55,28 @@ def download(
         bool, typer.Option("--yes", help="Do not ask; the licence is accepted.")
     ] = False,
 ) -> None:
-    """Download a model after showing its licence; an interrupted download goes on."""
-    with terminal.data_errors():
-        from napari_ctclip.models.hub.download import download_model
-        from napari_ctclip.models.hub.registry import Access
+    """Download a model after showing its licence; an interrupted download is resumed."""
+    from napari_ctclip.models.hub.download import download_model
+    from napari_ctclip.models.hub.registry import Access
 
-        model = _known(name)
-        if model.access != Access.DOWNLOAD:
-            raise CtClipError(f"{model.name} cannot be downloaded ({model.state}): {model.how}")
-        _print_facts(model)
-        if not yes and not typer.confirm(f"Download under this licence ({model.licence})?"):
-            raise typer.Exit(1)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, TransferSpeedColumn(), console=terminal.err) as bar:
-            tasks: dict[str, TaskID] = {}
+    model = _known(name)
+    if model.access != Access.DOWNLOAD:
+        raise CtClipError(f"{model.name} cannot be downloaded ({model.state}): {model.how}")
+    _print_facts(model)
+    if not yes and not typer.confirm(f"Download under this licence ({model.licence})?"):
+        raise typer.Exit(1)
+    with _download_bar() as bar:
+        tasks: dict[str, TaskID] = {}
 
-            def progress(file: str, there: int, total: int) -> None:
-                if file not in tasks:
-                    tasks[file] = bar.add_task(file, total=None)
-                bar.update(tasks[file], completed=there, total=total or None)
+        def progress(file: str, there: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = bar.add_task(file, total=None)
+            bar.update(tasks[file], completed=there, total=total or None)
 
-            files = download_model(model, progress=progress)
+        files = download_model(model, progress=progress)
     for file in files:
-        terminal.out.print(f"{file.path}  sha256 {file.sha256}", markup=False)
-    terminal.out.print(f"{model.folder}: use it with --model {model.name}", markup=False)
+        terminal.say(f"{file.path}  sha256 {file.sha256}")
+    terminal.say(f"{model.folder}: use it with --model {model.name}")
 
 
 @app.command("import")
@@ -98,18 +91,23 @@ def import_model(
     ] = None,
 ) -> None:
     """Turn weights you were given into a model folder; nothing is downloaded."""
-    with terminal.data_errors():
-        from napari_ctclip.models.published.importers import IMPORTERS
+    from napari_ctclip.models.published.importers import IMPORTERS
 
-        if kind not in IMPORTERS:
-            known = ", ".join(IMPORTERS)
-            raise typer.BadParameter(f"{kind!r} cannot be imported; expected one of: {known}")
-        model = _known(kind)
-        folder = out or model.folder
-        IMPORTERS[kind](weights, folder, text_folder=text_encoder)
-    terminal.out.print(
-        f"{folder}: use it with --model; weights' licence: {model.licence}", markup=False
-    )
+    if kind not in IMPORTERS:
+        known = ", ".join(IMPORTERS)
+        raise typer.BadParameter(f"{kind!r} cannot be imported; expected one of: {known}")
+    model = _known(kind)
+    folder = out or model.folder
+    IMPORTERS[kind](weights, folder, text_folder=text_encoder)
+    terminal.say(f"{folder}: use it with --model; weights' licence: {model.licence}")
+
+
+def _download_bar() -> Progress:
+    from rich import progress
+
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn())
+    speed = (progress.DownloadColumn(), progress.TransferSpeedColumn())
+    return progress.Progress(*columns, *speed, console=terminal.error_console())
 
 
 def _known(name: str) -> KnownModel:
@@ -123,6 +121,8 @@ def _known(name: str) -> KnownModel:
 
 
 def _print_facts(model: KnownModel) -> None:
+    from rich.table import Table
+
     from napari_ctclip.models.hub.download import recorded_files
     from napari_ctclip.models.hub.registry import Access
 
@@ -141,11 +141,11 @@ def _print_facts(model: KnownModel) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if value:
-            table.add_row(name, Text(value))
+            table.add_row(name, value)
     recorded = {file.path: file.sha256 for file in recorded_files(model.folder)}
     for file in model.files:
         table.add_row("file", f"{file.target}\n{_checksum(file.sha256, recorded.get(file.target))}")
-    terminal.out.print(table)
+    terminal.show(table)
 
 
 def _checksum(published: str, recorded: str | None) -> str:

@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from napari_ctclip.cli import terminal
-from napari_ctclip.cli.scan import (
-    NO_MASKS,
-    QUICK_MASKS,
-    CtArgument,
-    DeviceOption,
-    LegendOption,
-    MasksOption,
-    SeriesOption,
-    SuspiciousOption,
-    open_session,
-)
-from napari_ctclip.core.volume import WINDOWS
+from napari_ctclip.cli.scan import NO_MASKS, ScanOptions, takes_scan
 
 if TYPE_CHECKING:
     from napari_ctclip.evaluation.montage_task import ClassifiedMontage
@@ -37,23 +26,24 @@ TaskOption = Annotated[
 ]
 
 
+@takes_scan(without=("templates",))
 def patches(
-    ct: CtArgument,
-    target: Annotated[list[str], typer.Option(help="What is looked for; repeat for wordings.")],
+    scan: ScanOptions,
+    target: Annotated[
+        list[str], typer.Option(help="Target prompt; repeat it for other phrasings.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for montage, table and provenance.")],
     control: Annotated[
         list[str] | None,
-        typer.Option(help="What it is held against; repeatable. Default: normal lung and others."),
+        typer.Option(help="Control prompt, repeatable. Default: normal lung and others."),
     ] = None,
     mode: Annotated[str, typer.Option(help="contrast, cosine or softmax.")] = "contrast",
     pooling: Annotated[str, typer.Option(help="Of several targets: lse or max.")] = "lse",
-    masks: MasksOption = QUICK_MASKS,
-    legend: LegendOption = None,
     task: TaskOption = None,
     organ: Annotated[str, typer.Option(help="Where to look; '' is the whole scan.")] = "lung",
     model: Annotated[
         str,
-        typer.Option(help="Of volumes: patches rank by their best place. Of pictures: as such."),
+        typer.Option(help="Name or folder. A model of volumes ranks patches by their best token."),
     ] = "starter",
     k: Annotated[int | None, typer.Option(help="Patches at most; default: the grid's.")] = None,
     grid: Annotated[str, typer.Option(help="Rows x columns of tiles.")] = "4x4",
@@ -62,46 +52,37 @@ def patches(
     window: Annotated[str, typer.Option(help="Of the picture: Lung, Mediastinum ...")] = "Lung",
     size_mm: Annotated[float, typer.Option(help="Side of a patch.")] = 64.0,
     stride_mm: Annotated[float, typer.Option(help="From one to the next; 0: half.")] = 0.0,
-    series: SeriesOption = None,
-    accept_suspicious: SuspiciousOption = False,
-    device: DeviceOption = "auto",
 ) -> None:
     """Find the patches of a CT that look like the prompts: montage.png, patches.csv."""
     rows, columns = terminal.rows_and_columns(grid)
     count = _count(k, rows, columns)
     _refuse_unknown(order, window)
-    with terminal.data_errors():
-        from napari_ctclip.evaluation.task_files import read_tasks
-        from napari_ctclip.regions.montage_layout import MontageLayout
-        from napari_ctclip.regions.patches import PatchPlan
-        from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
-        from napari_ctclip.session.montage_session import MontageSession
-        from napari_ctclip.session.patch_files import write_patches
 
-        prompts = PatchPrompts(
-            tuple(target),
-            tuple(control) if control else DEFAULT_CONTROLS,
-            cast("ScoreMode", mode),
-            cast("Pooling", pooling),
-        )
-        plan = PatchPlan(size_mm, stride_mm, "" if masks == NO_MASKS else organ)
-        layout = MontageLayout(count, columns, tile, cast("TileOrder", order))
-        tasks = None if task is None else read_tasks(task)
-        session = open_session(
-            ct,
-            series=series,
-            accept_suspicious=accept_suspicious,
-            masks=masks,
-            legend=legend,
-            device=device,
-        )
-        montages = MontageSession(session, model_name=model)
-        montages.set_layout(layout)
-        _rank(montages, plan, prompts, tasks)
-        files = write_patches(montages, out, window=WINDOWS[window])
+    from napari_ctclip.core.volume import WINDOWS
+    from napari_ctclip.evaluation.task_files import read_tasks
+    from napari_ctclip.regions.montage_layout import MontageLayout
+    from napari_ctclip.regions.patches import PatchPlan
+    from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
+    from napari_ctclip.session.montage_session import MontageSession
+    from napari_ctclip.session.patch_files import write_patches
+
+    prompts = PatchPrompts(
+        tuple(target),
+        tuple(control) if control else DEFAULT_CONTROLS,
+        cast("ScoreMode", mode),
+        cast("Pooling", pooling),
+    )
+    plan = PatchPlan(size_mm, stride_mm, "" if scan.masks == NO_MASKS else organ)
+    layout = MontageLayout(count, columns, tile, cast("TileOrder", order))
+    tasks = None if task is None else read_tasks(task)
+    session = scan.open()
+    montages = MontageSession(session, model_name=model)
+    montages.set_layout(layout)
+    _rank(montages, plan, prompts, tasks)
+    files = write_patches(montages, out, window=WINDOWS[window])
     _print_best(montages)
     _print_classes(montages.classified)
-    terminal.out.print(f"{len(files)} files in {out}", markup=False)
+    terminal.say(f"{len(files)} files in {out}")
 
 
 def _rank(
@@ -122,6 +103,8 @@ def _count(k: int | None, rows: int, columns: int) -> int:
 
 
 def _refuse_unknown(order: str, window: str) -> None:
+    from napari_ctclip.core.volume import WINDOWS
+
     if order not in ("score", "z"):
         raise typer.BadParameter(f"--order {order!r} is neither 'score' nor 'z'")
     if window not in WINDOWS:
@@ -141,11 +124,11 @@ def _print_best(montages: MontageSession, most: int = 4) -> None:
     shown = sorted(montages.montage.patches, key=lambda patch: -patch.score)
     for rank, patch in enumerate(shown[:most], start=1):
         x, y, z = patch.centre_mm
-        terminal.out.print(
+        terminal.say(
             f"{rank:3d}  score {patch.score:+.3f}  "
             f"slice {patch.voxel(montages.montage.geometry)[0]}  x {x:.0f} y {y:.0f} z {z:.0f} mm"
         )
-    terminal.out.print(
+    terminal.say(
         f"{len(shown)} of {len(montages.prepared.patches.grid)} patches shown; a score is relative "
         "to this scan and model"
     )
@@ -157,6 +140,6 @@ def _print_classes(classified: ClassifiedMontage | None) -> None:
     kind = (
         "softmax over all classes" if classified.tasks.exclusive else "each against its negatives"
     )
-    terminal.out.print(f"the whole montage, {classified.tasks.name}, {kind}, not calibrated:")
+    terminal.say(f"the whole montage, {classified.tasks.name}, {kind}, not calibrated:")
     for one in sorted(classified.classes, key=lambda one: -one.probability):
-        terminal.out.print(f"  {one.probability:.3f}  {one.label}", markup=False)
+        terminal.say(f"  {one.probability:.3f}  {one.label}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.cli import terminal
 from napari_ctclip.core.errors import CtClipError
@@ -102,32 +101,31 @@ def prepare(
 
     Stopped at any moment and started again, it goes on where it was.
     """
-    with terminal.data_errors():
-        _require_train_extra()
-        from napari_ctclip.preparation.preparation import Options, plan_preparation
-        from napari_ctclip.preparation.sources.archive import Source, draft_of
+    _require_train_extra()
+    from napari_ctclip.preparation.preparation import Options, plan_preparation
+    from napari_ctclip.preparation.sources.archive import Source, draft_of
 
-        options = Options(
-            valid_share,
-            test_share,
-            seed,
-            any_language=any_language,
-            workers=workers or os.cpu_count() or 1,
-            scheduler=scheduler,
-        )
-        is_flat = layout == "radiographs"
-        specification = (
-            _radiographs(pixels)
-            if is_flat
-            else _scans(spacing, orientation, masks, table=anatomies, chosen=anatomy or [])
-        )
-        where = Source(source, layout, reports, normal, tuple(column or ()), masks_folder)
-        plan = plan_preparation(draft_of(where), options)
-        _print_plan(plan)
-        if dry_run:
-            _estimate_only(plan, specification, options)
-            return
-        summary = _run(plan, out, specification, options)
+    options = Options(
+        valid_share,
+        test_share,
+        seed,
+        any_language=any_language,
+        workers=workers or os.cpu_count() or 1,
+        scheduler=scheduler,
+    )
+    is_flat = layout == "radiographs"
+    specification = (
+        _radiographs(pixels)
+        if is_flat
+        else _scans(spacing, orientation, masks, table=anatomies, chosen=anatomy or [])
+    )
+    where = Source(source, layout, reports, normal, tuple(column or ()), masks_folder)
+    plan = plan_preparation(draft_of(where), options)
+    _print_plan(plan)
+    if dry_run:
+        _estimate_only(plan, specification, options)
+        return
+    summary = _run(plan, out, specification, options)
     _print_summary(summary, out)
 
 
@@ -174,14 +172,7 @@ def _radiographs(pixels: int) -> StoreSpecification:
 def _run(plan: Plan, out: Path, specification: StoreSpecification, options: Options) -> Summary:
     from napari_ctclip.preparation.preparation import Listener, prepare
 
-    with Progress(
-        TextColumn("preparing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=terminal.err,
-        transient=True,
-    ) as bar:
+    with terminal.bar(counts=True) as bar:
         task = bar.add_task("preparing", total=None)
         listener = Listener(
             estimate=_print_estimate,
@@ -194,7 +185,7 @@ def _estimate_only(plan: Plan, specification: StoreSpecification, options: Optio
     from napari_ctclip.preparation.preparation import estimate_plan
 
     _print_estimate(estimate_plan(plan, specification, options))
-    terminal.out.print("dry run: nothing was written")
+    terminal.say("dry run: nothing was written")
 
 
 def _print_plan(plan: Plan) -> None:
@@ -202,7 +193,7 @@ def _print_plan(plan: Plan) -> None:
     splits = Counter(entry.split for entry in plan.entries)
     listed = ", ".join(f"{splits[name]} {name}" for name in ("train", "valid", "test"))
     patients = len({entry.patient_id for entry in plan.entries})
-    terminal.out.print(
+    terminal.say(
         f"{len(plan.entries)} studies of {patients} patients ({listed}); "
         f"{len(plan.rejections)} set aside by their tables"
     )
@@ -210,11 +201,11 @@ def _print_plan(plan: Plan) -> None:
 
 def _print_estimate(estimate: Estimate) -> None:
     if not estimate.sampled:
-        terminal.out.print(f"{estimate.studies} to prepare; none of the first could be measured")
+        terminal.say(f"{estimate.studies} to prepare; none of the first could be measured")
         return
     minutes = estimate.seconds / 60
     spent = f"{minutes:.0f} min" if minutes >= 2 else f"{estimate.seconds:.0f} s"
-    terminal.out.print(
+    terminal.say(
         f"{estimate.studies} to prepare: about {spent} and {estimate.disk_bytes / 1e9:.2f} GB "
         f"(from {estimate.sampled} studies)"
     )
@@ -222,16 +213,16 @@ def _print_estimate(estimate: Estimate) -> None:
 
 def _print_summary(summary: Summary, out: Path) -> None:
     suspicious = len({suspicion.study_id for suspicion in summary.suspicions})
-    terminal.out.print(
+    terminal.say(
         f"{summary.kept} studies in {out}; {len(summary.rejections)} set aside, "
         f"{suspicious} suspicious"
     )
     codes = Counter(rejection.code for rejection in summary.rejections)
     for code, count in codes.most_common():
         first = next(r for r in summary.rejections if r.code == code)
-        terminal.out.print(f"  {count:5d} {code:24s} e.g. {first.study_id}", markup=False)
+        terminal.say(f"  {count:5d} {code:24s} e.g. {first.study_id}")
     for file in summary.files:
-        terminal.out.print(f"  {file}", markup=False)
+        terminal.say(f"  {file}")
 
 
 def _require_train_extra() -> None:

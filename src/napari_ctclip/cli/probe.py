@@ -1,4 +1,4 @@
-"""``napari-ctclip probe``: what one place of a CT is, and which findings fit it."""
+"""``napari-ctclip probe``: what a region of interest of a CT is, and which findings fit it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from napari_ctclip.cli import terminal
-from napari_ctclip.cli.scan import (
-    QUICK_MASKS,
-    CtArgument,
-    DeviceOption,
-    LegendOption,
-    MasksOption,
-    ModelOption,
-    SeriesOption,
-    SuspiciousOption,
-    TemplatesOption,
-    index_at,
-    load_and_encode,
-    millimetres,
-    open_session,
-)
-from napari_ctclip.core.roi import Roi
-from napari_ctclip.core.template_set import AS_TYPED
-from napari_ctclip.io.template_files import read_templates
+from napari_ctclip.cli.scan import ScanOptions, index_at, millimetres, takes_scan
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from napari_ctclip.core.geometry import Geometry
+    from napari_ctclip.core.roi import Roi
     from napari_ctclip.explanation.roi_reading import RoiReading
     from napari_ctclip.session.session import Session
 
@@ -40,74 +25,63 @@ __all__ = ["probe"]
 _RADIUS_MM = 10.0
 
 
+@takes_scan()
 def probe(
-    ct: CtArgument,
+    scan: ScanOptions,
     at: Annotated[
-        str, typer.Option(help="Middle of the place: x,y,z in mm (RAS world of the file).")
+        str, typer.Option(help="Centre of the region: x,y,z in mm (RAS world of the file).")
     ] = "",
     radius: Annotated[
-        float | None, typer.Option(help="Of a ball about it, in mm; 10 if left out.")
+        float | None, typer.Option(help="Radius of a sphere about it, mm; 10 if left out.")
     ] = None,
     size: Annotated[
-        str, typer.Option(help="Of a box about it instead: x,y,z sides in mm (R-L, A-P, S-I).")
+        str, typer.Option(help="Sides x,y,z of a box about it instead, mm (R-L, A-P, S-I).")
     ] = "",
     organ: Annotated[str, typer.Option(help="A whole organ instead, e.g. lung_left.")] = "",
     prompt: Annotated[
-        list[str] | None, typer.Option(help="Ask this too, beside the dictionary; repeatable.")
+        list[str] | None,
+        typer.Option(help="A prompt to rank too, beside the dictionary; repeatable."),
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="Findings printed; --out has all.")] = 12,
     out: Annotated[
         Path | None, typer.Option(help="Folder for findings.csv, similar.csv and roi.json.")
     ] = None,
-    series: SeriesOption = None,
-    masks: MasksOption = QUICK_MASKS,
-    legend: LegendOption = None,
-    accept_suspicious: SuspiciousOption = False,
-    templates: TemplatesOption = AS_TYPED.name,
-    model: ModelOption = "starter",
-    device: DeviceOption = "auto",
 ) -> None:
-    """Rank the findings that fit one place of a CT, each held against its nulls."""
+    """Rank the findings that fit a region of a CT, each beside its reference distribution."""
     described = _described(at, radius, size=size, organ=organ)
-    with terminal.data_errors():
-        from napari_ctclip.core.prompt import Prompt
-        from napari_ctclip.explanation.roi_reading import read_roi
-        from napari_ctclip.exporting.explanation_files import write_roi
-        from napari_ctclip.regions.drawn_region import roi_region
 
-        wording = read_templates(templates)
-        asked = [Prompt(text) for text in prompt or ()]
-        session = open_session(
-            ct,
-            series=series,
-            accept_suspicious=accept_suspicious,
-            masks=masks,
-            legend=legend,
-            device=device,
+    from napari_ctclip.core.prompt import Prompt
+    from napari_ctclip.explanation.roi_reading import read_roi
+    from napari_ctclip.exporting.explanation_files import write_roi
+    from napari_ctclip.io.template_files import read_templates
+    from napari_ctclip.regions.drawn_region import roi_region
+
+    templates = read_templates(scan.templates)
+    prompts = [Prompt(text) for text in prompt or ()]
+    session = scan.open()
+    study = session.study
+    assert study is not None, "a session on a scan has it"
+    roi = described(study.volume.geometry)
+    region = roi_region(roi, study)
+    ready = scan.encode(session, [templates])
+    reading = read_roi(
+        study,
+        region,
+        encoded=(ready.model, ready.encoding),
+        asked=prompts,
+        templates=templates,
+    )
+    files: tuple[Path, ...] = ()
+    if out is not None:
+        files = write_roi(
+            reading,
+            out,
+            drawn=roi.facts(study.volume.geometry),
+            provenance=session.provenance(),
         )
-        study = session.study
-        assert study is not None, "a session on a scan has it"
-        roi = described(study.volume.geometry)
-        region = roi_region(roi, study)
-        scan = load_and_encode(session, model, [wording])
-        reading = read_roi(
-            study,
-            region,
-            encoded=(scan.model, scan.encoding),
-            asked=asked,
-            templates=wording,
-        )
-        files: tuple[Path, ...] = ()
-        if out is not None:
-            files = write_roi(
-                reading,
-                out,
-                drawn=roi.facts(study.volume.geometry),
-                provenance=session.provenance(),
-            )
     _print(reading, session, most=most)
     for path in files:
-        terminal.out.print(f"  {path}", markup=False)
+        terminal.say(f"  {path}")
 
 
 def _described(
@@ -121,6 +95,8 @@ def _described(
         raise typer.BadParameter("give either --at x,y,z or --organ NAME")
     if (radius is not None and size) or (organ and (radius is not None or size)):
         raise typer.BadParameter("give one of --radius, --size and --organ")
+    from napari_ctclip.core.roi import Roi
+
     if organ:
         return lambda _: Roi.organ(organ)
     centre = millimetres(at, "--at")
@@ -149,29 +125,30 @@ def _print(reading: RoiReading, session: Session, *, most: int) -> None:
 
     local = reading.local
     assert local is not None, "the scan was encoded"
-    terminal.out.print(organ_words(reading.statistics), markup=False)
-    terminal.out.print(statistics_words(reading.statistics), markup=False)
+    terminal.say(organ_words(reading.statistics))
+    terminal.say(statistics_words(reading.statistics))
     if reading.naming is not None:
         told = f"the model calls it {naming_words(reading.naming)}"
-        terminal.out.print(told, markup=False)
+        terminal.say(told)
     if local.findings:
-        terminal.out.print(_table(reading, most))
-    terminal.out.print(reference_words(local, reading.templates), markup=False)
+        terminal.show(_table(reading, most))
+    terminal.say(reference_words(local, reading.templates))
     if local.findings:
-        terminal.out.print(finding_words(local.findings[0], local), markup=False)
+        terminal.say(finding_words(local.findings[0], local))
     for rank, place in enumerate(local.similar, start=1):
         x, y, z = place.world_mm
         where = anatomy_label(place.organ) if place.organ else "no organ mask"
-        terminal.out.print(
-            f"similar {rank}: {where}, cosine {place.cosine:.3f}, x {x:.0f} y {y:.0f} z {z:.0f} mm",
-            markup=False,
+        terminal.say(
+            f"similar {rank}: {where}, cosine {place.cosine:.3f}, x {x:.0f} y {y:.0f} z {z:.0f} mm"
         )
     if no_similar_words(local):
-        terminal.out.print(f"similar: {no_similar_words(local)}", markup=False)
-    terminal.out.print(CAUTION)
+        terminal.say(f"similar: {no_similar_words(local)}")
+    terminal.say(CAUTION)
 
 
 def _table(reading: RoiReading, most: int) -> Table:
+    from rich.table import Table
+
     local = reading.local
     assert local is not None, "the scan was encoded"
     table = Table(box=None, pad_edge=False)

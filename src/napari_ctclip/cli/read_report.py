@@ -6,31 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from napari_ctclip.cli import terminal
-from napari_ctclip.cli.scan import (
-    QUICK_MASKS,
-    CtArgument,
-    DeviceOption,
-    LegendOption,
-    MasksOption,
-    ModelOption,
-    SeriesOption,
-    SuspiciousOption,
-    TemplatesOption,
-    load_and_encode,
-    open_session,
-)
-from napari_ctclip.core.anatomy import anatomy_label
+from napari_ctclip.cli.scan import ScanOptions, takes_scan
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.template_set import AS_TYPED
-from napari_ctclip.io.template_files import read_templates
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from napari_ctclip.session.report_reading import ReadReport, ReportLine
 
-__all__ = ["read_report_of"]
+__all__ = ["read_report"]
 
 _COLUMNS = (
     "sentence", "finding", "certainty", "verdict", "anatomy", "probability", "similarity",
@@ -38,44 +24,30 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def read_report_of(
-    ct: CtArgument,
+@takes_scan()
+def read_report(
+    scan: ScanOptions,
     report: Annotated[Path, typer.Argument(help="Report, a UTF-8 text file.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; it holds the report's sentences.")
     ] = None,
-    series: SeriesOption = None,
-    masks: MasksOption = QUICK_MASKS,
-    legend: LegendOption = None,
-    accept_suspicious: SuspiciousOption = False,
-    templates: TemplatesOption = AS_TYPED.name,
-    model: ModelOption = "starter",
-    device: DeviceOption = "auto",
 ) -> None:
     """Score every sentence of a report in its organ, and mark those the scan does not support."""
-    with terminal.data_errors():
-        from napari_ctclip.session.report_reading import read_report
+    from napari_ctclip.io.template_files import read_templates
+    from napari_ctclip.session.report_reading import read_report as read
 
-        text, wording = _text_of(report), read_templates(templates)
-        session = open_session(
-            ct,
-            series=series,
-            accept_suspicious=accept_suspicious,
-            masks=masks,
-            legend=legend,
-            device=device,
-        )
-        load_and_encode(session, model, [wording])
-        session.set_templates(wording)
-        read = read_report(session, text)
-        terminal.print_notices(read.notices)
-        if out is not None:
-            _write(read, out)
-    terminal.out.print(_table(read))
-    terminal.out.print(
-        f"{len(read.lines)} lines, {len(read.conflicts)} in which scan and report disagree. "
-        "Similarity is relative to this scan, not a probability of disease.",
-        markup=False,
+    text, templates = _text_of(report), read_templates(scan.templates)
+    session = scan.open()
+    scan.encode(session, [templates])
+    session.set_templates(templates)
+    found = read(session, text)
+    terminal.print_notices(found.notices)
+    if out is not None:
+        _write(found, out)
+    terminal.show(_table(found))
+    terminal.say(
+        f"{len(found.lines)} lines, {len(found.conflicts)} in which scan and report disagree. "
+        "Similarity is relative to this scan, not a probability of disease."
     )
 
 
@@ -92,6 +64,10 @@ def _text_of(report: Path) -> str:
 
 
 def _table(read: ReadReport) -> Table:
+    from rich.table import Table
+
+    from napari_ctclip.core.anatomy import anatomy_label
+
     table = Table("verdict", "finding", "where", "prob.", "peak (mm)", "sentence")
     for line in read.lines:
         cells = _cells(line)
@@ -115,7 +91,4 @@ def _cells(line: ReportLine) -> tuple[str, ...]:
 def _write(read: ReadReport, file: Path) -> None:
     from napari_ctclip.io.csv_tables import write_csv_table
 
-    try:
-        write_csv_table(file, _COLUMNS, map(_cells, read.lines))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be written: {error.strerror or error}") from error
+    write_csv_table(file, _COLUMNS, map(_cells, read.lines))

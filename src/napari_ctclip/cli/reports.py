@@ -66,34 +66,32 @@ def decompose(
     )
     from napari_ctclip.reports.corpus import decompose_all, json_line, read_report_table
 
-    with terminal.data_errors():
-        rows = read_report_table(
-            table,
-            text=text_column,
-            findings=findings_column,
-            impression=impression_column,
-            identifier=id_column,
-        )
-        texts = [row.report for row in rows]
-        reports = (
-            _with_llm(texts, (llm_url, llm_model, llm_key_env), out / "llm_cache", lexicon)
-            if llm_url
-            else decompose_all(texts, lexicon=lexicon, workers=workers)
-        )
-        out.mkdir(parents=True, exist_ok=True)
-        audit, noticed = [], 0
-        with (out / "decomposed.jsonl").open("w", encoding="utf-8") as lines:
-            for row, report in zip(rows, reports, strict=True):
-                lines.write(json_line(report, row.id) + "\n")
-                audit += audit_rows(report, row.id)
-                noticed += bool(report.notices)
-                for notice in report.notices:
-                    terminal.err.print(f"{notice} (report {row.id})", markup=False)
+    rows = read_report_table(
+        table,
+        text=text_column,
+        findings=findings_column,
+        impression=impression_column,
+        identifier=id_column,
+    )
+    texts = [row.report for row in rows]
+    reports = (
+        _with_llm(texts, (llm_url, llm_model, llm_key_env), out / "llm_cache", lexicon)
+        if llm_url
+        else decompose_all(texts, lexicon=lexicon, workers=workers)
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    audit, noticed = [], 0
+    with (out / "decomposed.jsonl").open("w", encoding="utf-8") as lines:
+        for row, report in zip(rows, reports, strict=True):
+            lines.write(json_line(report, row.id) + "\n")
+            audit += audit_rows(report, row.id)
+            noticed += bool(report.notices)
+            for notice in report.notices:
+                terminal.warn(f"{notice} (report {row.id})")
     write_audit_csv(audit, out / "audit.csv")
     write_audit_html(audit, out / "audit.html")
-    terminal.out.print(
-        f"{len(rows)} reports, {noticed} with a notice; {out / 'audit.html'} shows every sentence",
-        markup=False,
+    terminal.say(
+        f"{len(rows)} reports, {noticed} with a notice; {out / 'audit.html'} shows every sentence"
     )
 
 
@@ -114,23 +112,21 @@ def dictionary(
     from napari_ctclip.reports.corpus import decompose_all, read_report_table, unnamed_phrases
     from napari_ctclip.reports.lexicon import load_lexicon
 
-    with terminal.data_errors():
-        rows = read_report_table(
-            table, text=text_column, findings=findings_column, impression=impression_column
-        )
-        words = load_lexicon(lexicon)
-        texts = [row.report for row in rows]
-        reports = list(decompose_all(texts, lexicon=lexicon, workers=workers))
+    rows = read_report_table(
+        table, text=text_column, findings=findings_column, impression=impression_column
+    )
+    words = load_lexicon(lexicon)
+    texts = [row.report for row in rows]
+    reports = list(decompose_all(texts, lexicon=lexicon, workers=workers))
     built = build_dictionary(reports, least=least, largest=largest, lexicon=words)
     out.mkdir(parents=True, exist_ok=True)
     built.save(out / "dictionary.toml")
     counts = unnamed_phrases(reports, lexicon=words).most_common()
     unnamed = ((*pair, n) for pair, n in counts if n >= least)
     write_csv_table(out / "unnamed.csv", ("anatomy", "phrase", "reports"), unnamed)
-    terminal.out.print(
+    terminal.say(
         f"{len(built.entries)} findings in {out / 'dictionary.toml'}; words the lexicon may lack "
-        f"are in {out / 'unnamed.csv'}",
-        markup=False,
+        f"are in {out / 'unnamed.csv'}"
     )
 
 
@@ -150,24 +146,22 @@ def measure_findings(
     """Measure the rules against labels set by people, and against fVLM's sentences by organ."""
     from napari_ctclip.reports import agreement
 
-    with terminal.data_errors():
-        halves = agreement.agreement_with_labels(
-            labels, text=text_column, identifier=id_column, label_set=label_set, workers=workers
+    halves = agreement.agreement_with_labels(
+        labels, text=text_column, identifier=id_column, label_set=label_set, workers=workers
+    )
+    for half, counts in halves.items():
+        if half == "tuning" or held_out:
+            _print_counts(f"{half} half", counts)
+    if organ_sentences is not None:
+        _print_counts(
+            "sentence to organ", agreement.agreement_with_organ_sentences(organ_sentences)
         )
-        for half, counts in halves.items():
-            if half == "tuning" or held_out:
-                _print_counts(f"{half} half", counts)
-        if organ_sentences is not None:
-            _print_counts(
-                "sentence to organ", agreement.agreement_with_organ_sentences(organ_sentences)
+        for organ, same in agreement.normal_agreement(organ_sentences).items():
+            reasons = ", ".join(f"{name} {n}" for name, n in same.reasons.items())
+            terminal.say(
+                f"normal, {organ}: both {same.both_normal}, neither {same.both_abnormal}, "
+                f"only ours {same.only_ours}, only theirs {same.only_theirs} ({reasons})"
             )
-            for organ, same in agreement.normal_agreement(organ_sentences).items():
-                reasons = ", ".join(f"{name} {n}" for name, n in same.reasons.items())
-                terminal.out.print(
-                    f"normal, {organ}: both {same.both_normal}, neither {same.both_abnormal}, "
-                    f"only ours {same.only_ours}, only theirs {same.only_theirs} ({reasons})",
-                    markup=False,
-                )
 
 
 def _with_llm(
@@ -185,7 +179,7 @@ def _with_llm(
         raise DataError("--llm-url needs --llm-model: the name the service knows the model by")
     if key_env and key_env not in os.environ:
         raise DataError(f"the environment variable {key_env} (--llm-key-env) is not set")
-    terminal.err.print(f"reports are sent to {url}; answers are kept in {cache}", markup=False)
+    terminal.warn(f"reports are sent to {url}; answers are kept in {cache}")
     key = os.environ.get(key_env, "")
     reader = LlmReader(url, model, cache, key=key, lexicon=load_lexicon(lexicon))
     return map(reader.decompose, texts)
@@ -194,11 +188,11 @@ def _with_llm(
 def _print_counts(title: str, counts: Mapping[str, Counts]) -> None:
     from napari_ctclip.reports.agreement import macro_f1, micro_f1
 
-    terminal.out.print(f"{title:36s}   n   hit extra missed  precision recall    F1")
+    terminal.say(f"{title:36s}   n   hit extra missed  precision recall    F1")
     for label, c in counts.items():
-        terminal.out.print(
+        terminal.say(
             f"{label:36s} {c.hit + c.missed:4d} {c.hit:4d} {c.extra:5d} {c.missed:6d} "
             f"{c.precision:10.3f} {c.recall:6.3f} {c.f1:6.3f}"
         )
     values = list(counts.values())
-    terminal.out.print(f"micro-F1 {micro_f1(values):.3f}, macro-F1 {macro_f1(values):.3f}\n")
+    terminal.say(f"micro-F1 {micro_f1(values):.3f}, macro-F1 {macro_f1(values):.3f}\n")

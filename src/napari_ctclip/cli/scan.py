@@ -1,17 +1,20 @@
-"""How the command lines take a scan: its options, and reading it with its organ masks."""
+"""The options of a scan, declared once for every command that takes one, and what they mean."""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from napari_ctclip.cli import terminal
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.template_set import TemplateSet
+from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 
 if TYPE_CHECKING:
     from napari_ctclip.core.geometry import Geometry
@@ -23,85 +26,135 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_MASKS",
     "QUICK_MASKS",
-    "CtArgument",
     "DeviceOption",
-    "LegendOption",
-    "MasksOption",
-    "ModelOption",
-    "SeriesOption",
-    "SuspiciousOption",
-    "TemplatesOption",
+    "ScanOptions",
     "encode",
     "index_at",
-    "load_and_encode",
     "millimetres",
-    "open_session",
     "quick_masks",
+    "takes_scan",
 ]
 
 QUICK_MASKS, NO_MASKS = "quick", "none"
 
-CtArgument = Annotated[
-    Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
-]
-SeriesOption = Annotated[
-    str | None, typer.Option(help="Series of a DICOM folder: its place in the list, or its number.")
-]
-MasksOption = Annotated[
-    str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")
-]
-LegendOption = Annotated[
-    str | None,
-    typer.Option(
-        help="What the numbers of --masks mean: a JSON or TSV file, 'totalsegmentator-v1' or "
-        "'totalsegmentator-v2'."
-    ),
-]
-SuspiciousOption = Annotated[
-    bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
-]
-ModelOption = Annotated[str, typer.Option(help="Name of a model, or its folder.")]
-TemplatesOption = Annotated[
-    str, typer.Option(help="Wording: a template set by its name, or the one of a TOML file.")
-]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 
 
-def open_session(
-    ct: Path,
-    *,
-    series: str | None,
-    accept_suspicious: bool,
-    masks: str,
-    legend: str | None,
-    device: str,
-) -> Session:
-    """Return a session on the scan with its organ masks that the options mean.
+@dataclass(frozen=True)
+class ScanOptions:
+    """A scan as a command line names it, the organ masks beside it, and the model that reads it.
 
-    All notices about them are printed.
+    The fields are the options; :func:`takes_scan` gives a command those that it does not leave out.
     """
-    from napari_ctclip.core.study import Study
-    from napari_ctclip.io import read_volume
-    from napari_ctclip.session.session import Session
 
-    read = read_volume(ct, series=series, accept_suspicious=accept_suspicious)
-    terminal.print_notices(read.notices)
-    session = Session(device=device)
-    session.set_study(Study(read.volume, _read_masks(read.volume, masks, legend=legend)))
-    return session
+    ct: Annotated[
+        Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a DICOM folder.", show_default=False)
+    ]
+    series: Annotated[
+        str | None,
+        typer.Option(help="Series of a DICOM folder: its place in the list, or its number."),
+    ] = None
+    masks: Annotated[
+        str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")
+    ] = QUICK_MASKS
+    legend: Annotated[
+        str | None,
+        typer.Option(
+            help="What the numbers of --masks mean: a JSON or TSV file, 'totalsegmentator-v1' or "
+            "'totalsegmentator-v2'."
+        ),
+    ] = None
+    accept_suspicious: Annotated[
+        bool, typer.Option("--accept-suspicious", help="Read values that do not look like HU.")
+    ] = False
+    templates: Annotated[
+        str,
+        typer.Option(help="Prompt template: the name of a template set, or a TOML file of one."),
+    ] = AS_TYPED.name
+    model: Annotated[str, typer.Option(help="Name of a model, or its folder.")] = "starter"
+    device: DeviceOption = "auto"
+
+    def open(self, *, with_masks: bool = True) -> Session:
+        """Return a session on the scan with its organ masks; all notices are printed."""
+        from napari_ctclip.core.study import Study
+        from napari_ctclip.io.ct.read import read_volume
+        from napari_ctclip.session.session import Session
+
+        read = read_volume(self.ct, series=self.series, accept_suspicious=self.accept_suspicious)
+        terminal.print_notices(read.notices)
+        session = Session(device=self.device)
+        masks = self._read_masks(read.volume) if with_masks else None
+        session.set_study(Study(read.volume, masks))
+        return session
+
+    def encode(self, session: Session, templates: Iterable[TemplateSet] = ()) -> Ready:
+        """Load the model and let it encode the open scan; notices are printed.
+
+        So are those about the templates that prompts will be put in.
+        """
+        from napari_ctclip.scoring.readout import templates_notices
+
+        session.load_model(self.model)
+        encode(session)
+        ready = session.ready()
+        for one in dict.fromkeys(templates):
+            terminal.print_notices(templates_notices(ready.model, one))
+        return ready
+
+    def _read_masks(self, volume: Volume) -> OrganMasks | None:
+        from napari_ctclip.io.masks.organ_mask_files import read_organ_masks
+
+        if self.masks == NO_MASKS:
+            return None
+        if self.masks == QUICK_MASKS:
+            return quick_masks(volume)
+        read = read_organ_masks(Path(self.masks), volume, legend=self.legend)
+        terminal.print_notices(read.notices)
+        return read.masks
 
 
-def _read_masks(volume: Volume, masks: str, *, legend: str | None) -> OrganMasks | None:
-    """Return the organ masks that ``--masks`` and ``--legend`` mean; their notices are printed."""
-    from napari_ctclip.io import read_organ_masks
+def takes_scan(
+    *, without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a scan, as its first parameter ``scan``.
 
-    if masks == NO_MASKS:
-        return None
-    if masks == QUICK_MASKS:
-        return quick_masks(volume)
-    read = read_organ_masks(Path(masks), volume, legend=legend)
-    terminal.print_notices(read.notices)
-    return read.masks
+    Parameters
+    ----------
+    without : collection of str
+        The options that it does not have; an option that the command declares itself is its own.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        left_out = {*without, *(parameter.name for parameter in own)}
+        shared = [one for one in _option_parameters() if one.name not in left_out]
+        names = [one.name for one in shared]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            scan = ScanOptions(**{name: given.pop(name) for name in names})
+            command(scan, **given)
+
+        parameters = [shared[0], *own, *shared[1:]]  # the scan first, its other options last
+        keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+        run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in keywords}
+        return run
+
+    return decorate
+
+
+def _option_parameters() -> list[inspect.Parameter]:
+    hints = get_type_hints(ScanOptions, globals(), {}, include_extras=True)
+    return [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if one.default is MISSING else one.default,
+            annotation=hints[one.name],
+        )
+        for one in fields(ScanOptions)
+    ]
 
 
 def quick_masks(volume: Volume) -> OrganMasks:
@@ -117,21 +170,6 @@ def encode(session: Session) -> None:
         encoding = session.compute_encoding(session.work(progress))
     terminal.print_notices(encoding.notices)
     session.set_encoding(encoding)
-
-
-def load_and_encode(session: Session, model: str, templates: Iterable[TemplateSet] = ()) -> Ready:
-    """Load a model and let it encode the open scan; notices are printed.
-
-    So are those about the templates that prompts will be put in.
-    """
-    from napari_ctclip.scoring.readout import templates_notices
-
-    session.load_model(model)
-    encode(session)
-    ready = session.ready()
-    for one in dict.fromkeys(templates):
-        terminal.print_notices(templates_notices(ready.model, one))
-    return ready
 
 
 def millimetres(text: str, option: str) -> tuple[float, float, float]:
@@ -152,7 +190,7 @@ def millimetres(text: str, option: str) -> tuple[float, float, float]:
 
 
 def index_at(at_ras_mm: Sequence[float], geometry: Geometry) -> tuple[float, float, float]:
-    """Return the place (z, y, x) in voxels that ``--at`` means.
+    """Return the voxel (z, y, x), not rounded, that ``--at`` means.
 
     Raises
     ------
@@ -167,5 +205,5 @@ def index_at(at_ras_mm: Sequence[float], geometry: Geometry) -> tuple[float, flo
     reach = ", ".join(
         f"{name} {a:.0f} to {b:.0f}" for name, a, b in zip("xyz", low, high, strict=True)
     )
-    told = ",".join(f"{mm:g}" for mm in at_ras_mm)
-    raise DataError(f"--at {told} lies outside the scan, which reaches {reach} mm")
+    typed = ",".join(f"{mm:g}" for mm in at_ras_mm)
+    raise DataError(f"--at {typed} lies outside the scan, which reaches {reach} mm")

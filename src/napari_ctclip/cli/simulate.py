@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.cli import terminal
 
@@ -23,18 +22,16 @@ def simulate_ild(
     """Simulate chest CTs with UIP, NSIP, OP, HP, emphysema or none, each with a short report."""
     if train + test == 0:
         raise typer.BadParameter("nothing to simulate: give --train or --test")
-    with terminal.data_errors():
-        from napari_ctclip.experiments.ild_cohort import write_ild_cohort
+    from napari_ctclip.experiments.ild_cohort import write_ild_cohort
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:
-            task = bar.add_task("simulating", total=train + test)
-            manifest = write_ild_cohort(
-                out,
-                train=train,
-                test=test,
-                seed=seed,
-                workers=workers,
-                told=lambda done, total: bar.update(task, completed=done),
-            )
-    terminal.out.print(f"{train} patients to train on and {test} to test on in {manifest}")
+    with terminal.bar(counts=True) as bar:
+        task = bar.add_task("simulating", total=train + test)
+        manifest = write_ild_cohort(
+            out,
+            train=train,
+            test=test,
+            seed=seed,
+            workers=workers,
+            told=lambda done, total: bar.update(task, completed=done),
+        )
+    terminal.say(f"{train} patients to train on and {test} to test on in {manifest}")

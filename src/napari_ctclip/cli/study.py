@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_ctclip.cli import terminal
+from napari_ctclip.cli.program import EXIT_STOPPED
 from napari_ctclip.pretraining.runs.shipped_recipes import installed_recipe
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from napari_ctclip.experiments.arm_run import ArmResult
     from napari_ctclip.experiments.plan import WorkPlan
     from napari_ctclip.pretraining.runs.run_log import StepReport
 
 __all__ = ["study"]
 
-_STOPPED = 130  # what shells give for an interrupt
 _FIGURE = "study.png"
 
 
@@ -60,8 +61,7 @@ def study(
     cohort, tasks = cohort_of(work, kept, tower), tasks_of(work)
     studies = exam_of(work, kept, tower)
     results = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.err, transient=True) as bar:
+    with terminal.bar() as bar:
         for arm in work.arms:
             try:
                 report = _reporter(bar, arm.name)
@@ -70,9 +70,9 @@ def study(
                     run_arm(work, arm, cohort, studies, tasks, folder=folder, report=report)
                 )
             except Stopped:
-                terminal.err.print("stopped; the same command goes on")
-                raise typer.Exit(_STOPPED) from None
-    terminal.out.print(_written(work, results, out, page), markup=False)
+                terminal.warn("stopped; the same command goes on")
+                raise typer.Exit(EXIT_STOPPED) from None
+    terminal.say(_written(work, results, out, page))
 
 
 def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path | None) -> str:

@@ -1,61 +1,93 @@
-"""Terminal: what the command lines print, and how they end on data that cannot be used."""
+"""Terminal: what the command lines print."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_ctclip.core.errors import CtClipError, SeriesChoiceNeeded
-from napari_ctclip.core.notice import Notice
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
+
+    from napari_ctclip.core.notice import Notice
 
 __all__ = [
-    "EXIT_BAD_DATA",
-    "data_errors",
-    "err",
-    "out",
+    "bar",
+    "error_console",
     "print_notices",
     "progress_bar",
     "rows_and_columns",
+    "say",
+    "show",
+    "warn",
 ]
 
-EXIT_BAD_DATA = 3
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-out = Console(highlight=False, soft_wrap=True)
+def say(text: str) -> None:
+    """Print a line of the result."""
+    typer.echo(text)
 
 
-@contextmanager
-def data_errors() -> Iterator[None]:
-    """Turn what this package refuses into one line and exit code 3."""
-    try:
-        yield
-    except SeriesChoiceNeeded as error:
-        err.print(f"error: {error}", markup=False)
-        for number, line in enumerate(error.choices, start=1):
-            err.print(f"  --series {number}   {line}", markup=False)
-        raise typer.Exit(EXIT_BAD_DATA) from None
-    except CtClipError as error:
-        err.print(f"error: {error}", markup=False)
-        raise typer.Exit(EXIT_BAD_DATA) from None
+def warn(text: str) -> None:
+    """Print a line on standard error, beside the result."""
+    typer.echo(text, err=True)
+
+
+def show(drawn: RenderableType) -> None:
+    """Print a table of the result, as wide as its content asks."""
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, soft_wrap=True).print(drawn)
 
 
 def print_notices(notices: Iterable[Notice]) -> None:
     """Print every notice on standard error."""
     for notice in notices:
-        err.print(str(notice), markup=False)
+        warn(str(notice))
+
+
+@cache
+def error_console() -> Console:
+    """Return the console of standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for work that tells how far it is; give the function it tells."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    """Show a bar for work that reports how far it is; give the function that it calls."""
+    with bar() as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def bar(*, counts: bool = False, disable: bool = False) -> Progress:
+    """Return a bar on standard error that goes when it is done.
+
+    Parameters
+    ----------
+    counts : bool
+        Whether it says how many of how many are done.
+    disable : bool
+        Whether nothing is drawn.
+    """
+    from rich import progress
+
+    counted = (progress.MofNCompleteColumn(),) if counts else ()
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        *counted,
+        progress.TimeRemainingColumn(),
+        console=error_console(),
+        transient=True,
+        disable=disable,
+    )
 
 
 def rows_and_columns(text: str) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from napari_ctclip.cli import prepare as cli_prepare
 from napari_ctclip.cli import reports as cli_reports
 from napari_ctclip.cli import simulate as cli_simulate
 from napari_ctclip.cli import study as cli_study
+from napari_ctclip.cli.program import VersionOption, make_program
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.pretraining.runs.shipped_recipes import (
     METHOD_SUMMARIES,
@@ -21,13 +21,11 @@ from napari_ctclip.pretraining.runs.shipped_recipes import (
     recipe_file,
 )
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
-app = typer.Typer(
-    name="napari-ctclip-train",
-    help="Train CT vision-language models; every method is a recipe.",
-    no_args_is_help=True,
-    add_completion=False,
+app = make_program(
+    "napari-ctclip-train",
+    help_text="Train CT vision-language models; every method is a recipe.",
 )
 cli_reports.register(app)
 app.command()(cli_prepare.prepare)
@@ -50,9 +48,12 @@ RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Another recip
 
 
 @app.callback(invoke_without_command=True)
-def _list(
+def _options(
     listed: Annotated[bool, typer.Option("--list", help="List the methods and stop.")] = False,
+    version: VersionOption = False,
 ) -> None:
+    """Take the options that stand before a command."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if listed:
         for name, what in _METHODS.items():
             typer.echo(f"{name:17s} {what}")
@@ -122,9 +123,10 @@ def evaluate_starter(
         int, typer.Option(help="Of the first study; from 100000: never seen.")
     ] = 100_000,
 ) -> None:
-    """Examine a model on simulated studies: AUROC and pointing, seen and unseen wordings."""
+    """Evaluate a model on simulated studies: AUROC and pointing, known and unseen phrasings."""
     from napari_ctclip.evaluation.simulated import examine
     from napari_ctclip.evaluation.simulated_report import finding_rows, markdown_table
+    from napari_ctclip.io.files import write_text
     from napari_ctclip.models.factory import load_model
     from napari_ctclip.pretraining.data.sentences import load_vocabulary
 
@@ -132,7 +134,7 @@ def evaluate_starter(
     prompts = {name: (name, *wordings) for name, wordings in unseen.items()}
     results = examine(load_model(model), range(seed, seed + studies), prompts=prompts, cache=out)
     table = markdown_table(finding_rows(results, unseen, tokens=_readout_tokens()))
-    (out / "table.md").write_text(table + "\n", "utf-8")
+    write_text(out / "table.md", table + "\n")
     typer.echo(table)
 
 
@@ -141,7 +143,7 @@ def evaluate_starter_2d(
     model: Annotated[str, typer.Option(help="Name or folder.")] = "starter-2d",
     patches: Annotated[int, typer.Option(help="How many simulated patches.")] = 1200,
 ) -> None:
-    """Examine a 2D model on simulated patches: AUROC, seen and unseen wordings."""
+    """Evaluate a 2D model on simulated patches: AUROC, known and unseen phrasings."""
     from napari_ctclip.models.factory import load_model
     from napari_ctclip.models.published.slice_model import SliceModel
     from napari_ctclip.pretraining.starter.examine_patches import examine_patches, markdown_rows
@@ -174,15 +176,5 @@ def _readout_tokens() -> int:
     return max(1, round(READOUT_ML / _STARTER_TOKEN_ML))
 
 
-def main() -> None:
-    """Run the command line; a refusal is one line on stderr and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        app()
-    except CtClipError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    app()

@@ -335,7 +335,7 @@ def _measure_command(content: ExportContent, finding: Finding, number: int, *, s
     else:
         parts.append("--at=" + ",".join(f"{mm:.2f}" for mm in finding.world_mm))
         if finding.region is not None:
-            parts.append(f"--cut {finding.threshold!r}")
+            parts.append(f"--threshold {finding.threshold!r}")
     if content.model is not None and finding.prompt is not None:
         prompt = finding.prompt
         parts.append(f"--prompt {quote(prompt.positive)} --negative {quote(prompt.negative)}")

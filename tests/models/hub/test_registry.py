@@ -115,7 +115,7 @@ def test_list_shows_every_model_and_says_which_importers_are_not_done(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NAPARI_CTCLIP_MODELS", str(tmp_path))
-    monkeypatch.setattr("napari_ctclip.cli.terminal.out._width", 250)
+    monkeypatch.setenv("COLUMNS", "250")
     shown = runner.invoke(cli.app, ["models", "list"]).output
     for model in KNOWN_MODELS:
         assert re.search(rf"│ {model.name} +│ {model.state} +│", shown), model.name
