@@ -49,10 +49,9 @@ if TYPE_CHECKING:
     )
     from napari_ctclip.core.finding import Finding, FindingOrigin, FindingState
     from napari_ctclip.core.geometry import Geometry
-    from napari_ctclip.core.montage import Montage
+    from napari_ctclip.core.montage import Montage, Patch
     from napari_ctclip.core.notice import Notice, Severity
     from napari_ctclip.core.organ_masks import OrganMasks
-    from napari_ctclip.core.patch import Patch
     from napari_ctclip.core.prompt import Prompt
     from napari_ctclip.core.region import Region
     from napari_ctclip.core.report import Report
@@ -211,10 +210,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "napari_ctclip.core.finding": ("Finding", "FindingOrigin", "FindingState"),
     "napari_ctclip.core.geometry": ("Geometry",),
-    "napari_ctclip.core.montage": ("Montage",),
+    "napari_ctclip.core.montage": ("Montage", "Patch"),
     "napari_ctclip.core.notice": ("Notice", "Severity"),
     "napari_ctclip.core.organ_masks": ("OrganMasks",),
-    "napari_ctclip.core.patch": ("Patch",),
     "napari_ctclip.core.prompt": ("Prompt",),
     "napari_ctclip.core.region": ("Region",),
     "napari_ctclip.core.report": ("Report",),

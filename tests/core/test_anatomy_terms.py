@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import anatomy_in_text
 
 
 @pytest.mark.parametrize(

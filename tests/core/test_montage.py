@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.core.montage import Montage
-from napari_ctclip.core.patch import Patch
+from napari_ctclip.core.montage import Montage, Patch
 from napari_ctclip.core.volume import WINDOWS
 from tests.phantom import SHAPE, SPACING_MM
 

@@ -100,7 +100,7 @@ def test_a_run_that_dies_while_writing_leaves_no_half_study(
 
 
 def test_workers_give_the_same_bytes_as_one_process(prepared: Prepared, tmp_path: Path) -> None:
-    from napari_ctclip.io.store.study_store_writing import create_store
+    from napari_ctclip.io.store.study_store import create_store
 
     store = create_store(tmp_path / "store", specification())
     chosen = prepared.plan.entries[:8]
@@ -118,7 +118,7 @@ def test_workers_give_the_same_bytes_as_one_process(prepared: Prepared, tmp_path
 def test_a_schedulers_address_is_enough(prepared: Prepared, tmp_path: Path) -> None:
     from distributed import LocalCluster
 
-    from napari_ctclip.io.store.study_store_writing import create_store
+    from napari_ctclip.io.store.study_store import create_store
 
     store = create_store(tmp_path / "store", specification())
     chosen = prepared.plan.entries[:3]

@@ -13,8 +13,7 @@ import pytest
 from napari_ctclip.core.errors import CtClipError, DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.io.store.study_record import StoreSpecification
-from napari_ctclip.io.store.study_store import StudyStore
-from napari_ctclip.io.store.study_store_writing import create_store
+from napari_ctclip.io.store.study_store import StudyStore, create_store
 from napari_ctclip.preparation.sources.archive import Source, draft_of
 from napari_ctclip.preparation.sources.draft import Draft
 from napari_ctclip.preparation.study_preparation import prepare_study

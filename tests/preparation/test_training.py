@@ -158,7 +158,7 @@ def test_a_set_that_does_not_fit_the_recipe_is_one_line_that_says_how_to_mend_it
 
 def test_montages_want_axial_slices(tmp_path: Path) -> None:
     from napari_ctclip.io.store.study_record import StoreSpecification
-    from napari_ctclip.io.store.study_store_writing import create_store
+    from napari_ctclip.io.store.study_store import create_store
 
     create_store(tmp_path / "store", StoreSpecification(orientation="SPL", spacing_mm=(8, 8, 8)))
     line = {"study_id": "a", "patient_id": "a", "image": "a.nii.gz", "split": "train"}

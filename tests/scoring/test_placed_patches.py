@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.patch import Patch
+from napari_ctclip.core.montage import Patch
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.work import Work

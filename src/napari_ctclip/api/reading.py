@@ -9,8 +9,7 @@ from napari_ctclip.api.encoded import Answer, EncodedVolume
 from napari_ctclip.api.scans import Scan, progress_bar, study_of, warn_of
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.finding import Finding
-from napari_ctclip.core.montage import Montage
-from napari_ctclip.core.patch import Patch
+from napari_ctclip.core.montage import Montage, Patch
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.roi import Roi

@@ -1,4 +1,4 @@
-"""Anatomy: the vocabulary of organs; how names group, what they are called and coloured."""
+"""Anatomy: the vocabulary of organs: groups, names, colours, and which one a prompt is about."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from napari_ctclip.core.anatomy_table import read_anatomy_table
-from napari_ctclip.core.label_tables import (
+from napari_ctclip.core.anatomy_table import (
     EVERY_NAME,
     TOTALSEGMENTATOR_V1,
     TOTALSEGMENTATOR_V2,
+    read_anatomy_table,
 )
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MAJOR_ANATOMIES",
     "TOTALSEGMENTATOR_V1",
     "TOTALSEGMENTATOR_V2",
+    "anatomy_in_text",
     "anatomy_label",
     "coarse_anatomy",
     "colour_of",
@@ -223,3 +224,40 @@ def colour_of(name: str) -> Colour:
 def _invented(name: str) -> Colour:
     seed = sum((index + 1) * ord(letter) for index, letter in enumerate(name))
     return 80 + seed * 37 % 160, 80 + seed * 67 % 160, 80 + seed * 97 % 160
+
+
+_TERMS: tuple[tuple[str, str], ...] = (
+    ("heart", r"heart|cardiac|cardio\w*|coronar\w+|pericardi\w+|atri\w+|ventric\w+"),
+    ("aorta", r"aort\w+|arterial (wall )?calcif\w+|atheroscler\w+|atheroma\w*"),
+    ("esophagus", r"(o?e)sophag\w+|hiatal|hiatus"),
+    ("liver", r"liver|hepat\w+"),
+    ("spleen", r"spleen|splen\w+"),
+    ("kidney", r"kidneys?|renal|nephr\w+"),
+    ("pancreas", r"pancrea\w+"),
+    ("stomach", r"stomach|gastric"),
+    ("gallbladder", r"gallbladder|cholecyst\w+"),
+    (
+        "trachea_and_airways",
+        r"trachea\w*|endobronchial",
+    ),
+    (
+        "bone",
+        r"bon(e|es|y)|osseous|ribs?|vertebra\w*|stern\w+|fractures?|spine|spinal",
+    ),
+    ("thoracic_cavity", r"pleura\w*|effusions?|hydrothorax|h(a?e)mothorax|empyema"),
+    (
+        "lung",
+        r"lungs?|pulmonary|lob(e|es|ar)|apical|subpleural|nodul\w+|ground.?glass|ggo|"
+        r"consolidat\w+|emphysem\w+|bulla\w*|pneumo\w+|atelecta\w+|bronchi\w+|honeycomb\w+|"
+        r"fibro\w+|reticul\w+|interstitial|airspace|opacit\w+|opacif\w+|infiltrat\w+|mosaic|peribronch\w+|interlobular|septal",
+    ),
+)
+_PATTERNS = tuple((name, re.compile(rf"\b({words})\b", re.IGNORECASE)) for name, words in _TERMS)
+
+
+def anatomy_in_text(text: str) -> str:
+    """Return the anatomy a prompt speaks of, e.g. "lung" for "ground-glass opacity"; "" if none.
+
+    An organ that is named goes before one that is only implied by the kind of finding.
+    """
+    return next((name for name, pattern in _PATTERNS if pattern.search(text)), "")

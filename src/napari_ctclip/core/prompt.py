@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import anatomy_in_text, anatomy_label
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet, denied_text
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_ctclip.core.anatomy import members
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import anatomy_in_text, members
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import Peak, SimilarityMap
 from napari_ctclip.evaluation.task_files import ZeroShotTask

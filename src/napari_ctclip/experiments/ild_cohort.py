@@ -11,10 +11,9 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from napari_ctclip.core.study import Study
-from napari_ctclip.io.export.exports import write_organ_masks
-from napari_ctclip.io.export.nifti_writing import write_nifti_slices
+from napari_ctclip.io.export.exports import write_nifti_slices, write_organ_masks
+from napari_ctclip.io.store.manifest import write_manifest
 from napari_ctclip.io.store.manifest_entry import ManifestEntry, Split
-from napari_ctclip.io.store.manifest_writing import write_manifest
 from napari_ctclip.simulation.ild_patterns import ILD_SPACING_MM, pattern_report, simulate_pattern
 from napari_ctclip.simulation.ild_reports import PATTERNS
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from napari_ctclip.core.anatomy import MAJOR_ANATOMIES, major_anatomy, members
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import MAJOR_ANATOMIES, anatomy_in_text, major_anatomy, members
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.reports.abnormality_dictionary import (
     AbnormalityDictionary,

@@ -13,12 +13,10 @@ from filelock import FileLock, Timeout
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.io.store.manifest import faults_across
+from napari_ctclip.io.store.manifest import faults_across, write_manifest
 from napari_ctclip.io.store.manifest_entry import ManifestEntry, Split
-from napari_ctclip.io.store.manifest_writing import write_manifest
 from napari_ctclip.io.store.study_record import StoreSpecification
-from napari_ctclip.io.store.study_store import StudyStore
-from napari_ctclip.io.store.study_store_writing import create_store, remove_unfinished
+from napari_ctclip.io.store.study_store import StudyStore, create_store, remove_unfinished
 from napari_ctclip.preparation.batch import LOCAL, run_batch
 from napari_ctclip.preparation.estimate import Estimate, estimate_preparation
 from napari_ctclip.preparation.organ_texts import DescribedStudy, described

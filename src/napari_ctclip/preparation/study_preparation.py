@@ -28,8 +28,7 @@ from napari_ctclip.io.store.study_record import (
     StoredNotice,
     StudyRecord,
 )
-from napari_ctclip.io.store.study_store import StudyStore
-from napari_ctclip.io.store.study_store_writing import write_study
+from napari_ctclip.io.store.study_store import StudyStore, write_study
 from napari_ctclip.preparation.masks import find_masks, join_masks
 from napari_ctclip.preparation.rejection import Rejection, rejection_of
 from napari_ctclip.preprocessing.spatial import on_model_grid, resample_labels, resample_volume

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
+from napari_ctclip.core.montage import Patch
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.core.patch import Patch
 from napari_ctclip.preprocessing.spatial import resample_labels
 
 __all__ = ["PatchGrid", "PatchPlan", "lay_patches"]

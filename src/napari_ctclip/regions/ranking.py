@@ -10,8 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.montage import Montage
-from napari_ctclip.core.patch import Patch
+from napari_ctclip.core.montage import Montage, Patch
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.regions.patches import PatchGrid
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import anatomy_in_text
 from napari_ctclip.core.errors import DataError, GeometryMismatch
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.phrase import Phrase

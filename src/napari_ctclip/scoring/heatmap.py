@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import anatomy_in_text
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.encoding.encoding import EncodedScan

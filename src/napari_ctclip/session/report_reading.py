@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from napari_ctclip.core.anatomy import GROUPS, MAJOR_ANATOMIES, members
-from napari_ctclip.core.anatomy_terms import anatomy_in_text
+from napari_ctclip.core.anatomy import GROUPS, MAJOR_ANATOMIES, anatomy_in_text, members
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.work import PLAIN, Work

@@ -32,7 +32,7 @@ from napari_ctclip.io.export.dicom_objects import (
     write_organs_seg,
     write_parametric_map,
 )
-from napari_ctclip.io.masks.segment_codes import finding_code, laterality_code, organ_code
+from napari_ctclip.io.masks.segment_descriptions import finding_code, laterality_code, organ_code
 from napari_ctclip.simulation.dicom import write_dicom_series
 from tests.exporting.asked import asked_session, ball_finding, content_of
 from tests.phantom import ball_study

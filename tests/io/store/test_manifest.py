@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.io.store.manifest import check_manifest, read_manifest
-from napari_ctclip.io.store.manifest_writing import write_manifest
+from napari_ctclip.io.store.manifest import check_manifest, read_manifest, write_manifest
 
 
 def line(**values: Any) -> dict[str, Any]:

@@ -10,8 +10,12 @@ import pytest
 from napari_ctclip.core.errors import DataError, UnreadableFile
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.io.store.study_record import StoreSpecification, StudyRecord
-from napari_ctclip.io.store.study_store import StudyStore
-from napari_ctclip.io.store.study_store_writing import create_store, remove_unfinished, write_study
+from napari_ctclip.io.store.study_store import (
+    StudyStore,
+    create_store,
+    remove_unfinished,
+    write_study,
+)
 
 SHAPE = (70, 90, 130)
 GEOMETRY = Geometry.from_spacing(SHAPE, (2.0, 2.0, 2.0), origin_ras=(10.0, 20.0, 30.0))

@@ -16,7 +16,7 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.organ_crops import embed_organs
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import OrganRecord, StoreSpecification, StudyRecord
-from napari_ctclip.io.store.study_store_writing import create_store, write_study
+from napari_ctclip.io.store.study_store import create_store, write_study
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.published.crop_protocol import CropProtocol
 from napari_ctclip.models.published.fvlm import FVLM

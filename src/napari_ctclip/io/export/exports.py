@@ -1,25 +1,34 @@
 """Heatmaps and organ masks as NIfTI files on the grid of the CT's own file."""
 
+# mypy: allow-untyped-calls
+# SimpleITK, nibabel and isal are typed in part only.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
+import nibabel
 import numpy as np
+import numpy.typing as npt
+from isal import igzip_threaded
 
 from napari_ctclip.core.anatomy import colour_of
-from napari_ctclip.core.errors import GeometryMismatch
-from napari_ctclip.core.geometry import INTERNAL_AXES
+from napari_ctclip.core.errors import DataError, GeometryMismatch
+from napari_ctclip.core.geometry import INTERNAL_AXES, Geometry
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.export.heat_slices import heat_slices
-from napari_ctclip.io.export.nifti_writing import write_nifti_slices
 from napari_ctclip.io.files import replacing
 from napari_ctclip.io.masks.label_resampling import Placement, labels_on_grid
 from napari_ctclip.io.masks.legends import volume_stem
 
-__all__ = ["write_heatmap", "write_organ_masks"]
+__all__ = [
+    "write_heatmap",
+    "write_nifti_slices",
+    "write_organ_masks",
+]
 
 
 def write_heatmap(
@@ -97,3 +106,53 @@ def _write_legend(masks: OrganMasks, path: Path) -> None:
         for name, label in sorted(masks.legend.items(), key=lambda entry: entry[1]):
             red, green, blue = colour_of(name)
             writer.writerow((label, name, f"#{red:02X}{green:02X}{blue:02X}"))
+
+
+_SCANNER = 1
+_COMPRESSION = 2  # isal's scale runs to 3; 2 is within 5 % of its size at half its time
+_RIGHT_ANGLE = 1e-4
+
+
+def write_nifti_slices(
+    slices: Iterable[npt.NDArray[np.generic]],
+    geometry: Geometry,
+    path: Path,
+    *,
+    dtype: npt.DTypeLike,
+    description: str,
+) -> None:
+    """Write slices (i, j), one for each k, as .nii or .nii.gz.
+
+    Raises
+    ------
+    DataError
+        If the name ends otherwise.
+    """
+    name = path.name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        raise DataError(f"{path}: expected a name ending in .nii.gz or .nii")
+    header = _header(geometry, np.dtype(dtype), description)
+    with replacing(path) as partial:
+        if name.endswith(".gz"):
+            file = igzip_threaded.open(partial, "wb", compresslevel=_COMPRESSION, threads=1)
+        else:
+            file = partial.open("wb")
+        with file:
+            file.write(header)
+            for plane in slices:
+                file.write(np.asarray(plane, dtype=dtype).tobytes(order="F"))
+
+
+def _header(geometry: Geometry, dtype: np.dtype[np.generic], description: str) -> bytes:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(geometry.shape)
+    header.set_data_dtype(dtype)
+    header.set_xyzt_units("mm")
+    header.set_sform(geometry.affine, code=_SCANNER)
+    axes = geometry.affine[:3, :3] / np.asarray(geometry.spacing_mm)
+    if np.abs(axes.T @ axes - np.eye(3)).max() < _RIGHT_ANGLE:  # a qform cannot hold shear
+        header.set_qform(geometry.affine, code=_SCANNER)
+    header["magic"] = b"n+1"
+    header["vox_offset"] = 352
+    header["descrip"] = description.encode("ascii", "replace")[:79]
+    return bytes(header.binaryblock) + b"\0\0\0\0"

@@ -14,8 +14,13 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.masks.label_map import LabelMap, read_label_map
 from napari_ctclip.io.masks.label_resampling import Placement, labels_on_grid
-from napari_ctclip.io.masks.label_schemes import recognised_scheme
-from napari_ctclip.io.masks.legends import SCHEMES, Legend, legend_beside, read_legend
+from napari_ctclip.io.masks.legends import (
+    SCHEMES,
+    Legend,
+    legend_beside,
+    read_legend,
+    recognised_scheme,
+)
 
 __all__ = ["ReadMasks", "cut_by_field_of_view", "read_organ_masks"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.io.files import replacing
 from napari_ctclip.io.store.manifest_entry import ManifestEntry, Split
 
-__all__ = ["Fault", "Manifest", "ManifestEntry", "check_manifest", "faults_across", "read_manifest"]
+__all__ = [
+    "Fault",
+    "Manifest",
+    "ManifestEntry",
+    "check_manifest",
+    "faults_across",
+    "read_manifest",
+    "write_manifest",
+]
 
 _TABLES = ("organ_sentences", "organ_normal", "labels")
 _JSON_COLUMNS = ("rescale", "affine")
@@ -228,3 +238,37 @@ def _entry(number: int, values: Any, folder: Path) -> ManifestEntry | Fault:
     masks = None if entry.masks is None else folder / entry.masks
     update = {"image": folder / entry.image, "masks": masks, "legend": legend}
     return entry.model_copy(update=update)
+
+
+def write_manifest(entries: Iterable[ManifestEntry], path: Path) -> None:
+    """Write the studies as ``.jsonl``, whole or not at all; the same studies give the same bytes.
+
+    Parameters
+    ----------
+    entries : iterable of ManifestEntry
+        With absolute paths, as :func:`read_manifest` gives them.
+    path : Path
+        The file; its folder is where the relative paths start.
+    """
+    folder = path.parent.absolute()
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        for entry in entries:
+            file.write(json.dumps(_values(entry, folder), ensure_ascii=False) + "\n")
+
+
+def _values(entry: ManifestEntry, folder: Path) -> dict[str, Any]:
+    values = entry.model_dump(mode="json", exclude_defaults=True)
+    for key in ("image", "masks"):
+        if values.get(key) is not None:
+            values[key] = _relative(Path(values[key]), folder)
+    if entry.legend is not None and Path(entry.legend).suffix:
+        values["legend"] = _relative(Path(entry.legend), folder)
+    return values
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        # links are kept: what they point to may have another name and ending
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive on Windows
+        return path.absolute().as_posix()
