@@ -124,9 +124,9 @@ def size_of(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def findings_of(session: Session, *, share: float | None) -> tuple[Finding, ...]:
-    """Return a proposed finding of each answer's heat about its peak; none without a share."""
-    if share is None:
+def findings_of(session: Session, *, fraction: float | None) -> tuple[Finding, ...]:
+    """Return a proposed finding of each heatmap about its peak; none without a fraction."""
+    if fraction is None:
         return ()
     from napari_ctclip.session.findings_session import FindingsSession
 
@@ -134,7 +134,7 @@ def findings_of(session: Session, *, share: float | None) -> tuple[Finding, ...]
     for answer in session.answers:
         peak = answer.focus.peak.value
         if peak > 0:  # below a tie with the negatives there is nothing to outline
-            made = findings.compute_region(answer.prompt.positive, threshold=share * peak)
+            made = findings.compute_region(answer.prompt.positive, threshold=fraction * peak)
             findings.put(made)
     return findings.findings
 

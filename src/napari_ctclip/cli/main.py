@@ -43,7 +43,9 @@ def _options(version: VersionOption = False) -> None:
 @takes_scan(without=("legend", "accept_suspicious", "templates", "device"))
 def view(
     scan: ScanOptions,
-    prompt: Annotated[list[str] | None, typer.Option(help="Ask this at once; repeatable.")] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Prompt to score at once; repeatable.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Name or folder; that of the settings without it.")
     ] = None,

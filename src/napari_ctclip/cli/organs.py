@@ -20,8 +20,8 @@ __all__ = ["organs"]
 _UNTRAINED = Notice(
     Severity.INFO,
     "no-organ-names",
-    "this model was not trained with organ names: it is asked for the organs of the masks, "
-    "and nobody taught it to tell them apart",
+    "this model was not trained with organ names: its similarity to the names of the masks' "
+    "organs was never trained",
 )
 
 

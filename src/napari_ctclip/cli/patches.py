@@ -88,7 +88,7 @@ def patches(
 def _rank(
     montages: MontageSession, plan: PatchPlan, prompts: PatchPrompts, tasks: TaskSet | None
 ) -> None:
-    """Encode the patches, rank them by the prompts, and classify the montage where tasks ask."""
+    """Encode the patches, rank them by the prompts, and classify the montage by the tasks."""
     _encode(montages, plan)
     montages.set_ranking(montages.compute_ranking(prompts))
     if tasks is not None:

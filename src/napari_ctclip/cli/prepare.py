@@ -63,8 +63,8 @@ PixelsOption = Annotated[int, typer.Option(help="Radiographs: shorter side, pixe
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes on this machine; the cores if left out.", min=1)
 ]
-ValidOption = Annotated[float, typer.Option(help="Share of patients to validate on.")]
-TestOption = Annotated[float, typer.Option(help="Share of patients to test on.")]
+ValidOption = Annotated[float, typer.Option(help="Fraction of patients to validate on.")]
+TestOption = Annotated[float, typer.Option(help="Fraction of patients to test on.")]
 SeedOption = Annotated[int, typer.Option(help="Of the split.")]
 LanguageOption = Annotated[
     bool, typer.Option("--any-language", help="Keep reports that are not English.")
@@ -99,7 +99,7 @@ def prepare(
 ) -> None:
     """Make a training set of an archive: manifest, store of scans and masks, quality report.
 
-    Stopped at any moment and started again, it goes on where it was.
+    Stopped at any moment and started again, it resumes.
     """
     _require_train_extra()
     from napari_ctclip.preparation.preparation import Options, plan_preparation

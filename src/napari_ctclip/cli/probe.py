@@ -128,8 +128,7 @@ def _print(reading: RoiReading, session: Session, *, most: int) -> None:
     terminal.say(organ_words(reading.statistics))
     terminal.say(statistics_words(reading.statistics))
     if reading.naming is not None:
-        told = f"the model calls it {naming_words(reading.naming)}"
-        terminal.say(told)
+        terminal.say(f"the model calls it {naming_words(reading.naming)}")
     if local.findings:
         terminal.show(_table(reading, most))
     terminal.say(reference_words(local, reading.templates))

@@ -82,7 +82,7 @@ def _cells(line: ReportLine) -> tuple[str, ...]:
     score, certainty = line.score, line.certainty or ""
     numbers: tuple[str, ...] = ("",) * 6
     if score is not None:
-        peak = tuple(f"{place:.1f}" for place in score.peak.world_mm)
+        peak = tuple(f"{mm:.1f}" for mm in score.peak.world_mm)
         values = (f"{score.probability:.3f}", f"{score.similarity:.4f}")
         numbers = (score.anatomy, *values, *peak)
     return (line.sentence, line.finding, str(certainty), str(line.verdict), *numbers, line.why)

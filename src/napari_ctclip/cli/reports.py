@@ -170,7 +170,7 @@ def _with_llm(
     cache: Path,
     lexicon: Path | None,
 ) -> Iterator[DecomposedReport]:
-    """Yield what a language model reads; the user is told where the reports go."""
+    """Yield what a language model reads; a line says where the reports go."""
     from napari_ctclip.reports.lexicon import load_lexicon
     from napari_ctclip.reports.llm import LlmReader
 

@@ -52,7 +52,7 @@ class ScanOptions:
     ]
     series: Annotated[
         str | None,
-        typer.Option(help="Series of a DICOM folder: its place in the list, or its number."),
+        typer.Option(help="Series of a DICOM folder: its position in the list, or its number."),
     ] = None
     masks: Annotated[
         str, typer.Option(help="Organ masks: a label map file, 'quick' (made from HU) or 'none'.")

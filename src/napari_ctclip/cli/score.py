@@ -65,7 +65,7 @@ def score(
     scan.encode(session, (one.templates for one in prompts))
     for one in prompts:
         session.ask(one)
-    findings = findings_of(session, share=findings_at)
+    findings = findings_of(session, fraction=findings_at)
     files = write(session, out, findings=findings, kinds=kinds, size=size, model_source=scan.model)
     print_answers(session)
     terminal.say(f"{len(files)} files in {out}")

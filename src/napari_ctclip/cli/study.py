@@ -25,7 +25,7 @@ _FIGURE = "study.png"
 
 
 def study(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the runs; a stopped one goes on.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs; a stopped one resumes.")],
     plan: Annotated[
         Path | None, typer.Option("--plan", help="TOML file; the shipped one by default.")
     ] = None,
@@ -40,7 +40,7 @@ def study(
         typer.Option(help="Page whose results are replaced, the figure in ../images beside it."),
     ] = None,
 ) -> None:
-    """Train every arm of a plan on the same cohort with the same compute, examine, compare."""
+    """Train every arm of a plan on the same cohort with the same compute, evaluate, compare."""
     # imported here: torch and fabric take seconds, and --help needs neither
     from napari_ctclip.experiments.arm_run import run_arm
     from napari_ctclip.experiments.cohort import (
@@ -70,7 +70,7 @@ def study(
                     run_arm(work, arm, cohort, studies, tasks, folder=folder, report=report)
                 )
             except Stopped:
-                terminal.warn("stopped; the same command goes on")
+                terminal.warn("stopped; the same command resumes")
                 raise typer.Exit(EXIT_STOPPED) from None
     terminal.say(_written(work, results, out, page))
 
@@ -103,7 +103,7 @@ def _reporter(bar: Progress, name: str) -> StepReport:
     task = bar.add_task(name, total=None)
 
     def report(done: int, total: int, numbers: Mapping[str, float]) -> None:
-        told = f"{name}  step {done}/{total}  loss {numbers['loss']:.3f}"
-        bar.update(task, completed=done, total=total, description=told)
+        line = f"{name}  step {done}/{total}  loss {numbers['loss']:.3f}"
+        bar.update(task, completed=done, total=total, description=line)
 
     return report

@@ -1,4 +1,4 @@
-"""Finding: a place or region of a scan that a person looked at, with its numbers and origin."""
+"""Finding: a point or region of a scan that a person looked at, with its numbers and origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FindingOrigin:
     Attributes
     ----------
     model : str
-        Name of the model; empty where none was asked.
+        The name of the model; empty where none was used.
     weights_sha256 : str
         Hash of its weights.
     preprocessing_sha256 : str
@@ -45,7 +45,7 @@ class FindingOrigin:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A place or a region of a scan.
+    """A point or a region of a scan.
 
     Attributes
     ----------
@@ -56,15 +56,15 @@ class Finding:
     index : tuple of int
         Voxel (z, y, x) of the scan where it was found.
     world_mm : tuple of float
-        The same place in the file's RAS world, mm.
+        The same point in the file's RAS world, mm.
     mean_hounsfield : float
-        HU in the region; in a ball of 5 mm radius for a point.
+        HU in the region; in a sphere of 5 mm radius for a point.
     volume_ml : float or None
         Of the region; None for a point.
     region : Region or None
         On the grid of the scan; None for a point.
     prompt : Prompt or None
-        What was asked; None where a person marked the place.
+        The prompt; None where a person marked the point.
     anatomy : str
         Organ there; empty if unknown.
     similarity, probability : float or None

@@ -13,7 +13,7 @@ _MOST_STEPS = 200
 
 @dataclass(frozen=True)
 class History(Generic[_State]):
-    """States with undo and redo, each kept whole.
+    """States with undo and redo, each stored whole.
 
     Attributes
     ----------

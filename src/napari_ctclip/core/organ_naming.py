@@ -1,4 +1,4 @@
-"""OrganNaming: what a model calls a region, among the organs whose names it was asked."""
+"""OrganNaming: what a model calls a region, among the organs whose names were queried."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class OrganNaming:
     Attributes
     ----------
     region : str
-        The organ that the region's mask says it is; empty for a drawn place.
+        The organ that the region's mask says it is; empty for a drawn region.
     ranked : tuple of (str, float)
-        Every organ that was asked for, with the cosine of its sentence; most similar first.
+        Every organ that was queried, with the cosine of its sentence; most similar first.
     """
 
     region: str
@@ -33,7 +33,7 @@ class OrganNaming:
     def agrees(self) -> bool | None:
         """Whether that is the mask's organ, a part of it, or what it is a part of.
 
-        None where no name of the mask's organ was asked for, so that the model could only be wrong.
+        None where no name of the mask's organ was queried, so that the model could only be wrong.
         """
         if not any(_same(self.region, name) for name, _ in self.ranked):
             return None
@@ -41,7 +41,7 @@ class OrganNaming:
 
 
 def organ_sentence(anatomy: str) -> str:
-    """Return the sentence that names an organ; the wording is ours."""
+    """Return the sentence that names an organ; the phrasing is ours."""
     return f"This is the {anatomy_label(anatomy)}."
 
 

@@ -1,4 +1,4 @@
-"""Phrase: some words of a text that are asked together, within the text."""
+"""Phrase: some words of a text that are queried together, within the text."""
 
 from __future__ import annotations
 

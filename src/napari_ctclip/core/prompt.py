@@ -1,4 +1,4 @@
-"""Prompt: what we ask of a scan, in words."""
+"""Prompt: a finding in words, and what it is contrasted with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLUG_LENGTH = 60
 
 @dataclass(frozen=True)
 class Prompt:
-    """A finding in words, what it is held against, and where to look.
+    """A finding in words, what it is contrasted with, and where to look.
 
     Attributes
     ----------
@@ -51,12 +51,12 @@ class Prompt:
 
     @property
     def positives(self) -> tuple[str, ...]:
-        """The texts that the model hears as the finding."""
+        """The texts that are encoded as the finding."""
         return self.templates.worded(self.positive, organ=self._organ)
 
     @property
     def negatives(self) -> tuple[str, ...]:
-        """The texts that the model hears as its opposite."""
+        """The texts that are encoded as its opposite."""
         return self.templates.worded(self.negative, organ=self._organ)
 
     @property

@@ -1,4 +1,4 @@
-"""Region: some voxels of a scan, kept as the box that holds them."""
+"""Region: some voxels of a scan, stored as the box that holds them."""
 
 from __future__ import annotations
 

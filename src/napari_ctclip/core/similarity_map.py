@@ -23,7 +23,7 @@ class Peak:
     index : tuple of int
         Token (z, y, x) on the map's grid.
     world_mm : tuple of float
-        The same place in the file's RAS world, mm.
+        The same point in the file's RAS world, mm.
     value : float
         The map there.
     """
@@ -35,7 +35,7 @@ class Peak:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityMap:
-    """How much each place looks like what the prompt says.
+    """How similar each token is to the prompt.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class SimilarityMap:
     geometry : Geometry
         The token grid in the patient.
     prompt : Prompt
-        What was asked.
+        The prompt.
     """
 
     values: npt.NDArray[np.float32]
@@ -59,11 +59,11 @@ class SimilarityMap:
             )
 
     def with_zeros(self) -> SimilarityMap:
-        """Return the map with 0 for NaN: what a difference is where nothing was asked."""
+        """Return the map with 0 for NaN: what a difference is where nothing was scored."""
         return replace(self, values=np.nan_to_num(self.values, nan=0.0))
 
     def peak(self, within: npt.NDArray[np.bool_] | None = None) -> Peak | None:
-        """Return the highest place, inside ``within`` (d, h, w) if given; None if all is NaN."""
+        """Return the highest point, inside ``within`` (d, h, w) if given; None if all is NaN."""
         usable = np.isfinite(self.values)
         if within is not None:
             usable &= within

@@ -1,4 +1,4 @@
-"""Template set: the sentences that a prompt's words are put in before a model hears them."""
+"""Template set: the prompt templates that a finding is put into before a model encodes it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TemplateSet:
     name : str
         What a person and ``--templates`` call it.
     positive : tuple of str
-        For a text that says something is there. Several are an ensemble: they are heard as one, the
-        mean of their unit vectors (``scoring.prompt_ensemble``).
+        For a text that says something is there. Several are an ensemble: they are encoded as one,
+        the mean of their unit vectors (``scoring.prompt_ensemble``).
     negative : tuple of str
         For a text that denies something ("no lung nodule"), filled with what it denies; empty where
         such a text goes into the positive ones as it stands.
@@ -60,13 +60,13 @@ class TemplateSet:
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether several sentences are heard as one."""
+        """Whether several sentences are encoded as one."""
         return len(self.positive) > 1
 
     def each_alone(self) -> tuple[TemplateSet, ...]:
         """Return every sentence as a set of its own.
 
-        A sentence for presence goes with the one for absence in the same place, and with all of
+        A sentence for presence goes with the one for absence at the same position, and with all of
         those where there is another number of them.
         """
         paired = len(self.positive) == len(self.negative)

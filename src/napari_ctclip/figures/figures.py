@@ -1,4 +1,4 @@
-"""Figures: three planes through a place with heat, contours, legend and organ bars, as a PNG."""
+"""Figures: three planes through a point with heatmap, contours, legend and organ bars, as a PNG."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULT_SIZE = (1650, 506)
 """Width and height of a figure, pixels."""
 
 LARGEST_SIDE, _SMALLEST_SIDE = 10_000, 200
-_HEIGHT_INCHES = 4.6  # letters keep their share of the picture whatever its size
+_HEIGHT_INCHES = 4.6  # letters keep their size within the picture whatever its size
 _MOST_BARS = 10
 
 
@@ -50,7 +50,7 @@ def key_slice_figure(
     probability_means: str = "",
     size: tuple[int, int] = DEFAULT_SIZE,
 ) -> Figure:
-    """Return axial, coronal and sagittal slices with heat and contours, and organ bars.
+    """Return axial, coronal and sagittal slices with heatmap and contours, and organ bars.
 
     Parameters
     ----------

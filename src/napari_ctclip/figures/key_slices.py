@@ -1,4 +1,4 @@
-"""Key slices: the three planes through a place, with heat, contours and a legend, on axes."""
+"""Key slices: the three planes through a point, with heatmap, contours and a legend, on axes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["KeySlices", "draw_key_slices", "draw_line", "voxel_at", "window_about"]
 
 _PLANES = (("axial", 0, "R", "L"), ("coronal", 1, "R", "L"), ("sagittal", 2, "A", "P"))
-_LUNG_HU = -500  # a place among air-filled voxels is read in the lung window
+_LUNG_HU = -500  # a point among air-filled voxels is read in the lung window
 _HEAT_FLOOR = 0.35  # of the shown range: below it the CT stays bare
 _RAMP: tuple[tuple[float, tuple[float, float, float, float]], ...] = (
     (0.0, (1.0, 0.9, 0.0, 0.0)),
@@ -47,7 +47,7 @@ class KeySlices:
     window : Window
         How the scan is shown.
     similarity_map : SimilarityMap or None
-        Heat over it.
+        The heatmap over it.
     heat_contour : float or None
         Similarity at which a line is drawn.
     region : Region or None
@@ -63,14 +63,14 @@ class KeySlices:
 
     @property
     def heat_top(self) -> float:
-        """Similarity at which heat is strongest: the map's highest."""
+        """The similarity at which the heatmap is opaque: the map's highest."""
         if self.similarity_map is None or not np.isfinite(self.similarity_map.values).any():
             return 1e-6
         return max(float(np.nanmax(self.similarity_map.values)), 1e-6)
 
 
 def draw_key_slices(figure: Figure, axes: Sequence[Axes], shown: KeySlices) -> None:
-    """Draw axial, coronal and sagittal planes on three axes, with a colour bar for heat."""
+    """Draw axial, coronal and sagittal planes on three axes, with a colour bar for the heatmap."""
     for ax, (name, axis, first, last) in zip(axes, _PLANES, strict=True):
         position = shown.index[axis]
         _draw_plane(ax, shown, axis)
@@ -87,14 +87,14 @@ def draw_key_slices(figure: Figure, axes: Sequence[Axes], shown: KeySlices) -> N
 
 
 def voxel_at(geometry: Geometry, world_mm: Sequence[float]) -> Index:
-    """Return the voxel of a grid nearest to a RAS place, mm."""
+    """Return the voxel of a grid nearest to a RAS point, mm."""
     at = np.rint(geometry.world_to_index(world_mm)).astype(int)
     z, y, x = np.clip(at, 0, np.asarray(geometry.shape) - 1).tolist()
     return z, y, x
 
 
 def window_about(volume: Volume, index: Index) -> Window:
-    """Return the lung window about a place in the lung, the mediastinal one elsewhere."""
+    """Return the lung window about a point in the lung, the mediastinal one elsewhere."""
     z, y, x = (slice(max(0, c - 12), c + 13) for c in index)
     low = float(np.percentile(volume.voxels[z, y, x], 25))
     return WINDOWS["Lung"] if low < _LUNG_HU else WINDOWS["Mediastinum"]
@@ -175,7 +175,7 @@ def _draw_legend(figure: Figure, axes: Sequence[Axes], shown: KeySlices) -> None
 
 
 def _heat_colours(*, opaque: bool = False) -> Any:
-    """Return the heat ramp; over mid-gray where a legend cannot be transparent."""
+    """Return the heatmap's ramp; over mid-gray where a legend cannot be transparent."""
     from matplotlib.colors import LinearSegmentedColormap
 
     ramp = [

@@ -141,7 +141,7 @@ def remove_leftovers(folder: Path, name: str = "*") -> int:
 class PartialDownload:
     """What is there of a file that is being downloaded, beside it: ``NAME.part``.
 
-    The name can be guessed, so that a later run goes on with it. A link, a pipe or the file of
+    The name can be guessed, so that a later run resumes from it. A link, a pipe or the file of
     another user under that name is removed, never written to.
 
     Parameters
@@ -315,7 +315,7 @@ def _lock(file: BinaryIO, target: Path) -> None:
 def _refusals_of(path: Path, partial: Path | None = None) -> Iterator[None]:
     """Say in one line that ``path`` cannot be written.
 
-    With a ``partial``, while that is written by whoever asked for it: an error of reading something
+    With a ``partial``, while that is written by the caller: an error of reading something
     else passes, and libraries that tell of a full disk in errors of their own are understood.
     """
     try:

@@ -29,15 +29,15 @@ __all__ = [
 _SHIPPED = Path(__file__).with_name("prompt_templates.toml")
 _KEYS = {"positive", "negative", "source"}
 _OWN_HEAD = """\
-# Your own template sets: the Explore tab offers them as wordings, and
+# Your own prompt templates: the window offers them, and
 # napari-ctclip score --templates NAME takes them. {} stands for the words of a prompt, {organ} for
-# the organ they speak of. Several sentences are heard as one, the mean of their vectors.
+# the organ they are about. Several sentences are encoded as one, the mean of their vectors.
 # Take the # off to begin:
 
 # [my-hospital]
 # positive = ["The {organ} shows {}.", "Impression: {}."]
 # negative = ["The {organ} shows no {}.", "Impression: no {}."]
-# source = "Wording of our reports"
+# source = "Phrasing of our reports"
 """
 
 
@@ -111,9 +111,9 @@ def read_templates(name_or_file: str | Path) -> TemplateSet:
         if templates.name == str(name_or_file):
             return templates
     names = ", ".join(repr(templates.name) for templates in known)
-    told = "".join(f"; {notice.message}" for notice in notices)
+    remarks = "".join(f"; {notice.message}" for notice in notices)
     raise DataError(
-        f"no templates {str(name_or_file)!r}; expected one of {names}, or a .toml file{told}"
+        f"no templates {str(name_or_file)!r}; expected one of {names}, or a .toml file{remarks}"
     )
 
 

@@ -226,9 +226,9 @@ class StackPlan:
     order : ndarray of int, shape (S,)
         Scanned slices kept, sorted along the normal.
     lower, upper : ndarray of int, shape (D,)
-        For each slice of the stack, the places in ``order`` it lies between.
+        For each slice of the stack, the positions in ``order`` it lies between.
     weight : ndarray of float, shape (D,)
-        Share of ``upper``; 0 where a scanned slice is taken as it is.
+        The weight of ``upper``; 0 where a scanned slice is taken as it is.
     origin, step : ndarray, shape (3,)
         LPS mm of the first slice's first voxel, and from slice to slice.
     notices : tuple of Notice

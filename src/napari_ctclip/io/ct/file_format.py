@@ -1,4 +1,4 @@
-"""Which format a file really has: told by its first bytes, never by its name."""
+"""Which format a file really has: by its first bytes, never by its name."""
 
 # mypy: allow-untyped-calls
 # isal is typed in part only.

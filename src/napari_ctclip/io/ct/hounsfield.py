@@ -163,8 +163,8 @@ def replace_padding(voxels: npt.NDArray[np.int16], path: str) -> tuple[Notice, .
             slab[outside] = AIR_HU
     if not count:
         return ()
-    share = 100.0 * count / voxels.size
-    message = f"{share:.2g} % of the voxels are padding (down to {lowest}); set to {AIR_HU} HU."
+    percent = 100.0 * count / voxels.size
+    message = f"{percent:.2g} % of the voxels are padding (down to {lowest}); set to {AIR_HU} HU."
     return (Notice(Severity.INFO, "padding", message, path),)
 
 

@@ -170,7 +170,7 @@ def nifti_geometry(
     try:
         geometry = Geometry(shape, affine)
     except GeometryMismatch as error:
-        raise DataError(f"{path}: {error}; mend the sform or convert from DICOM again") from error
+        raise DataError(f"{path}: {error}; fix the sform or convert from DICOM again") from error
     if not all(_PLAUSIBLE_MM[0] <= s <= _PLAUSIBLE_MM[1] for s in geometry.spacing_mm):
         spacing = " x ".join(f"{s:.4g}" for s in geometry.spacing_mm)
         warn("spacing", f"A voxel of {spacing} mm is no CT's; are the header's units mm?")

@@ -112,7 +112,7 @@ def write_parametric_map(
 ) -> Path:
     """Write a similarity map as a DICOM Parametric Map of 32-bit floats on its own token grid.
 
-    Real-world values are the stored ones: similarity, without unit. Places the map knows nothing
+    Real-world values are the stored ones: similarity, without unit. Points the map knows nothing
     about hold ``UNKNOWN_SIMILARITY``, named as padding.
     """
     import highdicom
@@ -149,7 +149,7 @@ def write_parametric_map(
     )
     created.FloatPixelPaddingValue = UNKNOWN_SIMILARITY
     _order_frames_along_normal(created)
-    # readers built on DCMTK (dcmqi, 3D Slicer) want to be told the anatomy of the frames
+    # readers built on DCMTK (dcmqi, 3D Slicer) need the anatomy of the frames
     created.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_frame_anatomy(source)]
     created.SeriesDescription = short_text(f"CT-CLIP similarity: {prompt.positive}")
     created.ImageComments = plain_text(

@@ -29,7 +29,7 @@ class Placement:
     is_aligned : bool
         Whether every target voxel centre is a source voxel centre (or would be, outside it).
     cover : float
-        Share of the target grid's extent that the source grid covers, by axis-aligned boxes.
+        The fraction of the target grid's extent that the source grid covers, by axis-aligned boxes.
     """
 
     def __init__(self, source: Geometry, target: Geometry) -> None:

@@ -151,7 +151,7 @@ def organ_code(anatomy: str) -> Code:
 
 
 def laterality_code(anatomy: str) -> Code | None:
-    """Return the code of the side that an organ's name tells; None if it tells none."""
+    """Return the code of the side in an organ's name; None if it has none."""
     side = next((part for part in anatomy.split("_") if part in _SIDES), "")
     return _snomed(_SIDES[side]) if side else None
 

@@ -118,7 +118,7 @@ def check_manifest(path: Path) -> tuple[tuple[ManifestEntry, ...], tuple[Fault, 
     """Return the studies without fault, and all faults in the order of their lines.
 
     Every study of a patient in two splits is at fault, and every line with a study id given twice:
-    which one is right cannot be told.
+    which one is right cannot be decided.
 
     Raises
     ------

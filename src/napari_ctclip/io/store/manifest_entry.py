@@ -41,7 +41,7 @@ class ManifestEntry(BaseModel):
     masks : Path or None
         Label map of the organs.
     legend : str or None
-        What the labels mean: a file, or ``"totalsegmentator-v1"`` / ``"-v2"``; told by looking
+        What the labels mean: a file, or ``"totalsegmentator-v1"`` / ``"-v2"``; found by looking
         where it is not given.
     series : str or None
         Which series of a DICOM folder.
