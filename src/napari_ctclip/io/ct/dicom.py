@@ -31,6 +31,13 @@ _PLAUSIBLE_HU = (AIR_HU, 3071)
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
+_JITTER = 0.1  # of the spacing: rounding in headers, not geometry
+_EXACT = 1e-3  # of the spacing
+_SAME_PLACE_MM = 1e-2
+_MOST_GROWTH = 4  # more invented than scanned slices is no scan any more
+_OFF_LINE_MM = 0.5
+
+
 def read_dicom(path: Path, *, series: int | str | None = None) -> StoredScan:
     """Return one CT series of a folder, or the series that a DICOM file belongs to.
 
@@ -208,13 +215,6 @@ def _cut_short(header: SliceHeader, what: str) -> UnreadableFile:
     return UnreadableFile(
         f"{header.path} is cut short or damaged: {what}; copy the file again or leave it out"
     )
-
-
-_JITTER = 0.1  # of the spacing: rounding in headers, not geometry
-_EXACT = 1e-3  # of the spacing
-_SAME_PLACE_MM = 1e-2
-_MOST_GROWTH = 4  # more invented than scanned slices is no scan any more
-_OFF_LINE_MM = 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,10 @@ __all__ = [
 _PLACEHOLDER = re.compile(r"^(L|label|segment)[_ ]?\d+$", re.IGNORECASE)
 
 
+_SEGMENTATION_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
 @dataclass(frozen=True, eq=False)
 class LabelMap:
     """A label map in the axis order of its file.
@@ -203,10 +207,6 @@ def _refuse_other_numbers(
         )
     if high == 0:
         raise DataError(f"{path}: every voxel is 0, so no organ is marked; check the segmentation")
-
-
-_SEGMENTATION_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def read_dicom_seg(path: Path) -> LabelMap:

@@ -30,6 +30,36 @@ __all__ = [
 _LABEL_LENGTH = 64
 
 
+_ORGANS: Mapping[str, str] = {
+    "lung": "Lung", "trachea_and_airways": "TracheaAndBronchus", "trachea": "Trachea",
+    "heart": "Heart", "heart_atrium_left": "LeftAtrium", "heart_atrium_right": "RightAtrium",
+    "heart_ventricle_left": "LeftVentricle", "heart_ventricle_right": "RightVentricle",
+    "aorta": "Aorta", "esophagus": "Esophagus", "mediastinum": "Mediastinum",
+    "pulmonary_artery": "PulmonaryArtery", "pulmonary_vein": "PulmonaryVein",
+    "superior_vena_cava": "SuperiorVenaCava", "inferior_vena_cava": "InferiorVenaCava",
+    "portal_vein": "PortalVein", "brachiocephalic_trunk": "BrachiocephalicTrunk",
+    "brachiocephalic_vein": "BrachiocephalicVein", "subclavian_artery": "SubclavianArtery",
+    "common_carotid_artery": "CommonCarotidArtery", "iliac_artery": "IliacArtery",
+    "iliac_vena": "IliacVein", "liver": "Liver", "spleen": "Spleen", "stomach": "Stomach",
+    "pancreas": "Pancreas", "gallbladder": "Gallbladder", "duodenum": "Duodenum",
+    "small_bowel": "SmallIntestine", "colon": "Colon", "kidney": "Kidney",
+    "adrenal_gland": "AdrenalGland", "urinary_bladder": "Bladder", "prostate": "Prostate",
+    "thyroid_gland": "Thyroid", "brain": "Brain", "spinal_cord": "SpinalCord", "skull": "Skull",
+    "sternum": "Sternum", "sacrum": "Sacrum", "scapula": "Scapula", "clavicula": "Clavicle",
+    "humerus": "Humerus", "femur": "Femur", "hip": "Ilium", "rib": "Rib", "ribs": "Rib",
+    "vertebrae": "Vertebra", "bone": "Bone",
+}  # fmt: skip
+"""Anatomy, or how its name begins -> keyword of pydicom's SNOMED CT dictionary."""
+_FINDINGS: Mapping[str, str] = {
+    "pleural effusion": "PleuralEffusion", "pericardial effusion": "PericardialEffusion",
+    "pneumothorax": "Pneumothorax", "nodule": "Nodule", "mass": "Mass", "cyst": "Cyst",
+    "lymph node": "LymphNode", "aneurysm": "Aneurysm", "abscess": "Abscess",
+    "hemorrhage": "Hemorrhage", "thrombus": "Thrombus", "fibrosis": "Fibrosis", "edema": "Edema",
+}  # fmt: skip
+"""Words of a finding -> keyword; longer words are looked for first."""
+_SIDES: Mapping[str, str] = {"left": "Left", "right": "Right"}
+
+
 def finding_segment(number: int, finding: Finding) -> Any:
     """Return the description of a finding's segment."""
     import highdicom
@@ -105,38 +135,6 @@ def short_text(text: str) -> str:
 def plain_text(text: str) -> str:
     """Return a text in ASCII: the series decides the character set, and may allow no more."""
     return text.encode("ascii", "replace").decode("ascii")
-
-
-_ORGANS: Mapping[str, str] = {
-    "lung": "Lung", "trachea_and_airways": "TracheaAndBronchus", "trachea": "Trachea",
-    "heart": "Heart", "heart_atrium_left": "LeftAtrium", "heart_atrium_right": "RightAtrium",
-    "heart_ventricle_left": "LeftVentricle", "heart_ventricle_right": "RightVentricle",
-    "aorta": "Aorta", "esophagus": "Esophagus", "mediastinum": "Mediastinum",
-    "pulmonary_artery": "PulmonaryArtery", "pulmonary_vein": "PulmonaryVein",
-    "superior_vena_cava": "SuperiorVenaCava", "inferior_vena_cava": "InferiorVenaCava",
-    "portal_vein": "PortalVein", "brachiocephalic_trunk": "BrachiocephalicTrunk",
-    "brachiocephalic_vein": "BrachiocephalicVein", "subclavian_artery": "SubclavianArtery",
-    "common_carotid_artery": "CommonCarotidArtery", "iliac_artery": "IliacArtery",
-    "iliac_vena": "IliacVein", "liver": "Liver", "spleen": "Spleen", "stomach": "Stomach",
-    "pancreas": "Pancreas", "gallbladder": "Gallbladder", "duodenum": "Duodenum",
-    "small_bowel": "SmallIntestine", "colon": "Colon", "kidney": "Kidney",
-    "adrenal_gland": "AdrenalGland", "urinary_bladder": "Bladder", "prostate": "Prostate",
-    "thyroid_gland": "Thyroid", "brain": "Brain", "spinal_cord": "SpinalCord", "skull": "Skull",
-    "sternum": "Sternum", "sacrum": "Sacrum", "scapula": "Scapula", "clavicula": "Clavicle",
-    "humerus": "Humerus", "femur": "Femur", "hip": "Ilium", "rib": "Rib", "ribs": "Rib",
-    "vertebrae": "Vertebra", "bone": "Bone",
-}  # fmt: skip
-"""Anatomy, or how its name begins -> keyword of pydicom's SNOMED CT dictionary."""
-
-_FINDINGS: Mapping[str, str] = {
-    "pleural effusion": "PleuralEffusion", "pericardial effusion": "PericardialEffusion",
-    "pneumothorax": "Pneumothorax", "nodule": "Nodule", "mass": "Mass", "cyst": "Cyst",
-    "lymph node": "LymphNode", "aneurysm": "Aneurysm", "abscess": "Abscess",
-    "hemorrhage": "Hemorrhage", "thrombus": "Thrombus", "fibrosis": "Fibrosis", "edema": "Edema",
-}  # fmt: skip
-"""Words of a finding -> keyword; longer words are looked for first."""
-
-_SIDES: Mapping[str, str] = {"left": "Left", "right": "Right"}
 
 
 def organ_code(anatomy: str) -> Code:
