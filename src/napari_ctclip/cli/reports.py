@@ -59,6 +59,7 @@ def decompose(
     ] = "",
 ) -> None:
     """Take reports apart: decomposed.jsonl, audit.csv and audit.html."""
+    from napari_ctclip.io.files import replacing
     from napari_ctclip.reports.audit import (
         audit_rows,
         write_audit_csv,
@@ -79,9 +80,11 @@ def decompose(
         if llm_url
         else decompose_all(texts, lexicon=lexicon, workers=workers)
     )
-    out.mkdir(parents=True, exist_ok=True)
     audit, noticed = [], 0
-    with (out / "decomposed.jsonl").open("w", encoding="utf-8") as lines:
+    with (
+        replacing(out / "decomposed.jsonl") as partial,
+        partial.open("w", encoding="utf-8") as lines,
+    ):
         for row, report in zip(rows, reports, strict=True):
             lines.write(json_line(report, row.id) + "\n")
             audit += audit_rows(report, row.id)
@@ -119,7 +122,6 @@ def dictionary(
     texts = [row.report for row in rows]
     reports = list(decompose_all(texts, lexicon=lexicon, workers=workers))
     built = build_dictionary(reports, least=least, largest=largest, lexicon=words)
-    out.mkdir(parents=True, exist_ok=True)
     built.save(out / "dictionary.toml")
     counts = unnamed_phrases(reports, lexicon=words).most_common()
     unnamed = ((*pair, n) for pair, n in counts if n >= least)

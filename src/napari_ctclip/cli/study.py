@@ -85,6 +85,7 @@ def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path
         results_part,
         write_figure,
     )
+    from napari_ctclip.io.files import write_text
 
     how = Resampling(work.examination.replicates)
     rows = [arm_row(result, how) for result in results]
@@ -93,7 +94,7 @@ def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path
     write_figure(results, rows, figure)
     shown = _FIGURE if page is None else f"../images/{_FIGURE}"
     part = results_part(rows, pairs, shown)
-    (out / "results.md").write_text(part + "\n", "utf-8")
+    write_text(out / "results.md", part + "\n")
     if page is not None:
         insert_part(page, part)
     return part

@@ -16,6 +16,7 @@ from napari_ctclip.evaluation.evaluation_result import Plan, evaluate_scores
 from napari_ctclip.evaluation.label_metrics import MACRO, LabelMetrics, Resampling
 from napari_ctclip.evaluation.localisation import LocalisationRow, localisation_rows
 from napari_ctclip.experiments.arm_run import ArmResult
+from napari_ctclip.io.files import write_text
 
 __all__ = ["ArmRow", "arm_row", "insert_part", "paired_rows", "results_part", "write_figure"]
 
@@ -129,7 +130,7 @@ def insert_part(page: Path, part: str) -> None:
             f"{page}: expected a page with one line {_BEGIN!r} and one line {_END!r} below it, "
             "which the results go between"
         ) from error
-    page.write_text(f"{before}{_BEGIN}\n\n{part}\n\n{_END}{after}", "utf-8")
+    write_text(page, f"{before}{_BEGIN}\n\n{part}\n\n{_END}{after}")
 
 
 def _told(interval: Interval, *, sign: bool = False) -> str:

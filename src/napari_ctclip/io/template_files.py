@@ -63,8 +63,7 @@ def make_own_file() -> Path:
     file = own_templates_file()
     if not file.exists():
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(_OWN_HEAD, "utf-8")
+            write_text(file, _OWN_HEAD)
         except OSError as error:
             raise DataError(
                 f"{file}: cannot be written ({error.strerror or error}); write it elsewhere and "

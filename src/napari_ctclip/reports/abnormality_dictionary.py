@@ -13,6 +13,7 @@ import numpy as np
 import tomli_w
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.io.files import write_text
 from napari_ctclip.reports.lexicon import Lexicon, load_lexicon
 from napari_ctclip.reports.structure import Certainty, DecomposedReport
 
@@ -125,7 +126,7 @@ class AbnormalityDictionary:
                 "wider": list(entry.wider),
                 "related": list(entry.related),
             }
-        file.write_text(tomli_w.dumps(table), "utf-8")
+        write_text(file, tomli_w.dumps(table))
 
     @classmethod
     def load(cls, file: Path) -> AbnormalityDictionary:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
+from napari_ctclip.io.files import replacing, write_text
 from napari_ctclip.reports.structure import Certainty, DecomposedReport, Sentence
 
 __all__ = ["AuditRow", "audit_rows", "write_audit_csv", "write_audit_html"]
@@ -54,7 +55,7 @@ def audit_rows(report: DecomposedReport, identifier: str) -> list[AuditRow]:
 def write_audit_csv(rows: Iterable[AuditRow], file: Path) -> None:
     """Write the table as UTF-8 CSV."""
     names = [field.name for field in fields(AuditRow)]
-    with file.open("w", encoding="utf-8", newline="") as out:
+    with replacing(file) as partial, partial.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(names)
         writer.writerows([getattr(row, name) for name in names] for row in rows)
@@ -83,7 +84,7 @@ def write_audit_html(rows: Sequence[AuditRow], file: Path, *, most: int = 5000) 
         anatomies=_counts(row.anatomies for row in rows),
         findings=_counts(row.findings for row in rows),
     )
-    file.write_text(page, "utf-8")
+    write_text(file, page)
 
 
 def _row(identifier: str, number: int, sentence: Sentence) -> AuditRow:

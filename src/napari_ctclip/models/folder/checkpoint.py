@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
+from napari_ctclip.io.files import replacing
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.folder_files import (
     MODEL_FILE,
@@ -153,7 +154,8 @@ def save_checkpoint(
         description["calibration"] = asdict(model.calibration)
     write_weights(weights, folder / WEIGHTS_FILE)
     write_description(description, folder)
-    model.text_encoder.tokenizer.save(str(folder / _TOKENIZER), pretty=False)
+    with replacing(folder / _TOKENIZER) as partial:
+        model.text_encoder.tokenizer.save(str(partial), pretty=False)
 
 
 def replace_weights(folder: Path, changed: Mapping[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
+from napari_ctclip.io.files import write_text
 from napari_ctclip.models.folder.folder_files import (
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -137,7 +138,7 @@ def write_imported(
         "training": provenance,
     }
     write_description(description, folder)
-    (folder / _CARD).write_text(_card(description, what), "utf-8")
+    write_text(folder / _CARD, _card(description, what))
 
 
 def _stored_as(tensor: torch.Tensor) -> torch.dtype:

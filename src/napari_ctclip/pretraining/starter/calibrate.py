@@ -12,6 +12,7 @@ import tomli_w
 
 from napari_ctclip.evaluation.calibration import fit_platt
 from napari_ctclip.evaluation.simulated import examine
+from napari_ctclip.io.files import write_text
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.interface import Calibration
 from napari_ctclip.pretraining.data.sentences import load_vocabulary
@@ -38,5 +39,5 @@ def calibrate_checkpoint(
     file = folder / "model.toml"
     description = tomllib.loads(file.read_text("utf-8"))
     description["calibration"] = asdict(calibration)
-    file.write_text(tomli_w.dumps(description), "utf-8")
+    write_text(file, tomli_w.dumps(description), durable=True)
     return calibration

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.io.files import write_text
 from napari_ctclip.preprocessing.intensity import window_channels
 from napari_ctclip.pretraining.data.sentences import load_vocabulary
 from napari_ctclip.pretraining.starter.token_targets import (
@@ -232,9 +233,8 @@ def write_studies(folder: Path, seeds: range) -> None:
             }
             for lesion in simulated.lesions
         ]
-        (folder / f"{seed}.json").write_text(
-            json.dumps({"seed": seed, "lesions": lesions}), "utf-8"
-        )
+        # last: it says that the two arrays are whole
+        write_text(folder / f"{seed}.json", json.dumps({"seed": seed, "lesions": lesions}))
         logger.info("simulated training study %d", seed)
 
 

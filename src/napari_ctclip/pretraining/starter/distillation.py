@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_ctclip.io.files import write_text
 from napari_ctclip.models.text.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.pretraining.data.sentences import Vocabulary, canonical
 
@@ -123,7 +124,7 @@ def prune_tokenizer(source: Path, target: Path) -> list[int]:
         token["id"] = new[token["content"]]
     for name, token in table["post_processor"]["special_tokens"].items():
         token["ids"] = [new[name]]
-    target.write_text(json.dumps(table, separators=(",", ":"), ensure_ascii=False), "utf-8")
+    write_text(target, json.dumps(table, separators=(",", ":"), ensure_ascii=False))
     return [old[token] for token in kept]
 
 

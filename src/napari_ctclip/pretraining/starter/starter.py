@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import DataError
+from napari_ctclip.io.files import replacing
 from napari_ctclip.models.dual_encoder import DualEncoder
 from napari_ctclip.models.folder.checkpoint import (
     SCHEMA_VERSION,
@@ -173,9 +174,9 @@ def make_text_student(recipe: Recipe, folder: Path) -> None:
         steps=options.steps,
         seed=seed + 1,
     )
-    torch.save(
-        {"student": student.state_dict(), "projection": projection.state_dict()}, folder / _STUDENT
-    )
+    weights = {"student": student.state_dict(), "projection": projection.state_dict()}
+    with replacing(folder / _STUDENT) as partial:
+        torch.save(weights, partial)
 
 
 @torch.no_grad()
