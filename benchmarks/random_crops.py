@@ -14,8 +14,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.io.ct.read import read_volume
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import StoreSpecification
-from napari_ctclip.io.store.study_store import StudyStore
-from napari_ctclip.io.store.study_store import create_store
+from napari_ctclip.io.store.study_store import StudyStore, create_store
 from napari_ctclip.preparation.study_preparation import prepare_study
 from napari_ctclip.preprocessing.spatial import on_model_grid
 
