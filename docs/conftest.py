@@ -11,13 +11,8 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
+import napari_ctclip as ctclip
 from napari_ctclip.core.anatomy_table import read_anatomy_table
-from napari_ctclip.core.volume import Volume
-from napari_ctclip.io.export.exports import write_organ_masks
-from napari_ctclip.io.store.study_record import StoreSpecification
-from napari_ctclip.preparation.preparation import Options, plan_preparation, prepare
-from napari_ctclip.preparation.sources.archive import Source, draft_of
-from napari_ctclip.simulation.study_simulation import simulate_study
 
 _NAME = "CT0001"
 _COARSE_MM = (5.0, 5.0, 5.0)
@@ -27,28 +22,28 @@ _COARSE_MM = (5.0, 5.0, 5.0)
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with ``scan.nii.gz``, and ``set/`` prepared from it."""
     folder = tmp_path_factory.mktemp("snippets")
-    study = simulate_study(3, spacing_mm=_COARSE_MM).study
+    study = ctclip.simulate_study(3, spacing_mm=_COARSE_MM).study
     assert study.organ_masks is not None
     assert study.report is not None
     (folder / "scans").mkdir()
     for path in (folder / "scan.nii.gz", folder / "scans" / f"{_NAME}.nii.gz"):
         _write(study.volume, path)
-    write_organ_masks(study.organ_masks, study.volume, folder / "scans" / f"{_NAME}_seg.nii.gz")
+    ctclip.write_organ_masks(
+        study.organ_masks, study.volume, folder / "scans" / f"{_NAME}_seg.nii.gz"
+    )
     with (folder / "reports.csv").open("w", newline="", encoding="utf-8") as table:
         writer = csv.writer(table)
         writer.writerow(("study", "patient", "findings", "impression"))
         writer.writerow((_NAME, "P1", study.report.findings, study.report.impression))
-    source = Source(folder / "scans", layout="table", reports=folder / "reports.csv")
-    options = Options(valid=0.0)
+    source = ctclip.ArchiveSource(folder / "scans", layout="table", reports=folder / "reports.csv")
     parts = dict(read_anatomy_table().only(("heart", "lung")).parts)
-    specification = StoreSpecification(spacing_mm=(2, 2, 2), anatomies=tuple(parts), parts=parts)
-    prepare(
-        plan_preparation(draft_of(source), options), folder / "set", specification, options=options
-    )
+    store = ctclip.StoreSpecification(spacing_mm=(2, 2, 2), anatomies=tuple(parts), parts=parts)
+    options = ctclip.PreparationOptions(valid=0.0)
+    ctclip.prepare(source, folder / "set", store=store, options=options)
     return folder
 
 
-def _write(volume: Volume, path: Path) -> None:
+def _write(volume: ctclip.Volume, path: Path) -> None:
     image = nibabel.Nifti1Image(np.asarray(volume.voxels), volume.geometry.affine)
     image.header.set_xyzt_units("mm")
     image.to_filename(path)

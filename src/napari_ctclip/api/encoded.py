@@ -65,7 +65,7 @@ class Answer(SessionAnswer):
 
     @property
     def probability(self) -> float:
-        """The probability that belongs to :attr:`score`; a softmax without a calibration."""
+        """The probability that belongs to ``score``; a softmax without a calibration."""
         return self.focus.probability
 
     @property
@@ -122,7 +122,7 @@ class Answer(SessionAnswer):
 class EncodedVolume:
     """A scan encoded by a model: the slow part is done, prompts take milliseconds.
 
-    :func:`encode` makes it.
+    ``encode`` makes it.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class EncodedVolume:
         Parameters
         ----------
         prompt : Prompt or str
-            A finding in words. A :class:`Prompt` also says what it is contrasted with, the anatomy
+            A finding in words. A ``Prompt`` also says what it is contrasted with, the anatomy
             and the templates.
         masks : OrganMasks, optional
             Organs to score; kept for the prompts that follow.
@@ -211,7 +211,7 @@ def encode(
     scan : Volume or Study
         The scan; the organ masks of a study are scored by every prompt.
     model : str, path or VisionLanguageModel
-        A name, a model folder, or a loaded model; see :func:`load_model`.
+        A name, a model folder, or a loaded model; see ``load_model``.
     device : str
         ``"auto"`` (a CUDA device if there is one), ``"cpu"``, ``"cuda:0"`` ...
     cache : FeatureCache, optional

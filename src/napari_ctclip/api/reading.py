@@ -160,7 +160,7 @@ def montage(
     count: int = 16,
     size_mm: float = 64.0,
 ) -> Montage:
-    """Return the patches of :func:`patches` side by side, as a picture in HU."""
+    """Return the patches of ``patches`` side by side, as a picture in HU."""
     session = _montages(scan, targets, controls, count=count, size_mm=size_mm)
     assert session.montage is not None, "a ranking makes a montage"
     return session.montage

@@ -47,7 +47,7 @@ def read_volume(
     """Return the CT in a NIfTI, NRRD or MetaImage file, or in a DICOM folder or file.
 
     What is odd about the file (missing slices, a tilted gantry, repaired padding) is a
-    :class:`ScanWarning`.
+    ``ScanWarning``.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def study_of(scan: Scan) -> Study:
 
 
 def warn_of(notices: Iterable[Notice]) -> None:
-    """Issue a :class:`ScanWarning` for every warning, and log the rest."""
+    """Issue a ``ScanWarning`` for every warning, and log the rest."""
     for notice in notices:
         if notice.severity is Severity.WARNING:
             where = f" [{notice.path}]" if notice.path else ""

@@ -132,37 +132,35 @@ def prepare(
 
 
 def train(
-    method: str,
+    recipe: Path | str,
     out: Path | str,
     *,
     data: Path | str | None = None,
     overrides: Sequence[str] = (),
     resume: bool = False,
 ) -> Path:
-    """Train a model by one of the methods; return its folder, which :func:`load_model` opens.
+    """Train a model by a recipe; return its folder, which ``load_model`` opens.
 
     Parameters
     ----------
-    method : str
-        ``"clip"``, ``"siglip"``, ``"ct_glip"``, ``"ct_glip_finetune"``, ``"lrclr"``, ``"fvlm"`` or
-        ``"clip_ild_dapt"``.
+    recipe : str or path
+        A method whose recipe is shipped (``"clip"``, ``"siglip"``, ``"ct_glip"``,
+        ``"ct_glip_finetune"``, ``"lrclr"``, ``"fvlm"`` or ``"clip_ild_dapt"``), or a recipe file.
     out : path
         The folder of the run.
     data : path, optional
         A prepared training set; simulated studies without it.
     overrides : sequence of str
-        Changes to the method's recipe, e.g. ``"optimizer.steps=500"``.
+        Changes to the recipe, e.g. ``"optimizer.steps=500"``.
     resume : bool
         Resume the run in ``out``.
 
     Raises
     ------
     CtClipError
-        If there is no such method.
+        If there is no such recipe, or the loss explodes or is not finite.
     DataError
         If ``out`` holds a run already, or data and recipe do not fit together.
-    TrainingFailed
-        If the loss is not finite, or explodes.
     """
     from napari_ctclip.pretraining.loop import train as train_recipe
     from napari_ctclip.pretraining.recipe_files import load_recipe
@@ -170,13 +168,17 @@ def train(
     from napari_ctclip.pretraining.runs.shipped_recipes import METHOD_SUMMARIES, recipe_file
     from napari_ctclip.pretraining.sources import method_training
 
-    if method not in METHOD_SUMMARIES:
-        raise CtClipError(f"no method {method!r}; expected one of {', '.join(METHOD_SUMMARIES)}")
-    recipe = load_recipe(recipe_file(method), overrides=overrides)
-    training = method_training(recipe, None if data is None else Path(data))
+    shipped = str(recipe) in METHOD_SUMMARIES
+    if not shipped and not Path(recipe).is_file():
+        raise CtClipError(
+            f"no recipe {str(recipe)!r}; expected one of {', '.join(METHOD_SUMMARIES)}, or a file"
+        )
+    file = recipe_file(str(recipe)) if shipped else Path(recipe)
+    chosen = load_recipe(file, overrides=overrides)
+    training = method_training(chosen, None if data is None else Path(data))
     warn_of(training.notices)
     folder = RunFolder(Path(out))
-    with progress_bar(method, show=training.launch.fabric.is_global_zero) as bar:
+    with progress_bar(chosen.method, show=training.launch.fabric.is_global_zero) as bar:
         train_recipe(
             training, folder, resume=resume, report=lambda done, total, _: bar(done, total)
         )
