@@ -34,8 +34,8 @@ TRAINING = {
 }  # fmt: skip
 ERRORS = {
     "Cancelled", "CheckpointMismatch", "CtClipError", "DataError", "GeometryMismatch",
-    "NotHounsfield", "RescaleUndecidable", "RescaledTwice", "SeriesChoiceNeeded",
-    "UnknownLabelScheme", "UnreadableFile", "UnwritableFile",
+    "NotEncoded", "NotHounsfield", "NothingOpen", "RescaleUndecidable", "RescaledTwice",
+    "SeriesChoiceNeeded", "UnknownLabelScheme", "UnreadableFile", "UnwritableFile",
 }  # fmt: skip
 
 

@@ -136,23 +136,17 @@ class EncodedVolume:
     @property
     def study(self) -> Study:
         """The scan, with the organ masks that were given last."""
-        study = self._session.study
-        assert study is not None, "an encoded scan is open"
-        return study
+        return self._session.ready().study
 
     @property
     def model(self) -> VisionLanguageModel:
         """The model that encoded it."""
-        model = self._session.model
-        assert model is not None, "an encoded scan has its model"
-        return model
+        return self._session.ready().model
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What the user should know of the encoding."""
-        encoding = self._session.encoding
-        assert encoding is not None, "the scan is encoded"
-        return encoding.notices
+        return self._session.ready().encoding.notices
 
     def ask(self, prompt: Prompt | str, *, masks: OrganMasks | None = None) -> Answer:
         """Return the answer to a prompt, in milliseconds.

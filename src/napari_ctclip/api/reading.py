@@ -80,9 +80,8 @@ def probe(
     asked = [Prompt(p) if isinstance(p, str) else p for p in prompts]
     if not isinstance(scan, EncodedVolume):
         return read_roi(study, region, asked=asked)
-    encoding = scan._session.encoding
-    assert encoding is not None, "the scan is encoded"
-    return read_roi(study, region, encoded=(scan.model, encoding), asked=asked)
+    ready = scan._session.ready()
+    return read_roi(study, region, encoded=(ready.model, ready.encoding), asked=asked)
 
 
 def read_report(scan: EncodedVolume, text: str) -> ReadReport:
