@@ -53,6 +53,9 @@ def run() -> dict[str, str]:
         "CPU time of loading starter in a new process (aim: 2 s)": (
             f"{_cpu_seconds([sys.executable, '-c', _LOAD]):.2f} s"
         ),
+        "  of which importing PyTorch": (
+            f"{_cpu_seconds([sys.executable, '-c', 'import torch']):.2f} s"
+        ),
         f"first heatmap from a cold start ({shape})": f"{seconds[0]:.1f} s",
         "  the same scan again, encoding from the cache": f"{seconds[1]:.1f} s",
     }

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.published.fvlm import FVLM, FVLM_ANATOMIES
+from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
@@ -150,7 +150,7 @@ def _bert(folder: Path) -> BertTextEncoder:
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", "utf-8")
     config = {"vocab_size": 30522, "max_position_embeddings": 512}
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
-    return BertTextEncoder.untrained(folder, max_pieces=_LONGEST)
+    return BertTextEncoder.untrained(folder, max_tokens=_LONGEST)
 
 
 def samples_of(batch: int, *, crop: tuple[int, int, int] = CROP) -> StudyBatch:
@@ -200,7 +200,7 @@ def plain_loss(model: FVLM, batch: StudyBatch) -> Tensor:
             texts,
             padding="max_length",
             truncation=True,
-            max_length=encoder.max_pieces,
+            max_length=encoder.max_tokens,
             return_tensors="pt",
         )
         states = encoder.bert(**pieces).last_hidden_state[:, 0]

@@ -14,7 +14,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import StoreSpecification, StudyRecord
 from napari_ctclip.io.store.study_store import create_store, write_study
-from napari_ctclip.models.published.fvlm import FVLM_ANATOMIES, FVLM_PREPROCESSING
+from napari_ctclip.models.fvlm import FVLM_ANATOMIES, FVLM_PREPROCESSING
 from napari_ctclip.preprocessing.spatial import on_model_grid
 from napari_ctclip.pretraining.data.caption_findings import CaptionReader
 from napari_ctclip.pretraining.data.draws import StudyDraws, batches_of

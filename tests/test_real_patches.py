@@ -17,8 +17,8 @@ from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.io import read_volume
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.preprocessing.intensity import window_channels
-from napari_ctclip.regions.montage_layout import MontageLayout
 from napari_ctclip.regions.patches import PatchPlan
+from napari_ctclip.regions.ranking import MontageLayout
 from napari_ctclip.scoring.patch_scores import PatchPrompts, patch_scores
 from napari_ctclip.segmentation.quick_masks import quick_organ_masks
 from napari_ctclip.session.montage_session import MontageSession

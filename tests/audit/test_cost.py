@@ -20,8 +20,8 @@ from napari_ctclip.audit.study_check import check_study
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.models.published.fvlm import FVLM
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
 from napari_ctclip.testing import TinyModel
 from tests.models.small_fvlm import LetterTextEncoder, small_fvlm

@@ -18,9 +18,8 @@ from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.encoding.organ_crops import anatomy_labels, crop_around, embed_organs
 from napari_ctclip.encoding.work import Work
-from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.models.published.crop_protocol import CropProtocol
-from napari_ctclip.models.published.fvlm import FVLM
+from napari_ctclip.models.fvlm import FVLM
+from napari_ctclip.models.interface import CropProtocol, FeatureMap
 from napari_ctclip.scoring.heatmap import queried_anatomy
 from napari_ctclip.scoring.readout import organ_similarities, token_index
 from napari_ctclip.session.session import Session

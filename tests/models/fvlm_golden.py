@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.models.published.fvlm import FVLM, FVLM_ANATOMIES
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
 from napari_ctclip.pretraining.data.samples import StudyBatch
 from napari_ctclip.reports.captions import read_caption

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import tomli_w
+from safetensors.torch import save_file
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.models.published.colipri import Colipri
-from napari_ctclip.models.published.colipri_checkpoint import save_colipri, untrained_colipri
+from napari_ctclip.models.published.colipri_checkpoint import untrained_colipri
 from tests.models.small_fvlm import TEXT_WIDTH, write_text_folder
 
 SIZES = {
@@ -33,7 +36,12 @@ def small_colipri(folder: Path) -> Colipri:
 
 
 def saved_colipri(folder: Path) -> Path:
-    """Return the folder of a saved small model."""
+    """Return a folder laid out as the release, with the sizes that differ from it."""
     model = small_colipri(folder / "bert")
-    save_colipri(model, folder / "model", text_folder=folder / "bert", sizes=SIZES)
+    shutil.copytree(folder / "bert", folder / "model" / "text_encoder")
+    weights = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
+    save_file(weights, folder / "model" / "model.safetensors")
+    description = {"name": model.name, "architecture": {"kind": "colipri", **SIZES}}
+    text = tomli_w.dumps({"schema_version": 1, **description})
+    (folder / "model" / "model.toml").write_text(text, "utf-8")
     return folder / "model"

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from napari_ctclip.models.published.fvlm import FVLM
+from napari_ctclip.models.fvlm import FVLM
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
 from tests.models.random_weights import released_names

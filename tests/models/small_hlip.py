@@ -23,7 +23,7 @@ def small_hlip(text_folder: Path, *, grid: tuple[int, int, int] = (6, 6, 6)) -> 
     network = HlipNetwork(width=WIDTH, heads=1, mlp_width=96, grid=grid, embedding_width=16)
     model = Hlip(
         network,
-        BertTextEncoder.untrained(text_folder, max_pieces=512),
+        BertTextEncoder.untrained(text_folder, max_tokens=512),
         preprocessing=replace(HLIP_PREPROCESSING, shape=network.image_shape),
     )
     return ready_with_named_weights(model)

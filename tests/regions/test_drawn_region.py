@@ -11,7 +11,7 @@ from napari_ctclip.regions.region_statistics import (
     region_organ,
     region_statistics,
 )
-from napari_ctclip.regions.region_tokens import nearest_tokens, region_tokens
+from napari_ctclip.regions.token_grid import nearest_tokens, region_tokens
 from tests.phantom import BALL_CENTRE, SHAPE, ball_study
 
 GEOMETRY = Geometry.from_spacing((20, 30, 40), (3.0, 1.0, 1.0))

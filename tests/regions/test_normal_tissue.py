@@ -12,8 +12,7 @@ from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.region import Region
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.regions.control_regions import control_regions
-from napari_ctclip.regions.drawn_region import sphere_region
+from napari_ctclip.regions.drawn_region import control_regions, sphere_region
 from napari_ctclip.regions.normal_tissue import fill_with_normal_tissue
 from tests.phantom import BALL_CENTRE, ball_study
 

@@ -14,7 +14,6 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.encoding import encode_input
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.folder.checkpoint import save_checkpoint
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel
 from napari_ctclip.models.published.open_clip_adapter import save_open_clip
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -24,21 +23,18 @@ from tests.models.small_colipri import saved_colipri
 from tests.models.small_fvlm import released_weights, write_text_folder
 from tests.models.small_hlip import saved_hlip
 from tests.models.small_merlin import saved_merlin
-from tests.models.small_model import ARCHITECTURE, small_model
+from tests.models.small_model import saved_small_model
 from tests.models.small_open_clip import small_bert_open_clip, small_open_clip
 from tests.phantom import ball_study
 
 
 def _starter(folder: Path) -> Path:
-    save_checkpoint(
-        small_model(), folder, architecture=ARCHITECTURE, licence="Apache-2.0", provenance={}
-    )
-    return folder
+    return saved_small_model(folder)
 
 
 def _fvlm(folder: Path) -> Path:
     pytest.importorskip("transformers", reason="fVLM's text encoder needs transformers")
-    from napari_ctclip.models.published.fvlm_checkpoint import save_fvlm
+    from napari_ctclip.models.published.fvlm_import import save_fvlm
 
     text_folder = write_text_folder(folder / "bert")
     model, _ = released_weights(text_folder)

@@ -12,7 +12,7 @@ from napari_ctclip.core.phrase import Phrase
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.models.towers.local_regions import LocalRegions
+from napari_ctclip.models.local_regions import LocalRegions
 from napari_ctclip.scoring.answer import without_words
 from napari_ctclip.scoring.significant_regions import attention_map, even_share
 from tests.models.towers.test_local_regions import GRID, model
@@ -82,7 +82,7 @@ def test_a_phrase_is_the_mean_of_its_words_and_all_words_the_interpretation(plan
 
 def test_words_beyond_what_the_model_reads_are_refused(planted) -> None:
     local, scan = planted
-    text = "a " * local.text_encoder.max_pieces + "nodule"
+    text = "a " * local.text_encoder.max_tokens + "nodule"
     with pytest.raises(DataError, match=r"reads the first 64 of 65 words"):
         attention_map(local, scan, Phrase(text, (64,)))
 

@@ -251,8 +251,8 @@ def _montages(
     size_mm: float,
 ) -> MontageSession:
     """Return a montage session that has ranked the patches of a scan."""
-    from napari_ctclip.regions.montage_layout import MontageLayout
     from napari_ctclip.regions.patches import PatchPlan
+    from napari_ctclip.regions.ranking import MontageLayout
     from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
     from napari_ctclip.session.montage_session import MontageSession
 

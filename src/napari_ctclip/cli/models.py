@@ -91,14 +91,14 @@ def import_model(
     ] = None,
 ) -> None:
     """Turn weights you were given into a model folder; nothing is downloaded."""
-    from napari_ctclip.models.published.importers import IMPORTERS
+    from napari_ctclip.models.factory import IMPORTERS, import_weights
 
     if kind not in IMPORTERS:
         known = ", ".join(IMPORTERS)
         raise typer.BadParameter(f"{kind!r} cannot be imported; expected one of: {known}")
     model = _known(kind)
     folder = out or model.folder
-    IMPORTERS[kind](weights, folder, text_folder=text_encoder)
+    import_weights(kind, weights, folder, text_folder=text_encoder)
     terminal.say(f"{folder}: use it with --model; weights' licence: {model.licence}")
 
 

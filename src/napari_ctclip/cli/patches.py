@@ -60,8 +60,8 @@ def patches(
 
     from napari_ctclip.core.volume import WINDOWS
     from napari_ctclip.evaluation.task_files import read_tasks
-    from napari_ctclip.regions.montage_layout import MontageLayout
     from napari_ctclip.regions.patches import PatchPlan
+    from napari_ctclip.regions.ranking import MontageLayout
     from napari_ctclip.scoring.patch_scores import DEFAULT_CONTROLS, PatchPrompts
     from napari_ctclip.session.montage_session import MontageSession
     from napari_ctclip.session.patch_files import write_patches

@@ -16,7 +16,7 @@ from napari_ctclip.core.notice import Notice
 from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import EncodingWindows, FeatureMap, VisionLanguageModel
-from napari_ctclip.models.runtime.kept_heap import kept_heap
+from napari_ctclip.models.runtime.freed_memory import reuse_freed_memory
 from napari_ctclip.preprocessing.specification import ModelInput
 
 __all__ = [
@@ -100,7 +100,7 @@ def encode_input(
             place_window(levels, model.encode_image(tensor), cut, shape)
         return levels
 
-    with kept_heap():
+    with reuse_freed_memory():
         attempts = attempts_at(model, work.device, depth=shape[0])
         levels, notices = in_memory(model, attempts, encode)
     scan = restored_scan(model, model_input, FeatureMap(tuple(levels)), device=work.device)

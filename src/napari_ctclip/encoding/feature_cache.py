@@ -25,7 +25,7 @@ _SCHEMA = "1"
 
 
 def default_cache_folder() -> Path:
-    """Return where features are kept: ``NAPARI_CTCLIP_CACHE`` or the user's cache folder."""
+    """Return where features are cached: ``NAPARI_CTCLIP_CACHE`` or the user's cache folder."""
     chosen = os.environ.get("NAPARI_CTCLIP_CACHE")
     return Path(chosen) if chosen else user_cache_path("napari-ctclip") / "features"
 
@@ -37,7 +37,7 @@ def cache_key(volume_hash: str, weights_hash: str, preprocessing_hash: str) -> s
 
 
 def as_kept(features: FeatureMap) -> FeatureMap:
-    """Return features rounded as the cache rounds them, so that a second look gives the same."""
+    """Return features rounded as the cache rounds them, so that cached ones answer the same."""
     return FeatureMap(tuple(_stored(level).float() for level in features.levels))
 
 
@@ -47,9 +47,9 @@ class FeatureCache:
     Parameters
     ----------
     folder : Path or None
-        Where entries lie; the user's cache folder if None.
+        The folder of the entries; the user's cache folder if None.
     limit_bytes : int
-        Size above which old entries go; 0 keeps nothing.
+        The size above which old entries are removed; 0 stores nothing.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FeatureCache:
         self.limit_bytes = limit_bytes
 
     def load(self, key: str) -> tuple[FeatureMap | None, tuple[Notice, ...]]:
-        """Return the entry, or None; a damaged one is removed and said so."""
+        """Return the entry, or None; a damaged one is removed, and a notice says so."""
         from safetensors import SafetensorError, safe_open
 
         path = self._path(key)
@@ -76,7 +76,7 @@ class FeatureCache:
                 Notice(
                     Severity.WARNING,
                     "damaged-cache-entry",
-                    "a stored encoding of this scan was damaged; it is computed anew",
+                    "a cached encoding of this scan was damaged; it is computed again",
                     str(path),
                 ),
             )
@@ -84,7 +84,7 @@ class FeatureCache:
         return FeatureMap(levels), ()
 
     def store(self, key: str, features: FeatureMap) -> tuple[Notice, ...]:
-        """Keep an entry, written whole or not at all; a full or read-only disk is only a notice."""
+        """Store an entry whole or not at all; a full or read-only disk is only a notice."""
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 

@@ -16,7 +16,7 @@ from napari_ctclip.models.interface import EncodingWindows, VisionLanguageModel
 __all__ = ["SMALLER_WINDOWS", "Attempt", "attempts_at", "in_memory"]
 
 SMALLER_WINDOWS = "smaller-windows"
-"""Code of the notice that values differ a little: such features are not kept for next time."""
+"""Code of the notice that values differ a little: such features are not cached."""
 
 _HALVINGS = 2  # Ours: a fourth of the window; below that little context is left
 _CPU_WORDS = ("not enough memory", "can't allocate memory", "cannot allocate memory")

@@ -14,8 +14,7 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.feature_cache import cache_key
 from napari_ctclip.encoding.organ_crops import OrganEmbeddings
 from napari_ctclip.encoding.work import Work
-from napari_ctclip.models.interface import FeatureMap
-from napari_ctclip.models.published.crop_protocol import AnatomyModel
+from napari_ctclip.models.interface import AnatomyModel, FeatureMap
 
 __all__ = ["load_organs", "organ_key", "store_organs"]
 

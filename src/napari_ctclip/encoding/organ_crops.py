@@ -16,8 +16,7 @@ from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
 from napari_ctclip.encoding.work import PLAIN, Work
-from napari_ctclip.models.interface import RegionEmbeddings
-from napari_ctclip.models.published.crop_protocol import AnatomyModel, CropProtocol
+from napari_ctclip.models.interface import AnatomyModel, CropProtocol, RegionEmbeddings
 from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import labels_on

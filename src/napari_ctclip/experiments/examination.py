@@ -20,8 +20,12 @@ from napari_ctclip.evaluation.task_files import TaskSet, ZeroShotTask
 from napari_ctclip.experiments.plan import Reading
 from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.preprocessing.specification import ModelInput, Preprocessing
-from napari_ctclip.regions.body_tokens import body_tokens
-from napari_ctclip.regions.token_grid import THORACIC_CAVITY, TokenRegions, token_regions
+from napari_ctclip.regions.token_grid import (
+    THORACIC_CAVITY,
+    TokenRegions,
+    body_tokens,
+    token_regions,
+)
 from napari_ctclip.scoring.readout import token_index
 from napari_ctclip.scoring.region_scores import region_scores
 from napari_ctclip.scoring.similarity import contrast, softmax_probability

@@ -27,7 +27,7 @@ from napari_ctclip.regions.region_statistics import (
     region_organ,
     region_statistics,
 )
-from napari_ctclip.regions.region_tokens import nearest_tokens, region_tokens
+from napari_ctclip.regions.token_grid import nearest_tokens, region_tokens
 from napari_ctclip.scoring.encoded_study import EncodedStudy
 from napari_ctclip.scoring.heatmap import TokenIndex
 

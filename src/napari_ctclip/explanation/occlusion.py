@@ -15,10 +15,9 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.explanation.reencoding import encode_changed
-from napari_ctclip.regions.control_regions import control_regions
+from napari_ctclip.regions.drawn_region import control_regions
 from napari_ctclip.regions.normal_tissue import NormalFill, fill_with_normal_tissue, organ_of
-from napari_ctclip.regions.region_tokens import region_tokens
-from napari_ctclip.regions.token_grid import TokenRegions
+from napari_ctclip.regions.token_grid import TokenRegions, region_tokens
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.encoded_study import Ready, answer_prompt
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN, region_scores

@@ -99,7 +99,7 @@ def read_roi(
     if encoded is None:
         return RoiReading(statistics, histogram, None)
     from napari_ctclip.explanation.local_findings import local_findings
-    from napari_ctclip.regions.region_tokens import region_tokens
+    from napari_ctclip.regions.token_grid import region_tokens
     from napari_ctclip.scoring.organ_naming import name_tokens, trained_names
 
     model, scan = encoded

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.folder.folder_weights import FolderWeights
 from napari_ctclip.models.interface import (
     Calibration,
     EncodingWindows,
     FeatureMap,
     RegionEmbeddings,
 )
-from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.runtime.device import in_fast_precision
+from napari_ctclip.models.runtime.weights_hash import HashedWeights
 from napari_ctclip.models.text.text_cache import CachesTexts
 from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.models.towers.pooling import masked_mean, masks_to_tokens
@@ -26,7 +26,7 @@ from napari_ctclip.preprocessing.specification import Preprocessing
 __all__ = ["DualEncoder"]
 
 
-class DualEncoder(FolderWeights, CachesTexts):
+class DualEncoder(HashedWeights, CachesTexts):
     """A vision-language model with a dense token grid; keeps ``VisionLanguageModel``.
 
     Parameters
@@ -46,7 +46,7 @@ class DualEncoder(FolderWeights, CachesTexts):
     suggested_prompts : sequence of str
         Findings the model was trained to know.
     organ_names : sequence of str
-        Anatomies whose names its regions were trained to be told apart by; empty if none.
+        Anatomies whose names its regions were trained to be recognised by; empty if none.
     calibration : Calibration or None
         From region scores to probabilities.
     unit_tokens : bool
@@ -55,8 +55,6 @@ class DualEncoder(FolderWeights, CachesTexts):
     logit_bias : float or None
         Where a sigmoid loss starts its bias; None for a model without one.
     """
-
-    how_to_save = "save it with save_checkpoint and load the folder"
 
     region_readout: Literal["dense", "regions"] = "dense"
     # most chests at 2 mm are one window, which takes 1.3 GB at its largest
@@ -94,7 +92,6 @@ class DualEncoder(FolderWeights, CachesTexts):
         self.suggested_prompts = tuple(suggested_prompts)
         self.organ_names = tuple(organ_names)
         self.calibration = calibration
-        self.content_hash = ""
 
     @property
     def patch_size(self) -> tuple[int, int, int]:

@@ -1,9 +1,11 @@
-"""Factory: a model from its name or its folder."""
+"""Factory: a model from its name or its folder, and model folders from published weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.hub.registry import KNOWN_MODELS, ModelState, how_to_get, known_model
@@ -13,9 +15,37 @@ if TYPE_CHECKING:
     import torch
 
     from napari_ctclip.models.interface import VisionLanguageModel
-    from napari_ctclip.models.published.slice_model import SliceModel
 
-__all__ = ["load_model"]
+__all__ = ["IMPORTERS", "LOADERS", "import_weights", "load_model", "model_folder"]
+
+_TRAINABLE = "folder.architecture:load_trainable"
+
+LOADERS: Mapping[str, str] = {
+    "towers": _TRAINABLE,
+    "organ_query": _TRAINABLE,
+    "local_regions": _TRAINABLE,
+    "hlip": "published.hlip_checkpoint:load_hlip",
+    "merlin": "published.merlin_checkpoint:load_merlin",
+    "colipri": "published.colipri_checkpoint:load_colipri",
+    "open_clip": "published.open_clip_adapter:load_open_clip",
+}
+"""The function that opens a folder, by the kind of model in it. It is named and imported on use:
+each brings libraries that the others do not need."""
+
+IMPORTERS: Mapping[str, str] = {
+    "fvlm": "published.fvlm_import:import_fvlm",
+    "hlip": "published.hlip_checkpoint:import_hlip",
+    "merlin": "published.merlin_checkpoint:import_merlin",
+}
+"""The function that writes a model folder from a published file, by the model's name."""
+
+
+class Importer(Protocol):
+    """Writes a model folder from a published file."""
+
+    def __call__(
+        self, file: Path | str, folder: Path | str, *, text_folder: Path | str | None = None
+    ) -> None: ...
 
 
 def load_model(
@@ -41,47 +71,84 @@ def load_model(
         If files or a package that it needs are not on this machine.
     """
     name, plane = split_plane(str(name_or_folder))
-    if is_open_clip(name):
-        return _open_clip(name, plane).to(device)
     known = known_model(name)
-    folder = Path(name) if known is None else known.folder
+    if known is None and is_open_clip(name):
+        kind, source = "open_clip", name
+    else:
+        folder = model_folder(name)
+        kind, source = _kind_of(folder), str(folder)
+    if plane and kind != "open_clip":
+        raise CheckpointMismatch(f"{name} is no open_clip model: only those take @{plane}")
+    if kind not in LOADERS:
+        raise CheckpointMismatch(
+            f"{source}: expected a model of kind {', '.join(LOADERS)}, got {kind!r}; update "
+            "napari-ctclip"
+        )
+    load: Callable[[str], Any] = _resolved(LOADERS[kind])
+    model: VisionLanguageModel = load(f"{source}@{plane}" if plane else source).to(device)
+    return model
+
+
+def model_folder(name: str | Path) -> Path:
+    """Return the folder of a known model, or a path as it is.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If a known model is not on this machine, or there is no such folder.
+    """
+    known = known_model(str(name))
     if known is not None and known.state not in (ModelState.BUNDLED, ModelState.HERE):
         raise CheckpointMismatch(
             f"model {known.name!r} is not on this machine: {how_to_get(known)}"
         )
+    folder = Path(name).expanduser() if known is None else known.folder
     if not folder.is_dir():
         names = ", ".join(model.name for model in KNOWN_MODELS)
         raise CheckpointMismatch(
-            f"no model {name!r}; expected one of: {names}, open_clip:ARCHITECTURE/TAG, "
+            f"no model {str(name)!r}; expected one of: {names}, open_clip:ARCHITECTURE/TAG, "
             "hf-hub:OWNER/NAME, or a model folder"
         )
+    return folder
+
+
+def import_weights(
+    kind: str, file: Path | str, folder: Path | str, *, text_folder: Path | str | None = None
+) -> None:
+    """Write a model folder from the published weights of a model of ``IMPORTERS``.
+
+    Parameters
+    ----------
+    kind : str
+        The model's name.
+    file, folder, text_folder : Path
+        As ``import_release`` takes them.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If the file does not fit the model, or holds more than tensors and plain values.
+    CtClipError
+        If a package that the model needs is not installed.
+    """
+    importer: Importer = _resolved(IMPORTERS[kind])
+    importer(file, folder, text_folder=text_folder)
+
+
+def _kind_of(folder: Path) -> str:
+    """Return the kind of model in a folder: a key of ``LOADERS``, if it can be opened."""
     if is_open_clip(str(folder)):
-        return _open_clip(str(folder), plane).to(device)
-    if plane:
-        raise CheckpointMismatch(f"{name} is no open_clip model: only those take @{plane}")
-    model: VisionLanguageModel = _of_folder(folder).to(device)
-    return model
+        return "open_clip"
+    from napari_ctclip.models.folder.files import MODEL_FILE
+    from napari_ctclip.models.folder.model_folder import kind_of_folder
+
+    if not (folder / MODEL_FILE).is_file():
+        from napari_ctclip.models.published.colipri_checkpoint import is_colipri_release
+
+        if is_colipri_release(folder):
+            return "colipri"
+    return kind_of_folder(folder)
 
 
-def _of_folder(folder: Path) -> Any:
-    # imported here: they bring torch, a second
-    from napari_ctclip.models.folder.checkpoint import load_checkpoint
-    from napari_ctclip.models.folder.folder_files import described_kind
-    from napari_ctclip.models.folder.trained_folder import is_trained_folder, load_trained
-    from napari_ctclip.models.published.colipri_checkpoint import is_colipri_folder, load_colipri
-    from napari_ctclip.models.published.importers import LOADERS
-
-    if is_trained_folder(folder):
-        return load_trained(folder)
-    load_imported = LOADERS.get(described_kind(folder))
-    if load_imported is not None:
-        return load_imported(folder)
-    if is_colipri_folder(folder):
-        return load_colipri(folder)
-    return load_checkpoint(folder)
-
-
-def _open_clip(name: str, plane: str) -> SliceModel:
-    from napari_ctclip.models.published.open_clip_adapter import load_open_clip
-
-    return load_open_clip(f"{name}@{plane}" if plane else name)
+def _resolved(name: str) -> Any:
+    return resolve_name(f"napari_ctclip.models.{name}")

@@ -53,7 +53,7 @@ class Preprocessing:
     orientation : str
         Axis code of the prepared image, e.g. ``"IPL"``.
     spacing_mm : tuple of float
-        Of the prepared image (z, y, x).
+        The spacing of the prepared image (z, y, x).
     windows_hu : tuple of (low, high)
         One channel each; HU clipped to it and scaled to 0..1.
     multiple_of : tuple of int

@@ -15,17 +15,16 @@ from torch.utils.checkpoint import checkpoint
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.factory import load_model, model_folder
 from napari_ctclip.models.folder.architecture import (
     build_architecture,
-    resolved_text_folder,
     start_locked_tower,
+    start_model,
     start_text_encoder,
     text_table_of,
 )
-from napari_ctclip.models.folder.strict_state import require_same_tensors
-from napari_ctclip.models.folder.trained_folder import save_trained
-from napari_ctclip.models.published.crop_protocol import CropProtocol
+from napari_ctclip.models.folder.model_folder import write_model_folder
+from napari_ctclip.models.interface import CropProtocol
 from napari_ctclip.models.published.open_clip_adapter import save_open_clip, untrained_open_clip
 from napari_ctclip.models.published.slice_model import SliceModel
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
@@ -131,7 +130,7 @@ def assemble(
         recipe.data.anatomies, recipe.loop.seed, abnormalities, recipe.optimizer.batch
     )
     objective = kind(objective_options(recipe, kind), setting)
-    text_folder = resolved_text_folder(recipe.model.text_folder)
+    text_folder = model_folder(recipe.model.text_folder)
     description = _description(recipe, text_folder)
 
     def make(seed: int) -> nn.Module:
@@ -154,7 +153,12 @@ def assemble(
         return Assembly(trained, objective, open_clip_writer(model))
 
     def write(state: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]) -> None:
-        save_trained(state, description, folder, text_folder=text_folder, training=training)
+        write_model_folder(
+            folder,
+            weights=state,
+            description={**description, "training": training},
+            text_folder=text_folder,
+        )
 
     return Assembly(trained, objective, write)
 
@@ -231,19 +235,12 @@ def _model(recipe: Recipe, description: Mapping[str, Any], text_folder: Path) ->
         return clip
     model = build_architecture(description, text_folder=text_folder)
     if recipe.model.start:
-        start: Any = load_model(recipe.model.start)
-        require_same_tensors(
-            model.state_dict(),
-            start.state_dict(),
-            source=recipe.model.start,
-            advice="the [model] table must describe the model that model.start names",
-        )
-        model.load_state_dict(start.state_dict())
+        start_model(model, model_folder(recipe.model.start))
     elif recipe.model.text_start == "pretrained":
         start_text_encoder(model.text_encoder, text_folder)
     if recipe.model.image_start:
         encoder: Any = model.image_encoder
-        start_locked_tower(encoder, resolved_text_folder(recipe.model.image_start))
+        start_locked_tower(encoder, model_folder(recipe.model.image_start))
     if recipe.model.text_locked:
         _lock(model.text_encoder)
     if isinstance(model, DualEncoder):

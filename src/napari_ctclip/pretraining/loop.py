@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.models.runtime.kept_heap import kept_heap
+from napari_ctclip.models.runtime.freed_memory import reuse_freed_memory
 from napari_ctclip.pretraining.building import Assembly
 from napari_ctclip.pretraining.contrast_step import EmbeddingModule, accumulate_gradients
 from napari_ctclip.pretraining.data.draws import BatchDraws, batches_of, reseed
@@ -137,7 +137,7 @@ def train(
     batches = _batches(run)
     status = noted_status(folder.path, stopped=Stopped, write=fabric.is_global_zero)
     stopping, logging_to = stop_requests(fabric), log or nullcontext()
-    with kept_heap(), status, stopping as asked_to_stop, logging_to:
+    with reuse_freed_memory(), status, stopping as asked_to_stop, logging_to:
         if run.step >= recipe.optimizer.steps:  # the run was killed between its state and its model
             _export(run, folder)
         while run.step < recipe.optimizer.steps:

@@ -1,7 +1,7 @@
-"""Correspondence: the same place in another scan of a patient, by where the organs lie in both.
+"""Correspondence: the same point in another scan of a patient, by where the organs lie in both.
 
 Ours, no registration: each organ that both scans hold gives one map an axis, from its box in one
-scan to its box in the other; a place takes the weighted mean of the maps of the organs near it.
+scan to its box in the other; a point takes the weighted mean of the maps of the organs near it.
 Breathing and posture shift organs against each other, which this follows; how tissue deforms inside
 an organ it does not.
 """
@@ -55,7 +55,7 @@ class OrganBox:
 
 @dataclass(frozen=True, eq=False)
 class _AxisMaps:
-    """One organ's map: ``scale * place + offset`` an axis, NaN where it tells nothing."""
+    """One organ's map: ``scale * point + offset`` per axis, NaN where it says nothing."""
 
     box: OrganBox
     scale: Floats
@@ -64,7 +64,7 @@ class _AxisMaps:
 
 @dataclass(frozen=True, eq=False)
 class Correspondence:
-    """A map from places of one scan to those of another.
+    """A map from points of one scan to those of another.
 
     Attributes
     ----------
@@ -82,12 +82,12 @@ class Correspondence:
     in_one_alone: tuple[str, ...] = ()
 
     def index_in_target(self, index: npt.ArrayLike) -> Floats:
-        """Return the place (..., 3) in the target, voxels not rounded, of voxels of the source.
+        """Return the point (..., 3) in the target, voxels not rounded, of voxels of the source.
 
-        A place the target does not show comes out beyond its grid.
+        A point the target does not show comes out beyond its grid.
         """
-        place = np.asarray(index, dtype=np.float64) * self.source.spacing_mm
-        flat = place.reshape(-1, 3)
+        point = np.asarray(index, dtype=np.float64) * self.source.spacing_mm
+        flat = point.reshape(-1, 3)
         total, found = np.zeros_like(flat), np.zeros_like(flat)
         for maps in self._maps:
             weight = _weight_of(maps.box, flat)[:, None]
@@ -98,10 +98,10 @@ class Correspondence:
         unknown = found == 0
         centred = flat + (_extent(self.target) - _extent(self.source)) / 2
         mapped = np.where(unknown, centred, total / np.where(unknown, 1.0, found))
-        return np.asarray(mapped / np.asarray(self.target.spacing_mm)).reshape(place.shape)
+        return np.asarray(mapped / np.asarray(self.target.spacing_mm)).reshape(point.shape)
 
     def reversed(self) -> Correspondence:
-        """Return the map the other way; there and back is the same place to a few millimetres."""
+        """Return the map the other way; there and back is the same point to a few millimetres."""
         turned = {name: (target, source) for name, (source, target) in self.boxes.items()}
         return Correspondence(self.target, self.source, turned, self.in_one_alone)
 
@@ -130,7 +130,7 @@ class Correspondence:
 
 
 def correspond(source: OrganMasks, target: OrganMasks) -> Correspondence:
-    """Return the map from one scan's places to another's, by the organs that both masks name."""
+    """Return the map from one scan's points to another's, by the organs that both masks name."""
     names = [
         name
         for name in dict.fromkeys((*COARSE_ANATOMIES, *source.legend))
@@ -190,12 +190,12 @@ def _axis_maps(source: OrganBox, target: OrganBox) -> _AxisMaps:
     return _AxisMaps(source, scale, offset)
 
 
-def _weight_of(box: OrganBox, places: Floats) -> Floats:
-    """Return how much an organ has to say (N,) about places (N, 3): more the nearer, the smaller.
+def _weight_of(box: OrganBox, points: Floats) -> Floats:
+    """Return how much an organ has to say (N,) about points (N, 3): more the nearer, the smaller.
 
     Continuous, so that a step of the slice never makes the other scan jump.
     """
-    beyond = np.maximum(0.0, np.maximum(box.low - places, places - box.high))
+    beyond = np.maximum(0.0, np.maximum(box.low - points, points - box.high))
     distance = np.sqrt((beyond**2).sum(axis=1))
     near = np.exp(-0.5 * (distance / _REACH_MM) ** 2) + 1e-6 / (1 + distance)
     return np.asarray(near / np.cbrt(np.prod(box.high - box.low)))

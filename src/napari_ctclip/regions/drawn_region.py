@@ -1,8 +1,9 @@
-"""The voxels of a region of interest: a box or a sphere on a scan, or an organ of the masks."""
+"""The voxels of a region of interest: a box, a sphere, an organ, and random controls of them."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import DataError
@@ -12,7 +13,14 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.core.study import Study
 
-__all__ = ["box_about", "box_region", "organ_region", "roi_region", "sphere_region"]
+__all__ = [
+    "box_about",
+    "box_region",
+    "control_regions",
+    "organ_region",
+    "roi_region",
+    "sphere_region",
+]
 
 Index = tuple[float, float, float]
 
@@ -81,7 +89,7 @@ def sphere_region(geometry: Geometry, centre: Index, *, radius_mm: float) -> Reg
         If the centre lies outside the scan or the radius is negative.
     """
     if radius_mm < 0:
-        raise DataError(f"a ball needs a radius of at least 0 mm, got {radius_mm}")
+        raise DataError(f"a sphere needs a radius of at least 0 mm, got {radius_mm}")
     if not geometry.contains_index(centre):
         raise DataError(f"voxel {centre} lies outside the scan of {geometry.shape} voxels")
     spacing, middle = np.asarray(geometry.spacing_mm), np.rint(centre).astype(int)
@@ -112,3 +120,68 @@ def organ_region(masks: OrganMasks | None, organ: str) -> Region:
         known = ", ".join(masks.legend)
         raise DataError(f"the organ masks hold no {anatomy_label(organ)!r}; they hold {known}")
     return Region.of(mask)
+
+
+_SHARES_IN_ORGAN = (0.9, 0.5)
+"""Ours: so much of a control lies in the organ; half where the organ is too thin for more."""
+
+_TRIES = 4000
+
+Box = tuple[slice, slice, slice]
+
+
+def control_regions(
+    study: Study, region: Region, *, organ: str, number: int, rng: np.random.Generator
+) -> tuple[Region, ...]:
+    """Return regions of the same shape and size in an organ, apart from it and from each other.
+
+    Fewer than ``number`` where the organ has no room for more; none without organ masks.
+
+    Parameters
+    ----------
+    study : Study
+        The scan with its organ masks.
+    region : Region
+        What they match.
+    organ : str
+        Where they lie.
+    number : int
+        How many are wanted.
+    rng : numpy.random.Generator
+        Draws the positions.
+    """
+    masks = study.organ_masks
+    if masks is None or not organ or not masks.labels_of(organ):
+        return ()
+    member = np.isin(masks.labels, masks.labels_of(organ))
+    centres = np.argwhere(member)
+    drawn = centres[rng.permutation(len(centres))[:_TRIES]]
+    shape = np.asarray(region.mask.shape)
+    chosen: list[Region] = []
+    for least in _SHARES_IN_ORGAN:
+        for start in drawn - shape // 2:
+            if len(chosen) >= number:
+                return tuple(chosen)
+            moved = _moved(region, start, study.volume.geometry.shape)
+            if moved is None or any(_touch(moved.box, other.box) for other in (region, *chosen)):
+                continue
+            if member[moved.box][moved.mask].mean() >= least:
+                chosen.append(moved)
+        if chosen:  # controls of one kind only
+            break
+    return tuple(chosen)
+
+
+def _moved(
+    region: Region, start: npt.NDArray[np.intp], shape: tuple[int, int, int]
+) -> Region | None:
+    """Return the region at another position; None if it would leave the scan."""
+    z, y, x = start.tolist()
+    fits = all(
+        a >= 0 and a + n <= m for a, n, m in zip(start, region.mask.shape, shape, strict=True)
+    )
+    return Region((z, y, x), region.mask) if fits else None
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))

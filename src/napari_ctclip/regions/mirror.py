@@ -1,4 +1,4 @@
-"""Mirror: the body's midline, and the place on its other side."""
+"""Mirror: the body's midline, and the point on its other side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ the rest. Below it a lung is collapsed, gone or cut, and its edge says nothing o
 
 _GRID_MM = 4.0
 _FARTHEST_MM = (30.0, 10.0)  # Ours: first wide, to find the other lung; then only its chest wall
-_AT_MOST = 4000  # places looked at; the fit has three numbers
+_AT_MOST = 4000  # points compared; the fit has three numbers
 
 Mask = npt.NDArray[np.bool_]
 
@@ -36,9 +36,9 @@ class MidlinePlane:
     normal : tuple of float
         Unit vector (RAS) across the plane.
     offset_mm : float
-        ``normal . place`` of every place on it.
+        ``normal . point`` of every point on it.
     symmetry : float
-        Share of each lung whose mirrored place lies in the other lung.
+        Share of each lung whose mirrored point lies in the other lung.
     """
 
     normal: tuple[float, float, float]
@@ -46,10 +46,10 @@ class MidlinePlane:
     symmetry: float
 
     def mirrored(self, world_mm: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the RAS places (..., 3) on the other side."""
-        places, normal = np.asarray(world_mm, dtype=np.float64), np.asarray(self.normal)
-        away = places @ normal - self.offset_mm
-        return np.asarray(places - 2 * away[..., None] * normal)
+        """Return the RAS points (..., 3) on the other side."""
+        points, normal = np.asarray(world_mm, dtype=np.float64), np.asarray(self.normal)
+        away = points @ normal - self.offset_mm
+        return np.asarray(points - 2 * away[..., None] * normal)
 
 
 def midline_plane(masks: OrganMasks | None) -> MidlinePlane:
@@ -112,13 +112,13 @@ def _fitted(masks: OrganMasks, right: Mask, left: Mask, *, start: float) -> Midl
     pitch = spacing * step
     surfaces = [lung[coarse] & ~ndimage.binary_erosion(lung[coarse]) for lung in (right, left)]
     away = [ndimage.distance_transform_edt(~surface, sampling=pitch) for surface in surfaces]
-    places = [_thinned(np.argwhere(surface)) * pitch for surface in surfaces]
-    middle = np.concatenate(places).mean(axis=0)
+    points = [_thinned(np.argwhere(surface)) * pitch for surface in surfaces]
+    middle = np.concatenate(points).mean(axis=0)
 
     def misfit(numbers: npt.NDArray[np.float64], farthest: float) -> float:
         normal, offset = _plane_of(numbers, middle)
         total = 0.0
-        for own, other in zip(places, reversed(away), strict=True):
+        for own, other in zip(points, reversed(away), strict=True):
             there = own - 2 * (own @ normal - offset)[:, None] * normal
             found = ndimage.map_coordinates(other, (there / pitch).T, order=1, mode="nearest")
             total += float(np.minimum(found, farthest).mean())
@@ -153,8 +153,8 @@ def _plane_of(
     return normal, float(normal @ (middle + np.array([0.0, 0.0, numbers[2]])))
 
 
-def _thinned(places: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    return places[:: -(-len(places) // _AT_MOST)]
+def _thinned(points: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    return points[:: -(-len(points) // _AT_MOST)]
 
 
 def _falls_on(
@@ -163,9 +163,9 @@ def _falls_on(
     one: Mask,
     other: Mask,
 ) -> float:
-    places = _thinned(np.argwhere(one[::2, ::4, ::4]) * (2, 4, 4))
-    world = plane.mirrored(masks.geometry.index_to_world(places))
+    points = _thinned(np.argwhere(one[::2, ::4, ::4]) * (2, 4, 4))
+    world = plane.mirrored(masks.geometry.index_to_world(points))
     index = np.rint(masks.geometry.world_to_index(world)).astype(int)
     inside = masks.geometry.contains_index(index)
     z, y, x = index[inside].T
-    return float(other[z, y, x].sum() / max(1, len(places)))
+    return float(other[z, y, x].sum() / max(1, len(points)))

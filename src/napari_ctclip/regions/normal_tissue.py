@@ -18,7 +18,7 @@ from napari_ctclip.regions.region_statistics import organ_shares, region_organ
 __all__ = ["NormalFill", "fill_with_normal_tissue", "organ_of"]
 
 _GAP_MM = 2.0
-"""Ours: the rim of a region holds half of what is erased; nothing is taken from there."""
+"""Ours: the rim of a region holds half of what is occluded; nothing is taken from there."""
 
 _REACHES_MM = (40.0, 80.0, 160.0)
 """Ours: how far around the region tissue is taken from; further only where there is too little."""
@@ -67,10 +67,10 @@ class NormalFill:
 
 @dataclass(frozen=True, eq=False)
 class _Surroundings:
-    """The box about a region: what is erased in it, and what may be taken from."""
+    """The box about a region: what is occluded in it, and what may be taken from."""
 
     hounsfield: Values
-    erased: Mask
+    occluded: Mask
     donors: Mask
     spacing_mm: tuple[float, float, float]
 
@@ -82,8 +82,8 @@ def fill_with_normal_tissue(
 
     Ours: mean and texture apart. The mean runs smoothly on from the surroundings (a normalised
     Gaussian over the donors, as wide as the region is deep). The texture is what the donors differ
-    from that mean by, moved in one piece from the place where the region's shape holds most donors,
-    so that noise keeps its grain; where that place has none, single donors stand in at random.
+    from that mean by, moved as a whole from the position where the region's shape holds the most
+    donors, so that noise keeps its grain; where that position has none, single donors are drawn.
     Donors are voxels of the same organ 2 to 40 mm away (80 or 160 where these are too few), without
     those more than three spreads (MAD) from their median: another lesion, a large vessel.
 
@@ -92,7 +92,7 @@ def fill_with_normal_tissue(
     study : Study
         The scan; without organ masks any tissue around the region is taken.
     region : Region
-        What is erased. Voxels of another organ in it (a rib beside a nodule) stay as they are.
+        What is occluded. Voxels of another organ in it (a rib beside a nodule) stay as they are.
     rng : numpy.random.Generator
         Draws single donors.
 
@@ -102,9 +102,9 @@ def fill_with_normal_tissue(
         If there is too little tissue around.
     """
     organ = organ_of(study, region)
-    erased = _without_other_organs(study, region, organ)
+    occluded = _without_other_organs(study, region, organ)
     around = next(
-        (s for s in (_surroundings(study, erased, organ, r) for r in _REACHES_MM) if _enough(s)),
+        (s for s in (_surroundings(study, occluded, organ, r) for r in _REACHES_MM) if _enough(s)),
         None,
     )
     if around is None:
@@ -116,8 +116,10 @@ def fill_with_normal_tissue(
     values = around.hounsfield[around.donors]
     smooth = _smooth(around)
     texture = _texture(around, smooth, rng)
-    filled = np.clip(np.rint(smooth[around.erased] + texture), -32768, 32767).astype(np.int16)
-    return NormalFill(erased, filled, organ, len(values), float(values.mean()), float(values.std()))
+    filled = np.clip(np.rint(smooth[around.occluded] + texture), -32768, 32767).astype(np.int16)
+    return NormalFill(
+        occluded, filled, organ, len(values), float(values.mean()), float(values.std())
+    )
 
 
 def organ_of(study: Study, region: Region) -> str:
@@ -140,19 +142,19 @@ def _surroundings(study: Study, region: Region, organ: str, reach_mm: float) -> 
     low = np.maximum(np.asarray(region.start) - steps, 0)
     high = np.minimum([s.stop for s in region.box] + steps, geometry.shape)
     box = tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
-    erased = np.zeros(tuple(high - low), dtype=bool)
+    occluded = np.zeros(tuple(high - low), dtype=bool)
     at = tuple(
         slice(s.start - a, s.stop - a) for s, a in zip(region.box, low.tolist(), strict=True)
     )
-    erased[at] = region.mask
-    away = ndimage.distance_transform_edt(~erased, sampling=geometry.spacing_mm)
+    occluded[at] = region.mask
+    away = ndimage.distance_transform_edt(~occluded, sampling=geometry.spacing_mm)
     donors = (away > _GAP_MM) & (away <= reach_mm)
     masks = study.organ_masks
     if masks is not None and organ:
         donors &= np.isin(masks.labels[box], masks.labels_of(organ))
     hounsfield = study.volume.voxels[box].astype(np.float32)
     return _Surroundings(
-        hounsfield, erased, donors & _usual(hounsfield, donors), geometry.spacing_mm
+        hounsfield, occluded, donors & _usual(hounsfield, donors), geometry.spacing_mm
     )
 
 
@@ -171,7 +173,7 @@ def _enough(around: _Surroundings) -> bool:
 
 def _smooth(around: _Surroundings) -> Values:
     """Return the mean of the tissue at every voxel of the box, carried on into the region."""
-    depth = float(ndimage.distance_transform_edt(around.erased, sampling=around.spacing_mm).max())
+    depth = float(ndimage.distance_transform_edt(around.occluded, sampling=around.spacing_mm).max())
     width = max(_LEAST_SMOOTHING_MM, depth)
     sigma = [width / s for s in around.spacing_mm]
     middle = np.float32(np.median(around.hounsfield[around.donors]))
@@ -185,21 +187,21 @@ def _smooth(around: _Surroundings) -> Values:
 def _texture(around: _Surroundings, smooth: Values, rng: np.random.Generator) -> Values:
     """Return what the donors differ from their mean by, for each voxel of the region."""
     residual = around.hounsfield - smooth
-    places = np.argwhere(around.erased)
-    source = places + _best_shift(around)
-    inside = np.asarray(((source >= 0) & (source < around.erased.shape)).all(axis=1))
+    voxels = np.argwhere(around.occluded)
+    source = voxels + _best_shift(around)
+    inside = np.asarray(((source >= 0) & (source < around.occluded.shape)).all(axis=1))
     source = np.where(inside[:, None], source, 0)
     z, y, x = source.T
     taken = inside & around.donors[z, y, x]
     pool = residual[around.donors]
-    return np.where(taken, residual[z, y, x], rng.choice(pool, size=len(places)))
+    return np.where(taken, residual[z, y, x], rng.choice(pool, size=len(voxels)))
 
 
 def _best_shift(around: _Surroundings) -> npt.NDArray[np.intp]:
     """Return by how many voxels the region moves to hold most donors; the nearest of such."""
-    first = np.argwhere(around.erased).min(axis=0)
-    last = np.argwhere(around.erased).max(axis=0) + 1
-    kernel = around.erased[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
+    first = np.argwhere(around.occluded).min(axis=0)
+    last = np.argwhere(around.occluded).max(axis=0) + 1
+    kernel = around.occluded[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
     held = signal.fftconvolve(
         around.donors.astype(np.float32),
         kernel[::-1, ::-1, ::-1].astype(np.float32),

@@ -67,9 +67,9 @@ class PatchGrid:
     shares : ndarray, shape (N,), float32
         Part of each that the organ fills.
     geometry : Geometry
-        Of the prepared image.
+        The grid of the prepared image.
     plan : PatchPlan
-        What was asked for.
+        What was requested.
     """
 
     centres: npt.NDArray[np.intp]
@@ -98,7 +98,7 @@ class PatchGrid:
         )
 
     def hash(self) -> str:
-        """Return a hash (hex) of size and places: masks that give the same patches are one key."""
+        """Return a hash (hex) of size and positions: masks that give the same patches share it."""
         digest = hashlib.sha256(repr((self.plan.size_mm, self.geometry.shape)).encode())
         digest.update(np.ascontiguousarray(self.centres, dtype="<i8").data)
         return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""Ranking: from scored patches to the best ones that are not all the same place, and a montage."""
+"""Ranking: from scored patches to the best ones that do not all lie together, and a montage."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from napari_ctclip.core.montage import Montage, Patch
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.regions.patches import PatchGrid
 
-__all__ = ["Spread", "TileOrder", "best_patches", "build_montage"]
+__all__ = ["MontageLayout", "Spread", "TileOrder", "best_patches", "build_montage"]
 
 TileOrder = Literal["score", "z"]
 """Best first, or from the head down."""
@@ -69,7 +69,7 @@ def best_patches(
     spread = spread or Spread()
     size = grid.plan.size_mm
     # millimetres along the axes of the grid, which an oblique scan has turned
-    places = grid.centres * np.asarray(grid.geometry.spacing_mm)
+    positions = grid.centres * np.asarray(grid.geometry.spacing_mm)
     order = np.argsort(-scores, kind="stable")
     order = order[np.isfinite(scores[order])]
     open_still = np.ones(len(grid), dtype=bool)
@@ -80,7 +80,7 @@ def best_patches(
         chosen.append(int(number))
         if len(chosen) == count:
             break
-        away = np.abs(places - places[number])
+        away = np.abs(positions - positions[number])
         covered = np.prod(np.clip(1 - away[:, 1:] / size, 0, None), axis=1)
         open_still &= (covered <= spread.overlap) | (away[:, 0] >= spread.apart_mm)
     return tuple(grid.patch(number, score=float(scores[number])) for number in chosen)
@@ -143,16 +143,58 @@ def _tile(volume: Volume, patch: Patch, pixels: int) -> npt.NDArray[np.int16]:
     )
     steps = [patch.size_mm / pixels / s for s in spacing]  # voxels a pixel
     offsets = np.arange(pixels) - (pixels - 1) / 2
-    places = [c + offsets * step for c, step in zip((y, x), steps, strict=True)]
-    low = [max(int(np.floor(p[0])) - 3, 0) for p in places]
-    high = [int(np.ceil(p[-1])) + 4 for p in places]
+    positions = [c + offsets * step for c, step in zip((y, x), steps, strict=True)]
+    low = [max(int(np.floor(p[0])) - 3, 0) for p in positions]
+    high = [int(np.ceil(p[-1])) + 4 for p in positions]
     part = volume.voxels[first : last + 1, low[0] : high[0], low[1] : high[1]]
     if not part.size:
         return np.full((pixels, pixels), _AIR_HU, dtype=np.int16)
     flat = part.mean(axis=0, dtype=np.float32)
     # pixels larger than voxels: what lies between them must not alias
     flat = gaussian_filter(flat, [0.5 * np.sqrt(max(step**2 - 1, 0.0)) for step in steps])
-    rows, columns = (p - start for p, start in zip(places, low, strict=True))
+    rows, columns = (p - start for p, start in zip(positions, low, strict=True))
     at = np.meshgrid(rows, columns, indexing="ij")
     tile = map_coordinates(flat, at, order=1, mode="constant", cval=_AIR_HU)
     return np.asarray(np.clip(np.rint(tile), -32768, 32767), dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class MontageLayout:
+    """How many patches are shown, and how.
+
+    Attributes
+    ----------
+    count : int
+        Patches at most.
+    columns : int
+        Tiles in a row; there are as many rows as the patches need.
+    tile_pixels : int
+        Side of a tile.
+    order : {"score", "z"}
+        Reading order.
+    spread : Spread
+        How different the patches must be.
+
+    Raises
+    ------
+    DataError
+        If a number is not positive.
+    """
+
+    count: int = 16
+    columns: int = 4
+    tile_pixels: int = 56
+    order: TileOrder = "score"
+    spread: Spread = field(default_factory=Spread)
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.columns, self.tile_pixels) < 1:
+            raise DataError(
+                f"a montage of {self.count} patches in {self.columns} columns of "
+                f"{self.tile_pixels} pixels cannot be made; expected at least 1 of each"
+            )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return -(-self.count // self.columns), self.columns

@@ -46,7 +46,7 @@ class RegionStatistics:
     centre : tuple of int
         The voxel (z, y, x) of it that is nearest to its centre of mass.
     world_mm : tuple of float
-        The same place in the file's RAS world, mm.
+        The same point in the file's RAS world, mm.
     organs : mapping of str to float
         Share of it in every organ it touches, largest first; empty without organ masks.
     """
@@ -106,8 +106,8 @@ def region_statistics(study: Study, region: Region) -> RegionStatistics:
     """
     geometry = study.volume.geometry
     values = study.volume.voxels[region.box][region.mask].astype(np.float32)
-    places = np.argwhere(region.mask)
-    nearest = places[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))]
+    voxels = np.argwhere(region.mask)
+    nearest = voxels[np.argmin(((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1))]
     cz, cy, cx = (int(i) for i in nearest + region.start)
     right, anterior, superior = geometry.index_to_world((cz, cy, cx)).tolist()
     sz, sy, sx = (n * s for n, s in zip(region.mask.shape, geometry.spacing_mm, strict=True))

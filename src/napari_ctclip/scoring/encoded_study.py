@@ -21,8 +21,7 @@ from napari_ctclip.encoding.organ_crops import OrganEmbeddings
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
-from napari_ctclip.regions.body_tokens import body_tokens
-from napari_ctclip.regions.token_grid import TokenRegions, token_regions
+from napari_ctclip.regions.token_grid import TokenRegions, body_tokens, token_regions
 from napari_ctclip.scoring.answer import Answer
 from napari_ctclip.scoring.heatmap import TokenIndex
 from napari_ctclip.scoring.readout import (

@@ -14,8 +14,7 @@ from napari_ctclip.core.anatomy import anatomy_in_text
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.encoding.encoding import EncodedScan
-from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.models.published.crop_protocol import AnatomyModel
+from napari_ctclip.models.interface import AnatomyModel, VisionLanguageModel
 from napari_ctclip.scoring.patch_scores import PatchPrompts, prompt_scores
 from napari_ctclip.scoring.prompt_ensemble import embed_prompts
 from napari_ctclip.scoring.similarity import background_similarity, contrast

@@ -21,8 +21,7 @@ from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.encoding.organ_cache import load_organs, organ_key, store_organs
 from napari_ctclip.encoding.organ_crops import OrganEmbeddings, embed_organs
 from napari_ctclip.encoding.work import PLAIN, Work
-from napari_ctclip.models.interface import VisionLanguageModel
-from napari_ctclip.models.published.crop_protocol import AnatomyModel
+from napari_ctclip.models.interface import AnatomyModel, VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import TokenRegions
 from napari_ctclip.scoring.heatmap import AnatomyTokenIndex, TokenIndex, queried_anatomy

@@ -64,7 +64,7 @@ def selection_map(model: SelectingModel, scan: EncodedScan) -> SimilarityMap:
     """
     selected = model.select(scan.features)
     values = np.zeros(scan.token_geometry.shape, dtype=np.float32)
-    places = selected.places[0].cpu().numpy()
+    places = selected.indices[0].cpu().numpy()
     values.reshape(-1)[places] = selected.weights[0].float().cpu().numpy()
     return SimilarityMap(values, scan.token_geometry, SELECTED)
 

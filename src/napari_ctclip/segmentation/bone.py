@@ -27,19 +27,19 @@ _MARROW_LEAST_HU = 70
 """Ours: fatty marrow is given up: less would take discs and muscle in."""
 
 _SMALLEST_ML = 0.6
-"""Ours: smaller dense pieces are clips, calcified vessels, oral contrast or noise."""
+"""Ours: smaller dense components are clips, calcified vessels, oral contrast or noise."""
 
 _BLOOD_SPREAD_HU = 45.0
 """Ours: standard deviation in 3 x 3 x 3 blocks; opacified blood lies below, bone mostly above."""
 
 _BLOOD_ML = 12.0
-"""Ours: an even dense piece this large is blood; that of a femoral head is 7 ml, of an aorta 35."""
+"""Ours: an even dense component this large is blood; a femoral head has 7 ml, an aorta 35."""
 
 _BLOOD_RIM_MM = 7.0
 """Ours: the uneven rim of opacified blood: wall, moving edge, trabeculae."""
 
 _INSIDE_LUNG = 0.6
-"""Ours: a dense piece with this share inside a lung is a vessel or a calcified lesion."""
+"""Ours: a dense component with this share inside a lung is a vessel or a calcified lesion."""
 
 _HALF_WINDOW_MM = 50.0
 _SPINE_WIDTH_MM = 30.0
@@ -63,7 +63,7 @@ def find_bone(grid: WorkingGrid, body: Mask) -> Mask:
 
 
 def without_lung_vessels(bone: Mask, lung: Mask) -> Mask:
-    """Return bone without the pieces that lie inside the lung (both (d, h, w))."""
+    """Return bone without the components that lie inside the lung (both (d, h, w))."""
     labels, count = components(bone)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     inside = np.bincount(labels[lung], minlength=count + 1)

@@ -54,12 +54,12 @@ def eroded(mask: Mask, radius_mm: float, *, spacing_mm: Sequence[float]) -> Mask
 
 
 def opened(mask: Mask, radius_mm: float, *, spacing_mm: Sequence[float]) -> Mask:
-    """Return the mask without what a ball of ``radius_mm`` cannot enter."""
+    """Return the mask without what a sphere of ``radius_mm`` cannot enter."""
     return dilated(eroded(mask, radius_mm, spacing_mm=spacing_mm), radius_mm, spacing_mm=spacing_mm)
 
 
 def closed(mask: Mask, radius_mm: float, *, spacing_mm: Sequence[float]) -> Mask:
-    """Return the mask with every gap filled that a ball of ``radius_mm`` cannot enter from outside.
+    """Return the mask with every gap filled that a sphere of ``radius_mm`` cannot enter.
 
     The array is continued by its edge: a hollow that runs out of the field of view is not filled
     from there.
@@ -115,6 +115,6 @@ def _within(mask: Mask, radius_mm: float, spacing_mm: Sequence[float]) -> Mask:
 
 
 def _voxels(radius_mm: float, spacing_mm: Sequence[float]) -> tuple[int, int, int]:
-    """Return a margin in voxels that holds a ball of ``radius_mm``."""
+    """Return a margin in voxels that holds a sphere of ``radius_mm``."""
     z, y, x = (int(np.ceil(radius_mm / s)) + 1 for s in spacing_mm)
     return z, y, x

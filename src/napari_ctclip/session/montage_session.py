@@ -17,8 +17,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.montage import Montage
 from napari_ctclip.core.study import Study
 from napari_ctclip.models.runtime.device import resolved_device
-from napari_ctclip.regions.montage_layout import MontageLayout
-from napari_ctclip.regions.ranking import best_patches, build_montage
+from napari_ctclip.regions.ranking import MontageLayout, best_patches, build_montage
 from napari_ctclip.scoring.provenance import provenance
 from napari_ctclip.session.session import Session
 

@@ -18,14 +18,12 @@ from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
 from napari_ctclip.core.errors import CheckpointMismatch
-from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.folder.checkpoint import save_checkpoint
+from napari_ctclip.models.factory import import_weights, load_model
 from napari_ctclip.models.hub.registry import known_model
-from napari_ctclip.models.published.importers import IMPORTERS
 from tests.models.small_fvlm import released_weights, write_text_folder
 from tests.models.small_hlip import released_hlip
 from tests.models.small_merlin import released_merlin, write_longformer_folder
-from tests.models.small_model import ARCHITECTURE, small_model
+from tests.models.small_model import saved_small_model
 
 pytest.importorskip("transformers", reason="fVLM's text encoder needs transformers")
 
@@ -63,11 +61,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     if request.param in RELEASES:
         texts = _write_release(request.param, tmp_path)
-        IMPORTERS[request.param](tmp_path / "model.pth", folder, text_folder=texts)
+        import_weights(request.param, tmp_path / "model.pth", folder, text_folder=texts)
     else:
-        save_checkpoint(
-            small_model(), folder, architecture=ARCHITECTURE, licence="MIT", provenance={}
-        )
+        saved_small_model(folder)
     load_model(folder)
     return folder
 
@@ -138,7 +134,7 @@ def test_folder_without_a_card_opens(folder: Path) -> None:
 @pytest.mark.parametrize("kind", RELEASES)
 def test_import_writes_a_card_with_licence_and_checksum(kind: str, tmp_path: Path) -> None:
     texts, known = _write_release(kind, tmp_path), known_model(kind)
-    IMPORTERS[kind](tmp_path / "model.pth", tmp_path / "out", text_folder=texts)
+    import_weights(kind, tmp_path / "model.pth", tmp_path / "out", text_folder=texts)
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     assert known is not None
     assert f"licence of the weights: {known.licence}" in card

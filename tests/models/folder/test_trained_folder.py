@@ -7,7 +7,7 @@ import torch
 
 from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.text.text_buckets import in_length_buckets, length_buckets
+from napari_ctclip.models.text.text_batches import in_length_buckets, length_buckets
 from tests.pretraining.tiny_run import text_folder, tiny_assembly, tiny_batch, tiny_recipe
 
 

@@ -62,7 +62,7 @@ def test_files_come_whole_and_are_recorded(hub: SmallHub, model: KnownModel) -> 
 
 def test_interrupted_download_goes_on_where_it_stopped(hub: SmallHub, model: KnownModel) -> None:
     hub.breaks_after = 300_000
-    with pytest.raises(CtClipError, match=r"0\.3 MB are kept"):
+    with pytest.raises(CtClipError, match=r"0\.3 MB are on disk"):
         download_model(model)
     assert model.state == ModelState.DOWNLOADABLE
     assert not (model.folder / "weights.bin").exists()

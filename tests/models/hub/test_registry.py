@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
-from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.factory import IMPORTERS, load_model
+from napari_ctclip.models.fvlm import FVLM_PREPROCESSING
 from napari_ctclip.models.hub.registry import (
     KNOWN_MODELS,
     Access,
@@ -16,10 +17,8 @@ from napari_ctclip.models.hub.registry import (
     ModelState,
     known_model,
 )
-from napari_ctclip.models.published.fvlm import FVLM_PREPROCESSING
 from napari_ctclip.models.published.fvlm_import import FVLM_LICENCE
 from napari_ctclip.models.published.hlip import HLIP_PREPROCESSING
-from napari_ctclip.models.published.importers import IMPORTERS
 from napari_ctclip.models.published.merlin import MERLIN_PREPROCESSING
 from napari_ctclip.preprocessing.specification import Preprocessing
 from tests.paths import DOCS

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
 from napari_ctclip.evaluation.task_files import read_tasks
-from napari_ctclip.models.folder.folder_files import described_kind
-from napari_ctclip.models.published import released_file
-from napari_ctclip.models.published.fvlm import FVLM, FVLM_ANATOMIES
-from napari_ctclip.models.published.fvlm_checkpoint import FVLM_KIND, load_fvlm
+from napari_ctclip.models.factory import load_model
+from napari_ctclip.models.folder.model_folder import kind_of_folder
+from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
+from napari_ctclip.models.published import release
 from napari_ctclip.models.published.fvlm_import import FVLM_PROMPTS, import_fvlm
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from tests.models.small_fvlm import released_weights, write_text_folder
@@ -67,7 +67,7 @@ def test_imported_folder_gives_the_embeddings_of_the_weights(
         extra = {}
     file = _saved({"model": state | extra, "epoch": 19}, tmp_path)
     import_fvlm(file, tmp_path / "folder", text_folder=text_folder)
-    loaded = load_fvlm(tmp_path / "folder")
+    loaded = load_model(tmp_path / "folder")
     image = torch.rand(1, 1, 32, 32, 64)
     masks = torch.ones(1, 4, 32, 32, 64, dtype=torch.bool)
     with torch.inference_mode():
@@ -128,20 +128,20 @@ def test_damaged_weights_of_a_folder_are_refused(
 ) -> None:
     folder = tmp_path / "folder"
     import_fvlm(_saved({"model": weights[1]}, tmp_path), folder, text_folder=text_folder)
-    assert described_kind(folder) == FVLM_KIND
+    assert kind_of_folder(folder) == "organ_query"
     whole = (folder / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointMismatch, match="damaged"):
-        load_fvlm(folder)
+        load_model(folder)
     (folder / "text_encoder" / "vocab.txt").unlink()
     with pytest.raises(CheckpointMismatch, match=r"missing vocab\.txt"):
-        load_fvlm(folder)
+        load_model(folder)
 
 
 def test_missing_text_encoder_says_which_and_how(
     monkeypatch: pytest.MonkeyPatch, weights: tuple[FVLM, dict[str, Tensor]], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(released_file, "cached_text_folder", lambda *_: None)
+    monkeypatch.setattr(release, "cached_folder", lambda *_: None)
     file = _saved({"model": weights[1]}, tmp_path)
     with pytest.raises(CheckpointMismatch, match=r"CXR-BERT.*--text-encoder"):
         import_fvlm(file, tmp_path / "folder")

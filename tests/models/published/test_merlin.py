@@ -149,5 +149,5 @@ def test_vocabulary_of_another_model_is_refused(tmp_path: Path) -> None:
     vocabulary = json.loads((texts / "vocab.json").read_text())
     vocabulary["<s>"], vocabulary["<pad>"] = vocabulary["<pad>"], vocabulary["<s>"]
     (texts / "vocab.json").write_text(json.dumps(vocabulary))
-    with pytest.raises(CheckpointMismatch, match=r"<s> is piece 1, config\.json 0"):
+    with pytest.raises(CheckpointMismatch, match=r"gives <s> the id 1, config\.json 0"):
         small_merlin(texts)

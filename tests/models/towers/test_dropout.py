@@ -8,8 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_ctclip.models.towers import dropout
-from napari_ctclip.models.towers.dropout import FastDropout, dropout_attention
-from napari_ctclip.models.towers.vit3d import TokenVit3d
+from napari_ctclip.models.towers.vit3d import FastDropout, TokenVit3d, dropout_attention
 
 
 def _parts(dtype: torch.dtype, *, length: int = 37) -> list[torch.Tensor]:

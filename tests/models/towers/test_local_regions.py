@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional
 
 from napari_ctclip.models.interface import FeatureMap, assert_implements
+from napari_ctclip.models.local_regions import LocalRegions
 from napari_ctclip.models.text.text_encoders import WordPieceTransformer
 from napari_ctclip.models.towers.interaction import local_similarity, word_attention
-from napari_ctclip.models.towers.local_regions import LocalRegions
 from napari_ctclip.models.towers.selection import RegionSelection
 from napari_ctclip.models.towers.vit3d import TokenVit3d
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -87,8 +87,8 @@ def test_hard_selection_keeps_the_highest_and_passes_gradient_to_all_scores():
     tokens = torch.randn(1, 10, 4)
     chosen = selection(tokens)
     scores = selection.gate(tokens)[0, :, 0]
-    assert set(chosen.places[0].tolist()) == set(scores.topk(3).indices.tolist())
-    assert torch.equal(chosen.tokens[0], tokens[0, chosen.places[0]])
+    assert set(chosen.indices[0].tolist()) == set(scores.topk(3).indices.tolist())
+    assert torch.equal(chosen.tokens[0], tokens[0, chosen.indices[0]])
     chosen.tokens.square().sum().backward()
     assert selection.gate[1].weight.grad.abs().sum() > 0
 
@@ -107,7 +107,7 @@ def test_soft_selection_weighs_high_scores_more_and_tries_others_in_training():
 def test_attention_that_is_given_decides_instead_of_the_gate():
     selection = RegionSelection(4, keep=2)
     attention = torch.tensor([[0.1, 0.4, 0.2, 0.3]])
-    assert set(selection(torch.randn(1, 4, 4), attention).places[0].tolist()) == {1, 3}
+    assert set(selection(torch.randn(1, 4, 4), attention).indices[0].tolist()) == {1, 3}
 
 
 def test_rolled_out_attention_sums_to_one():

@@ -18,8 +18,8 @@ from napari_ctclip.io.store.manifest_entry import ManifestEntry
 from napari_ctclip.io.store.study_record import OrganRecord, StoreSpecification, StudyRecord
 from napari_ctclip.io.store.study_store import create_store, write_study
 from napari_ctclip.models.factory import load_model
-from napari_ctclip.models.published.crop_protocol import CropProtocol
-from napari_ctclip.models.published.fvlm import FVLM
+from napari_ctclip.models.fvlm import FVLM
+from napari_ctclip.models.interface import CropProtocol
 from napari_ctclip.pretraining.building import assemble
 from napari_ctclip.pretraining.data.caption_findings import CaptionReader
 from napari_ctclip.pretraining.data.random_crops import CropOptions

@@ -34,7 +34,7 @@ def run(tmp_path):
     text.mkdir(parents=True)
     small_tokenizer().save(str(text / "tokenizer.json"))
     torch.manual_seed(0)
-    model = starter.build_model(starter.describe(recipe), small_tokenizer())
+    model = starter.build_architecture(starter.describe(recipe), text_folder=text)
     torch.save(
         {
             "student": model.text_encoder.state_dict(),

@@ -1,8 +1,7 @@
-"""Architecture: an untrained model from the ``architecture`` table that its folder keeps."""
+"""Architecture: the models that can be trained here, from the description in their folder."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,20 @@ from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
 from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.folder.strict_state import read_safetensors, require_same_tensors
-from napari_ctclip.models.hub.registry import known_model
-from napari_ctclip.models.interface import Calibration
-from napari_ctclip.models.published.crop_protocol import CropProtocol
-from napari_ctclip.models.published.fvlm import FVLM
+from napari_ctclip.models.folder.files import (
+    WEIGHTS_FILE,
+    read_description,
+    read_safetensors,
+    require_same_tensors,
+    text_files_folder,
+)
+from napari_ctclip.models.folder.model_folder import open_model_folder
+from napari_ctclip.models.fvlm import FVLM
+from napari_ctclip.models.interface import Calibration, CropProtocol
+from napari_ctclip.models.local_regions import LocalRegions
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.text.text_encoders import WordPieceTransformer, load_tokenizer
 from napari_ctclip.models.towers.image_encoders import ResidualPyramid3d
-from napari_ctclip.models.towers.local_regions import LocalRegions
 from napari_ctclip.models.towers.locked_tower import LockedTower3d
 from napari_ctclip.models.towers.vit3d import TokenVit3d, VisionTransformer3d
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -28,8 +32,9 @@ __all__ = [
     "MODEL_KINDS",
     "TrainableModel",
     "build_architecture",
-    "resolved_text_folder",
+    "load_trainable",
     "start_locked_tower",
+    "start_model",
     "start_text_encoder",
     "text_table_of",
 ]
@@ -63,32 +68,38 @@ def build_architecture(description: Mapping[str, Any], *, text_folder: Path) -> 
         If a part is missing, unknown or does not fit another.
     """
     try:
-        architecture = description["architecture"]
-        kind, head = architecture["kind"], dict(architecture.get("head", {}))
-        preprocessing = Preprocessing.from_dict(description["preprocessing"])
-        calibration = description.get("calibration")
-        common: dict[str, Any] = {
-            "name": str(description["name"]),
-            "preprocessing": preprocessing,
-            "embedding_width": int(description["embedding_width"]),
-            "suggested_prompts": tuple(description.get("suggested_prompts", ())),
-            "calibration": None if calibration is None else Calibration(**calibration),
-        }
-        image = _image_encoder(architecture["image"], kind, len(preprocessing.windows_hu))
-        text = _text_encoder(architecture["text"], text_folder)
-        if kind == "organ_query":
-            crop = description.get("crop")
-            common["crop_protocol"] = None if crop is None else CropProtocol.from_dict(crop)
-            return FVLM(image, text, anatomies=tuple(description["anatomies"]), **common, **head)
-        common["background_prompts"] = tuple(description.get("background_prompts", ()))
-        if kind == "local_regions":
-            return LocalRegions(image, text, **common, **head)
-        common["organ_names"] = tuple(description.get("organ_names", ()))
-        return DualEncoder(image, text, **common, **head)
+        return _build(description, text_files_folder(text_folder))
     except (KeyError, TypeError, ValueError, DataError) as error:
         raise CheckpointMismatch(
-            f"the model description cannot be used: {type(error).__name__}: {error}"
+            f"the model description cannot be used: {type(error).__name__}: {error}; fix the "
+            "[model] table of the recipe"
         ) from error
+
+
+def load_trainable(folder: Path | str) -> TrainableModel:
+    """Return the model of a folder, ready for inference; see :func:`open_model_folder`."""
+    model = open_model_folder(folder, _build)
+    for part in model.modules():
+        if isinstance(part, ResidualPyramid3d):
+            part.fold()
+    return model
+
+
+def start_model(model: TrainableModel, folder: Path) -> None:
+    """Give a whole model the weights of a model folder.
+
+    Raises
+    ------
+    CheckpointMismatch
+        If the folder has no weights, or those of another architecture.
+    """
+    _start_part(
+        model,
+        "",
+        folder,
+        missing="give another model.start",
+        other="the [model] table must describe the model that model.start names",
+    )
 
 
 def start_text_encoder(encoder: nn.Module, folder: Path) -> None:
@@ -97,7 +108,7 @@ def start_text_encoder(encoder: nn.Module, folder: Path) -> None:
     Parameters
     ----------
     encoder : WordPieceTransformer or BertTextEncoder
-        Of the folder's architecture.
+        An encoder of the folder's architecture.
     folder : Path
         A model folder of this package with a word-piece encoder, or that of a BERT.
 
@@ -139,50 +150,57 @@ def start_locked_tower(encoder: nn.Module, folder: Path) -> None:
     )
 
 
-def _start_part(part: nn.Module, name: str, folder: Path, *, missing: str, other: str) -> None:
-    """Load one part of the model of a folder."""
-    file = folder / "weights.safetensors"
-    if not file.is_file():
-        raise CheckpointMismatch(f"{folder} has no weights.safetensors to start from; {missing}")
-    weights: dict[str, Tensor] = {
-        key.removeprefix(f"{name}."): tensor.float()
-        for key, tensor in read_safetensors(file, advice="copy the folder again").items()
-        if key.startswith(f"{name}.")
-    }
-    require_same_tensors(part.state_dict(), weights, source=str(file), advice=other)
-    part.load_state_dict(weights)
-
-
-def resolved_text_folder(name: str) -> Path:
-    """Return where a text encoder lies: the folder of a known model, or the path itself.
-
-    Raises
-    ------
-    CheckpointMismatch
-        If there is no such folder.
-    """
-    known = known_model(name)
-    folder = Path(name).expanduser() if known is None else known.folder
-    if not folder.is_dir():
-        raise CheckpointMismatch(
-            f"no text encoder folder {name!r}; expected 'starter', a model folder of this package, "
-            "or the folder of a BERT (config.json, vocab.txt)"
-        )
-    return folder
-
-
 def text_table_of(folder: Path) -> dict[str, Any]:
     """Return the ``architecture.text`` table that a text encoder's folder implies."""
-    if (folder / "vocab.txt").is_file():
+    if (text_files_folder(folder) / "vocab.txt").is_file():
         return {"kind": "bert"}
     try:
-        description = tomllib.loads((folder / "model.toml").read_text("utf-8"))
-        return {"kind": "word_piece", **description["architecture"]["text"]}
-    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        return {"kind": "word_piece", **read_description(folder)["architecture"]["text"]}
+    except (KeyError, TypeError, CheckpointMismatch) as error:
         raise CheckpointMismatch(
             f"{folder} holds no text encoder ({type(error).__name__}: {error}); expected vocab.txt "
             "and config.json, or model.toml and tokenizer.json"
         ) from error
+
+
+def _build(description: Mapping[str, Any], text_folder: Path) -> TrainableModel:
+    """Return an untrained model; raise what Python raises where the description has an error."""
+    architecture = description["architecture"]
+    kind, head = architecture["kind"], dict(architecture.get("head", {}))
+    preprocessing = Preprocessing.from_dict(description["preprocessing"])
+    calibration = description.get("calibration")
+    common: dict[str, Any] = {
+        "name": str(description["name"]),
+        "preprocessing": preprocessing,
+        "embedding_width": int(description["embedding_width"]),
+        "suggested_prompts": tuple(description.get("suggested_prompts", ())),
+        "calibration": None if calibration is None else Calibration(**calibration),
+    }
+    image = _image_encoder(architecture["image"], kind, len(preprocessing.windows_hu))
+    text = _text_encoder(architecture["text"], text_folder)
+    if kind == "organ_query":
+        crop = description.get("crop")
+        common["crop_protocol"] = None if crop is None else CropProtocol.from_dict(crop)
+        return FVLM(image, text, anatomies=tuple(description["anatomies"]), **common, **head)
+    common["background_prompts"] = tuple(description.get("background_prompts", ()))
+    if kind == "local_regions":
+        return LocalRegions(image, text, **common, **head)
+    common["organ_names"] = tuple(description.get("organ_names", ()))
+    return DualEncoder(image, text, **common, **head)
+
+
+def _start_part(part: nn.Module, name: str, folder: Path, *, missing: str, other: str) -> None:
+    """Load the part ``name`` of a folder's model; the whole of it if the name is empty."""
+    file, prefix = folder / WEIGHTS_FILE, f"{name}." if name else ""
+    if not file.is_file():
+        raise CheckpointMismatch(f"{folder} has no {WEIGHTS_FILE} to start from; {missing}")
+    weights: dict[str, Tensor] = {
+        key.removeprefix(prefix): tensor
+        for key, tensor in read_safetensors(file, advice="copy the folder again").items()
+        if key.startswith(prefix)
+    }
+    require_same_tensors(part.state_dict(), weights, source=str(file), advice=other)
+    part.load_state_dict(weights)
 
 
 def _image_encoder(table: Mapping[str, Any], model_kind: str, channels: int) -> Any:
@@ -207,6 +225,8 @@ def _image_encoder(table: Mapping[str, Any], model_kind: str, channels: int) -> 
 
 def _text_encoder(table: Mapping[str, Any], folder: Path) -> nn.Module:
     options = {key: value for key, value in table.items() if key != "kind"}
+    if "max_pieces" in options:  # its name in earlier folders
+        options["max_tokens"] = options.pop("max_pieces")
     if table["kind"] == "bert":
         return BertTextEncoder.untrained(folder, **options)
     if table["kind"] == "word_piece":

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch
-from napari_ctclip.io.files import replacing
+from napari_ctclip.models.folder.files import write_weights
 from napari_ctclip.models.interface import RegionEmbeddings
 
 __all__ = ["OrganHead", "load_organ_head", "save_organ_head"]
@@ -23,7 +23,7 @@ class OrganHead(nn.Module):
     Parameters
     ----------
     classes : sequence of (anatomy, abnormality)
-        What is told apart, in the order of the outputs.
+        What is distinguished, in the order of the outputs.
     anatomies : sequence of str
         Order of the regions it is given.
     embedding_width : int
@@ -50,12 +50,12 @@ class OrganHead(nn.Module):
                 f"unknown ones {unknown}"
             )
         self.classes, self.anatomies = tuple(classes), tuple(anatomies)
-        self._places = [self.anatomies.index(anatomy) for anatomy, _ in self.classes]
+        self._regions = [self.anatomies.index(anatomy) for anatomy, _ in self.classes]
         self.linear = nn.Linear(embedding_width, len(self.classes))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return logits (B, classes) of region vectors (B, R, E)."""
-        own = vectors[:, self._places]  # (B, classes, E)
+        own = vectors[:, self._regions]  # (B, classes, E)
         return (own * self.linear.weight).sum(dim=-1) + self.linear.bias
 
     def probabilities(self, regions: RegionEmbeddings) -> list[dict[tuple[str, str], float]]:
@@ -64,8 +64,8 @@ class OrganHead(nn.Module):
         return [
             {
                 key: float(value)
-                for key, place, value in zip(self.classes, self._places, row, strict=True)
-                if present[place]
+                for key, region, value in zip(self.classes, self._regions, row, strict=True)
+                if present[region]
             }
             for row, present in zip(values, regions.present, strict=True)
         ]
@@ -73,12 +73,8 @@ class OrganHead(nn.Module):
 
 def save_organ_head(head: OrganHead, weights: Mapping[str, Tensor], folder: Path) -> None:
     """Write a head beside a model, with the given weights."""
-    from safetensors.torch import save_file
-
-    words = {"classes": json.dumps(head.classes), "anatomies": json.dumps(head.anatomies)}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    with replacing(folder / _FILE, durable=True) as partial:
-        save_file(tensors, partial, metadata=words)
+    names = {"classes": json.dumps(head.classes), "anatomies": json.dumps(head.anatomies)}
+    write_weights(weights, folder / _FILE, metadata=names)
 
 
 def load_organ_head(folder: Path | str) -> OrganHead:
@@ -94,11 +90,11 @@ def load_organ_head(folder: Path | str) -> OrganHead:
     file = Path(folder) / _FILE
     try:
         with safe_open(file, framework="pt") as stored:
-            words = stored.metadata()
+            names = stored.metadata()
             weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         head = OrganHead(
-            [(anatomy, name) for anatomy, name in json.loads(words["classes"])],
-            anatomies=json.loads(words["anatomies"]),
+            [(anatomy, name) for anatomy, name in json.loads(names["classes"])],
+            anatomies=json.loads(names["anatomies"]),
             embedding_width=weights["linear.weight"].shape[1],
         )
         head.load_state_dict(weights)

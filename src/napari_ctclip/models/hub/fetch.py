@@ -68,11 +68,11 @@ def fetch(remote: Remote, target: Path, *, progress: Progress | None = None) -> 
     part = PartialDownload(target)
     try:
         with part.opened() as file:
-            _continue(remote, file, told=partial(progress or _untold, target.name))
+            _continue(remote, file, report=partial(progress or _unreported, target.name))
     except OSError as error:
         raise CtClipError(
             f"{remote.url} cannot be downloaded: {_reason(error)}; "
-            f"{part.size / 1e6:.1f} MB are kept and the next download resumes from there"
+            f"{part.size / 1e6:.1f} MB are on disk, and the next download resumes there"
         ) from error
     sha256 = _verified(remote, part)
     part.finish()
@@ -136,11 +136,11 @@ def _unreachable(url: str, error: Exception) -> CtClipError:
     )
 
 
-def _untold(file: str, done: int, total: int) -> None:
+def _unreported(file: str, done: int, total: int) -> None:
     """Take in progress that nobody follows."""
 
 
-def _continue(remote: Remote, file: BinaryIO, *, told: Callable[[int, int], None]) -> None:
+def _continue(remote: Remote, file: BinaryIO, *, report: Callable[[int, int], None]) -> None:
     """Write the rest of a file behind what is there of it."""
     start = file.tell()
     if remote.size and start >= remote.size:
@@ -156,7 +156,7 @@ def _continue(remote: Remote, file: BinaryIO, *, told: Callable[[int, int], None
         while block := answer.read(_BLOCK):
             file.write(block)
             start += len(block)
-            told(start, remote.size or total)
+            report(start, remote.size or total)
     expected = remote.size or total
     if start < expected:
         raise OSError(f"the connection ended after {start} of {expected} bytes")
@@ -195,6 +195,6 @@ def _git_sha1_of(file: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    told = getattr(error, "reason", None) or error
-    lines = str(told).strip().splitlines()
+    reason = getattr(error, "reason", None) or error
+    lines = str(reason).strip().splitlines()
     return lines[0] if lines else type(error).__name__

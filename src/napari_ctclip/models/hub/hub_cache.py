@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["cached_file"]
+__all__ = ["cached_file", "cached_folder"]
 
 
 def cached_file(repository: str, files: Sequence[str]) -> Path | None:
@@ -21,3 +21,10 @@ def cached_file(repository: str, files: Sequence[str]) -> Path | None:
         if isinstance(found, str):
             return Path(found)
     return None
+
+
+def cached_folder(repository: str, files: Sequence[str]) -> Path | None:
+    """Return the folder in which the cache holds all of the files; None if one is not there."""
+    found = [cached_file(repository, (file,)) for file in files]
+    first = found[0]
+    return None if first is None or None in found else first.parent

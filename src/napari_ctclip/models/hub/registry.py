@@ -111,7 +111,7 @@ class ExpectedInput:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model that can be asked for by name.
+    """A model that is known by name.
 
     Attributes
     ----------

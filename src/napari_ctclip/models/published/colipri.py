@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_ctclip.models.interface import FeatureMap, RegionEmbeddings
 from napari_ctclip.models.published.whole_scan import WholeScanModel
-from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.runtime.device import in_fast_precision
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.pooling import masks_to_tokens, pooled_alone
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -32,8 +32,8 @@ central 384 mm of a scan; what lies further out is not seen. The model maps 0..1
 class Colipri(WholeScanModel):
     """COLIPRI as ``VisionLanguageModel``.
 
-    The places of the last layer are kept; its attention pooling turns them into a vector of the
-    whole, of a region, or, place by place, into the dense map: value and output projection of the
+    The tokens of the last layer are kept; its attention pooling turns them into a vector of the
+    whole, of a region, or, token by token, into the dense map: value and output projection of the
     pooling, as the package's ``encode_image(project=True, pool=False)`` does.
 
     Parameters
@@ -45,15 +45,13 @@ class Colipri(WholeScanModel):
     name : str
         What the user calls it.
     preprocessing : Preprocessing
-        Of the voxels that the image encoder was made for.
+        The preprocessing of the voxels that the image encoder was made for.
 
     References
     ----------
     Wald et al. 2026, "Comprehensive language-image pre-training for 3D medical image
     understanding", arXiv 2510.15042. Zhou et al. 2022 (MaskCLIP, arXiv 2112.01071), section 3.
     """
-
-    how_to_save = "save it with save_colipri and load the folder"
 
     def __init__(
         self,

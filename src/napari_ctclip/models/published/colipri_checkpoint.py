@@ -1,9 +1,8 @@
-"""COLIPRI from files: the released weights, or a folder written here; never from the network."""
+"""COLIPRI from the released files; never from the network."""
 
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import requires, version
@@ -13,25 +12,23 @@ from typing import Any
 from torch import Tensor
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError
-from napari_ctclip.models.folder.folder_files import (
+from napari_ctclip.models.folder.files import (
     MODEL_FILE,
-    described_kind,
+    TEXT_FOLDER,
     hash_of_files,
     read_description,
-    write_description,
-    write_weights,
+    read_safetensors,
+    require_same_tensors,
 )
-from napari_ctclip.models.folder.strict_state import read_safetensors, require_same_tensors
+from napari_ctclip.models.hub.hub_cache import cached_folder
 from napari_ctclip.models.published.colipri import COLIPRI_PREPROCESSING, Colipri
 from napari_ctclip.models.text.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertTextEncoder
-from napari_ctclip.models.text.text_encoder_folder import cached_text_folder
 
 __all__ = [
     "COLIPRI",
     "COLIPRI_REPOSITORY",
-    "is_colipri_folder",
+    "is_colipri_release",
     "load_colipri",
-    "save_colipri",
     "untrained_colipri",
 ]
 
@@ -41,9 +38,9 @@ COLIPRI = "colipri"
 COLIPRI_REPOSITORY = "microsoft/colipri"
 """Of the released weights, on the Hugging Face hub; MIT."""
 
-_WEIGHTS, _TEXT = "model.safetensors", "text_encoder"
+_WEIGHTS = "model.safetensors"
 _SIGN = "image_encoder.backbone.eva."  # names that every COLIPRI checkpoint has
-_LONGEST_TEXT = 512  # pieces; the package's processor
+_LONGEST_TEXT = 512  # tokens; the package's processor
 _SIZES = {
     "input_size": "input_size",
     "image_width": "image_embed_dim",
@@ -56,13 +53,10 @@ _SIZES = {
 """Numbers of ``architecture`` that may differ, and what the shipped configuration calls them."""
 
 
-def is_colipri_folder(folder: Path | str) -> bool:
-    """Return whether a folder holds COLIPRI: its ``model.toml`` says so, or its weights' names."""
+def is_colipri_release(folder: Path) -> bool:
+    """Return whether a folder without description holds COLIPRI's released weights."""
     from safetensors import SafetensorError, safe_open
 
-    folder = Path(folder)
-    if (folder / MODEL_FILE).is_file():
-        return described_kind(folder) == COLIPRI
     try:
         with safe_open(folder / _WEIGHTS, framework="pt") as file:
             return any(name.startswith(_SIGN) for name in file.keys())  # noqa: SIM118
@@ -76,8 +70,9 @@ def load_colipri(folder: Path | str) -> Colipri:
     Parameters
     ----------
     folder : Path
-        With ``model.safetensors``, and ``text_encoder/`` with the configuration and vocabulary of
-        its BERT unless the Hugging Face cache holds them.
+        With ``model.safetensors`` as released, ``text_encoder/`` with the configuration and
+        vocabulary of its BERT unless the Hugging Face cache holds them, and ``model.toml`` where
+        sizes differ from the shipped configuration.
 
     Raises
     ------
@@ -133,7 +128,7 @@ def untrained_colipri(
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    text = BertTextEncoder.untrained(text_folder, max_pieces=_LONGEST_TEXT)
+    text = BertTextEncoder.untrained(text_folder, max_tokens=_LONGEST_TEXT)
     config = load_model_config(overrides=_overrides(sizes or {}))
     try:
         image_encoder = instantiate(config.image_encoder)
@@ -147,45 +142,6 @@ def untrained_colipri(
         name=name,
         preprocessing=replace(COLIPRI_PREPROCESSING, shape=(side, side, side)),
     ).eval()
-
-
-def save_colipri(
-    model: Colipri,
-    folder: Path | str,
-    *,
-    text_folder: Path | str,
-    sizes: Mapping[str, int] | None = None,
-) -> None:
-    """Write a folder that :func:`load_colipri` opens; weights under the names of the release.
-
-    Parameters
-    ----------
-    model : Colipri
-        The model.
-    folder : Path
-        Made if it does not exist.
-    text_folder : Path
-        Configuration and vocabulary of the text encoder; copied.
-    sizes : mapping, optional
-        As given to :func:`untrained_colipri`.
-    """
-    folder = Path(folder)
-    (folder / _TEXT).mkdir(parents=True, exist_ok=True)
-    for file in (*FOLDER_FILES, "tokenizer_config.json"):
-        if (Path(text_folder) / file).is_file():
-            shutil.copyfile(Path(text_folder) / file, folder / _TEXT / file)
-    weights = {
-        name: tensor.detach().to("cpu").contiguous()
-        for name, tensor in model.network.state_dict().items()
-    }
-    write_weights(weights, folder / _WEIGHTS)
-    description = {
-        "schema_version": 1,
-        "name": model.name,
-        "architecture": {"kind": COLIPRI, **(sizes or {})},
-        "preprocessing": model.preprocessing.to_dict(),
-    }
-    write_description(description, folder)
 
 
 def _require_package() -> None:
@@ -213,14 +169,14 @@ def _overrides(sizes: Mapping[str, Any]) -> list[str]:
 
 
 def _text_folder(folder: Path) -> Path:
-    if (folder / _TEXT).is_dir():
-        return folder / _TEXT
-    found = cached_text_folder(CXR_BERT, FOLDER_FILES)
+    if (folder / TEXT_FOLDER).is_dir():
+        return folder / TEXT_FOLDER
+    found = cached_folder(CXR_BERT, FOLDER_FILES)
     if found is None:
         raise CtClipError(
             f"COLIPRI's text encoder is not on this machine; get its configuration and vocabulary "
             f"with: hf download {CXR_BERT} {' '.join(FOLDER_FILES)}, or copy them into "
-            f"{folder / _TEXT}"
+            f"{folder / TEXT_FOLDER}"
         )
     return found
 
@@ -231,6 +187,6 @@ def _read_weights(file: Path, *, expected: Mapping[str, Tensor]) -> dict[str, Te
     computed = [n for n in weights if n not in expected and (".rope." in n or "position_ids" in n)]
     for name in computed:
         del weights[name]
-    advice = f"expected the release of {COLIPRI_REPOSITORY} or a folder written here"
+    advice = f"expected the release of {COLIPRI_REPOSITORY}"
     require_same_tensors(expected, weights, source=str(file), advice=advice)
     return weights

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from napari_ctclip.models.published.fvlm import FVLM, FVLM_ANATOMIES
-from napari_ctclip.models.published.fvlm_checkpoint import save_fvlm
-from napari_ctclip.models.published.release import Release, import_release
-from napari_ctclip.models.published.released_file import length_of
+from napari_ctclip.models.folder.model_folder import write_model_folder
+from napari_ctclip.models.fvlm import FVLM, FVLM_ANATOMIES
+from napari_ctclip.models.published.release import Release, import_release, length_of
 from napari_ctclip.models.text.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertTextEncoder
 from napari_ctclip.models.towers.vit3d import VisionTransformer3d
 
-__all__ = ["FVLM_LICENCE", "FVLM_PROMPTS", "import_fvlm"]
+__all__ = ["FVLM_LICENCE", "FVLM_PROMPTS", "import_fvlm", "save_fvlm"]
 
 FVLM_LICENCE = "none published; derived from CT-RATE (CC-BY-NC-SA-4.0): research use only"
 
@@ -68,6 +69,58 @@ def import_fvlm(
         plain_name=_plain_name,
     )
     import_release(release, file, folder, text_folder=text_folder)
+
+
+def save_fvlm(
+    model: FVLM,
+    folder: Path | str,
+    *,
+    text_folder: Path | str,
+    licence: str,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the folder of a model with a ``BertTextEncoder``, as :func:`write_model_folder` does.
+
+    The description is that of a model with organ queries which a recipe trained.
+    """
+    vit: Any = model.image_encoder
+    image = {
+        name: getattr(vit, name)
+        for name in (
+            "width",
+            "depth",
+            "heads",
+            "mlp_width",
+            "patch_size",
+            "position_grid",
+            "level_blocks",
+        )
+    }
+    write_model_folder(
+        folder,
+        weights=model.state_dict(),
+        description={
+            "name": model.name,
+            "licence": licence,
+            "embedding_width": model.embedding_width,
+            "anatomies": model.anatomies,
+            "suggested_prompts": model.suggested_prompts,
+            "calibration": None if model.calibration is None else asdict(model.calibration),
+            "architecture": {
+                "kind": "organ_query",
+                "image": {"kind": "vit", **image},
+                "text": {"kind": "bert"},
+            },
+            "preprocessing": model.preprocessing.to_dict(),
+            "training": provenance,
+        },
+        text_folder=text_folder,
+        summary=(
+            "fVLM (Shui et al. 2025, arXiv 2501.14548): one embedding per organ of a chest CT, "
+            "contrasted with text about that organ. Organs: "
+            f"{', '.join(model.anatomies)}; organ masks are needed."
+        ),
+    )
 
 
 def _plain_name(name: str) -> str:

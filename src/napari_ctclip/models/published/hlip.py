@@ -12,7 +12,7 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.models.interface import FeatureMap, RegionEmbeddings
 from napari_ctclip.models.published.hlip_network import HlipNetwork
 from napari_ctclip.models.published.whole_scan import WholeScanModel
-from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.runtime.device import in_fast_precision
 from napari_ctclip.models.text.bert_text_encoder import BertTextEncoder
 from napari_ctclip.models.towers.pooling import masks_to_tokens, pooled_alone
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -50,7 +50,7 @@ class Hlip(WholeScanModel):
     name : str
         What the user calls it.
     preprocessing : Preprocessing
-        Of the voxels that the image encoder was made for.
+        The preprocessing of the voxels that the image encoder was made for.
 
     Raises
     ------
@@ -62,8 +62,6 @@ class Hlip(WholeScanModel):
     Zhao et al. 2025, "Towards scalable language-image pre-training for 3D medical imaging", arXiv
     2505.21862. Zhou et al. 2022 (MaskCLIP, arXiv 2112.01071), section 3.
     """
-
-    how_to_save = "save it with save_hlip and load the folder"
 
     def __init__(
         self,

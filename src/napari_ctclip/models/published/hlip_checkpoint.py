@@ -8,11 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from napari_ctclip.models.folder.model_folder import open_model_folder, write_model_folder
 from napari_ctclip.models.published.hlip import HLIP_PREPROCESSING, Hlip
 from napari_ctclip.models.published.hlip_network import HlipNetwork
-from napari_ctclip.models.published.imported_folder import open_imported, write_imported
-from napari_ctclip.models.published.release import Release, import_release
-from napari_ctclip.models.published.released_file import length_of
+from napari_ctclip.models.published.release import Release, import_release, length_of
 from napari_ctclip.models.text.bert_text_encoder import CXR_BERT, FOLDER_FILES, BertTextEncoder
 from napari_ctclip.preprocessing.specification import Preprocessing
 
@@ -25,7 +24,7 @@ HLIP_FILE = "chestct_clip_vit_base_singlescan_h2_token2744.pt"
 """The released file of the chest CT model."""
 
 _LICENCE = "MIT (code); none stated for the weights"
-_LONGEST_TEXT = 512  # pieces
+_LONGEST_TEXT = 512  # tokens
 _HEAD_WIDTH = 64  # of ViT-B: 768 over 12 heads
 _RELEASED_NAMES = {
     "image_encoder.": "visual.trunk.",
@@ -38,14 +37,14 @@ _UNUSED = ("text.transformer.pooler.",)
 
 
 def load_hlip(folder: Path | str) -> Hlip:
-    """Return the model of a folder of :func:`save_hlip`, as :func:`open_imported` does."""
-    return open_imported(folder, _build)
+    """Return the model of a folder of :func:`save_hlip`, as :func:`open_model_folder` does."""
+    return open_model_folder(folder, _build)
 
 
 def save_hlip(
     model: Hlip, folder: Path | str, *, text_folder: Path | str, provenance: Mapping[str, Any]
 ) -> None:
-    """Write a folder that :func:`load_hlip` opens, as :func:`write_imported` does."""
+    """Write a folder that :func:`load_hlip` opens, as :func:`write_model_folder` does."""
     network = model.image_encoder
     image = {
         "width": network.width,
@@ -57,17 +56,20 @@ def save_hlip(
         "scan_blocks": network.scan_blocks,
         "embedding_width": network.embedding_width,
     }
-    write_imported(
-        model,
+    write_model_folder(
         folder,
-        architecture={"kind": HLIP_KIND, "image": image},
-        licence=_LICENCE,
-        provenance=provenance,
+        weights=model.state_dict(),
+        description={
+            "name": model.name,
+            "licence": _LICENCE,
+            "architecture": {"kind": HLIP_KIND, "image": image},
+            "preprocessing": model.preprocessing.to_dict(),
+            "training": provenance,
+        },
         text_folder=text_folder,
-        text_files=FOLDER_FILES,
-        what=(
+        summary=(
             "HLIP (Zhao et al. 2025, arXiv 2505.21862): a 3D ViT with hierarchical attention, "
-            "trained on the chest CT and reports of CT-RATE. It was asked in sentences such as "
+            "trained on the chest CT and reports of CT-RATE. It was queried with sentences such as "
             "'The volume shows: Emphysema.' against 'The volume shows: Not emphysema.'"
         ),
     )
@@ -110,7 +112,7 @@ def _model(
     name: str = "hlip",
     preprocessing: Preprocessing = HLIP_PREPROCESSING,
 ) -> Hlip:
-    text_encoder = BertTextEncoder.untrained(text_folder, max_pieces=_LONGEST_TEXT)
+    text_encoder = BertTextEncoder.untrained(text_folder, max_tokens=_LONGEST_TEXT)
     return Hlip(network, text_encoder, name=name, preprocessing=preprocessing)
 
 

@@ -20,13 +20,13 @@ class HlipNetwork(nn.Module):
     """Images to tokens and a class token, as they are before the last block.
 
     Names of parameters are those of the release. Each slice of tokens begins with the same class
-    token; where attention widens from slices to the scan their mean goes on, where it narrows every
-    slice gets a copy.
+    token; where attention widens from slices to the scan their mean is passed on, and where it
+    narrows every slice gets a copy.
 
     Parameters
     ----------
     width, depth, heads, mlp_width : int
-        Of the tokens and the blocks.
+        The sizes of the tokens and of the blocks.
     patch_size : tuple of int
         Voxels (z, y, x) behind one token.
     grid : tuple of int

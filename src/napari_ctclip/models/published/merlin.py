@@ -11,7 +11,7 @@ from torch.nn import functional
 from napari_ctclip.models.interface import FeatureMap, RegionEmbeddings
 from napari_ctclip.models.published.merlin_network import MerlinNetwork
 from napari_ctclip.models.published.whole_scan import WholeScanModel
-from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.runtime.device import in_fast_precision
 from napari_ctclip.models.text.longformer_text_encoder import LongformerTextEncoder
 from napari_ctclip.models.towers.pooling import masks_to_tokens
 from napari_ctclip.preprocessing.specification import Preprocessing
@@ -29,26 +29,26 @@ MERLIN_PREPROCESSING = Preprocessing(
 The package's resampled grid starts at the first voxel, ours lies about the centre: at most half a
 voxel apart."""
 
-_STRIDE = (2, 2, 2)  # of the network's own places among those read out
+_STRIDE = (2, 2, 2)  # of the network's own positions among those read out
 
 
 class Merlin(WholeScanModel):
     """Merlin as ``VisionLanguageModel``.
 
-    Its embedding of a scan is a linear layer of the mean over the last layer's places. Both are
-    linear, so the layer can be applied to each place first: what a place then is, is its share in
-    the answer, and the mean of all shares is the answer.
+    Its embedding of a scan is a linear layer of the mean over the last layer's positions. Both are
+    linear, so the layer can be applied to each position first: the result is the share of that
+    position in the answer, and the mean of all shares is the answer.
 
     Parameters
     ----------
     image_encoder : MerlinNetwork
-        Image (B, 1, D, H, W), slices along D, to places.
+        Image (B, 1, D, H, W), slices along D, to positions.
     text_encoder : LongformerTextEncoder
         Texts to vectors.
     name : str
         What the user calls it.
     preprocessing : Preprocessing
-        Of the voxels that the image encoder was made for; axes R, A, S.
+        The preprocessing of the voxels that the image encoder was made for; axes R, A, S.
 
     Raises
     ------
@@ -60,8 +60,6 @@ class Merlin(WholeScanModel):
     Blankemeier et al. 2024, "Merlin: a vision language foundation model for 3D computed
     tomography", arXiv 2406.06512. Zhou et al. 2016 (CAM, arXiv 1512.04150), section 2.
     """
-
-    how_to_save = "save it with save_merlin and load the folder"
 
     patch_size = (16, 16, 8)
 
@@ -83,7 +81,7 @@ class Merlin(WholeScanModel):
         self.logit_scale = nn.Parameter(torch.tensor(1.0))
 
     def encode_image(self, image: Tensor) -> FeatureMap:
-        """Return the last layer's places (B, C, r, a, s) of prepared images (B, 1, R, A, S).
+        """Return the last layer's positions (B, C, r, a, s) of prepared images (B, 1, R, A, S).
 
         Raises
         ------
@@ -92,8 +90,8 @@ class Merlin(WholeScanModel):
         """
         self.require_whole_scan(image)
         with in_fast_precision(image.device):
-            places = self.image_encoder(image.permute(0, 1, 4, 2, 3))
-        return FeatureMap((places.permute(0, 1, 3, 4, 2).float(),))
+            positions = self.image_encoder(image.permute(0, 1, 4, 2, 3))
+        return FeatureMap((positions.permute(0, 1, 3, 4, 2).float(),))
 
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
         """Return (B, E, r, a, s), unit norm along E; the same for every anatomy."""
@@ -118,7 +116,7 @@ class Merlin(WholeScanModel):
         return RegionEmbeddings(vectors * present.unsqueeze(2), present)
 
     def _project(self, pooled: Tensor) -> Tensor:
-        """Return (N, E), unit norm, of pooled places (N, C)."""
+        """Return (N, E), unit norm, of pooled positions (N, C)."""
         projected = self.image_encoder.contrastive_head(pooled[:, :, None, None, None])
         return functional.normalize(projected.flatten(1), dim=1)
 
@@ -127,10 +125,10 @@ class Merlin(WholeScanModel):
 
 
 def _tokens(features: FeatureMap) -> Tensor:
-    """Return tokens (B, C, r, a, s) from the places on their corners.
+    """Return tokens (B, C, r, a, s) from the positions on their corners.
 
-    A place of the network looks at a corner of what :class:`Geometry` calls the token, not at its
-    middle; the mean of the eight corners does.
+    A position of the network looks at a corner of what :class:`Geometry` calls the token; the
+    mean of the eight corners looks at its middle.
     """
     corners = functional.pad(features.levels[0], (0, 1) * 3, mode="replicate")
     return functional.avg_pool3d(corners, kernel_size=2, stride=1)

@@ -8,11 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from napari_ctclip.models.published.imported_folder import open_imported, write_imported
+from napari_ctclip.models.folder.model_folder import open_model_folder, write_model_folder
 from napari_ctclip.models.published.merlin import Merlin
 from napari_ctclip.models.published.merlin_network import MerlinNetwork
-from napari_ctclip.models.published.release import Release, import_release
-from napari_ctclip.models.published.released_file import length_of
+from napari_ctclip.models.published.release import Release, import_release, length_of
 from napari_ctclip.models.text.longformer_text_encoder import (
     CLINICAL_LONGFORMER,
     LONGFORMER_FILES,
@@ -41,29 +40,32 @@ _UNUSED = (f"{_NETWORK}classifier.", "encode_text.text_encoder.pooler.")
 
 
 def load_merlin(folder: Path | str) -> Merlin:
-    """Return the model of a folder of :func:`save_merlin`, as :func:`open_imported` does."""
-    return open_imported(folder, _build)
+    """Return the model of a folder of :func:`save_merlin`, as :func:`open_model_folder` does."""
+    return open_model_folder(folder, _build)
 
 
 def save_merlin(
     model: Merlin, folder: Path | str, *, text_folder: Path | str, provenance: Mapping[str, Any]
 ) -> None:
-    """Write a folder that :func:`load_merlin` opens, as :func:`write_imported` does."""
+    """Write a folder that :func:`load_merlin` opens, as :func:`write_model_folder` does."""
     network = model.image_encoder
     image = {
         "layers": network.layers,
         "planes": network.planes,
         "embedding_width": network.embedding_width,
     }
-    write_imported(
-        model,
+    write_model_folder(
         folder,
-        architecture={"kind": MERLIN_KIND, "image": image},
-        licence=_LICENCE,
-        provenance=provenance,
+        weights=model.state_dict(),
+        description={
+            "name": model.name,
+            "licence": _LICENCE,
+            "architecture": {"kind": MERLIN_KIND, "image": image},
+            "preprocessing": model.preprocessing.to_dict(),
+            "training": provenance,
+        },
         text_folder=text_folder,
-        text_files=LONGFORMER_FILES,
-        what=(
+        summary=(
             "Merlin (Blankemeier et al. 2024, arXiv 2406.06512): a 3D ResNet trained on abdominal "
             "CT with reports and diagnosis codes. Its makers average many sentences for a finding "
             "and many against it; a single one is weak."

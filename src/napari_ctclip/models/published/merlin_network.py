@@ -16,21 +16,21 @@ _CONTRASTIVE_WIDTH = 512
 
 
 class MerlinNetwork(nn.Module):
-    """Volumes to places (B, 2048, d, h, w); a mean over places and one linear layer follow.
+    """Volumes to positions (B, 2048, d, h, w); a mean over positions and one linear layer follow.
 
     A bottleneck inflated with kernels (1, 1, 1), (3, 3, 3), (1, 1, 1) is MONAI's, its names too.
     The scan stands in all three colours: their kernels are added up first, which is the same sum.
 
-    Ours: the last layer keeps its stride out and dilates instead, so that places lie 8 x 16 x 16
+    Ours: the last layer keeps its stride out and dilates instead, so that positions lie 8 x 16 x 16
     voxels apart. Every second one of them along each axis is the network's own, to the digit; the
-    others are what it says of the scan moved by half a place.
+    others are what it says of the scan moved by half a position.
 
     Parameters
     ----------
     layers : sequence of int
         Bottlenecks of each of the four layers.
     planes : sequence of int
-        Their widths; a place has four times the last.
+        Their widths; a position has four times the last.
     embedding_width : int
         E of the shared space.
 
@@ -38,7 +38,7 @@ class MerlinNetwork(nn.Module):
     ----------
     Blankemeier et al. 2024 (Merlin, arXiv 2406.06512): an I3D ResNet-152 with a head of 1 x 1 x 1
     convolutions. Carreira and Zisserman 2017 (I3D, arXiv 1705.07750), section 2.4. Chen et al. 2017
-    (DeepLab, arXiv 1606.00915), section 3.1: dilation in place of stride.
+    (DeepLab, arXiv 1606.00915), section 3.1: dilation instead of stride.
     """
 
     def __init__(
@@ -69,9 +69,10 @@ class MerlinNetwork(nn.Module):
         _dilate(self.layer4)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return places (B, width, d, h, w), 8 x 16 x 16 voxels apart, of (B, 1, D, H, W).
+        """Return positions (B, width, d, h, w), 8 x 16 x 16 voxels apart, of (B, 1, D, H, W).
 
-        The first place of an axis looks at its first voxel, the next at the ninth or seventeenth.
+        The first position along an axis looks at its first voxel, the next at the ninth or
+        seventeenth.
         """
         grey = self.conv1.weight.sum(dim=1, keepdim=True)
         x: Tensor = functional.conv3d(

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError, DataError
-from napari_ctclip.io.files import replacing, write_text
-from napari_ctclip.models.folder.strict_state import require_same_tensors
+from napari_ctclip.io.files import write_text
+from napari_ctclip.models.folder.files import require_same_tensors, write_weights
 from napari_ctclip.models.hub.hub_cache import cached_file
 from napari_ctclip.models.published.open_clip_source import (
     CONFIG_FILE,
@@ -121,16 +121,9 @@ def save_open_clip(
     that one up under its own name. ``state`` holds weights to write instead of the model's own (an
     average over training, say).
     """
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: tensor.detach().to("cpu").contiguous()
-        for name, tensor in (state or model.clip.state_dict()).items()
-    }
-    with replacing(folder / _WEIGHTS, durable=True) as partial:
-        save_file(weights, partial, metadata={"format": "pt"})
+    write_weights(state or model.clip.state_dict(), folder / _WEIGHTS)
     if hasattr(model.tokenizer, "save_pretrained"):
         model.tokenizer.save_pretrained(folder)
     text_config: Any = getattr(getattr(model.clip, "text", None), "config", None)

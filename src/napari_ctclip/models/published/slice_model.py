@@ -20,7 +20,7 @@ from napari_ctclip.models.interface import (
     FeatureMap,
     RegionEmbeddings,
 )
-from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.runtime.device import in_fast_precision
 from napari_ctclip.models.text.text_cache import CachesTexts
 from napari_ctclip.models.towers.pooling import masked_mean, masks_to_tokens
 from napari_ctclip.models.towers.slice_towers import slice_tower
@@ -37,8 +37,8 @@ SLICE_SPACING_MM = 5.0
 """Ours: thinner slices are averaged to this. A nodule of 8 mm still fills one, noise goes, and a
 chest is some 60 encoder passes."""
 
-_PLACE_MM, _FINEST_MM = 12.0, 0.7
-"""Ours: a place of the image encoder is 12 mm wide, about the smallest that patches of 16 pixels
+_TOKEN_MM, _FINEST_MM = 12.0, 0.7
+"""Ours: a token of the image encoder is 12 mm wide, about the smallest that patches of 16 pixels
 reach without enlarging what a scanner resolves (0.7 mm); patches of 32 pixels make it 22 mm."""
 
 CHANNELS_HU = (WINDOWS["Lung"].limits, WINDOWS["Mediastinum"].limits, (-1000.0, 1000.0))
@@ -50,7 +50,7 @@ _READOUT_VERSION = 1  # part of the hash: other features, another cache entry
 
 
 def slice_preprocessing(stride: int, plane: Plane = "axial") -> Preprocessing:
-    """Return what an encoder with places of ``stride`` pixels is shown of a scan.
+    """Return what an encoder with tokens of ``stride`` pixels is shown of a scan.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def slice_preprocessing(stride: int, plane: Plane = "axial") -> Preprocessing:
     """
     if plane not in PLANES:
         raise DataError(f"no plane {plane!r}; expected one of {', '.join(PLANES)}")
-    pixel = round(max(_FINEST_MM, _PLACE_MM / stride), 3)
+    pixel = round(max(_FINEST_MM, _TOKEN_MM / stride), 3)
     return Preprocessing(
         orientation=PLANES[plane],
         spacing_mm=(SLICE_SPACING_MM, pixel, pixel),
@@ -71,9 +71,9 @@ def slice_preprocessing(stride: int, plane: Plane = "axial") -> Preprocessing:
 class SliceModel(CachesTexts):
     """A CLIP of 2D images on CT slices; keeps ``VisionLanguageModel``.
 
-    One encoder pass a slice gives both read-outs: its places (see :mod:`slice_towers`) and the
-    slice as a whole. Three HU windows take the place of the colours; then the model's own mean and
-    standard deviation follow.
+    One encoder pass a slice gives both read-outs: its tokens (see :mod:`slice_towers`) and the
+    slice as a whole. Three HU windows stand for the colours; the model's own mean and standard
+    deviation follow.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class SliceModel(CachesTexts):
     Raises
     ------
     CtClipError
-        If the image tower cannot be read out place by place.
+        If the image tower cannot be read out token by token.
     DataError
         If the preprocessing does not fit a model of three-channel slices.
     """
@@ -154,7 +154,7 @@ class SliceModel(CachesTexts):
         return self._hash
 
     def encode_image(self, image: Tensor) -> FeatureMap:
-        """Return places (B, E, D, h, w) and slices (B, E, D, 1, 1) of images (B, 3, D, H, W).
+        """Return tokens (B, E, D, h, w) and slices (B, E, D, 1, 1) of images (B, 3, D, H, W).
 
         Raises
         ------
@@ -170,9 +170,9 @@ class SliceModel(CachesTexts):
         B, _, D, *_ = image.shape
         slices = image.transpose(1, 2).flatten(0, 1)
         with self._autocast(image):
-            places, wholes = self._tower((slices - self.mean) / self.std)
-        _, E, h, w = places.shape
-        levels = (places.reshape(B, D, E, h, w), wholes.reshape(B, D, E, 1, 1))
+            tokens, wholes = self._tower((slices - self.mean) / self.std)
+        _, E, h, w = tokens.shape
+        levels = (tokens.reshape(B, D, E, h, w), wholes.reshape(B, D, E, 1, 1))
         return FeatureMap(tuple(level.transpose(1, 2) for level in levels))
 
     def embed_dense(self, features: FeatureMap, anatomy: str | None = None) -> Tensor:
@@ -185,7 +185,7 @@ class SliceModel(CachesTexts):
         return functional.normalize(slices.mean(dim=2), dim=1)
 
     def embed_regions(self, features: FeatureMap, masks: Tensor) -> RegionEmbeddings:
-        """Return the mean place of each of the masks (B, R, D, H, W) bool."""
+        """Return the mean token of each of the masks (B, R, D, H, W) bool."""
         regions = masks_to_tokens(masks, self.patch_size)
         return RegionEmbeddings(*masked_mean(self.embed_dense(features), regions))
 
@@ -220,7 +220,7 @@ class SliceModel(CachesTexts):
 
 
 def _check(preprocessing: Preprocessing, stride: int) -> None:
-    """Pass a specification of three-channel slices whose places fit the image."""
+    """Pass a specification of three-channel slices whose tokens fit the image."""
     z, y, x = preprocessing.multiple_of
     if len(preprocessing.windows_hu) != 3 or z != 1 or y % stride or x % stride:
         raise DataError(

@@ -7,15 +7,15 @@ from typing import Literal
 from torch import Tensor
 
 from napari_ctclip.core.errors import CtClipError, DataError
-from napari_ctclip.models.folder.folder_weights import FolderWeights
 from napari_ctclip.models.interface import Calibration, EncodingWindows
+from napari_ctclip.models.runtime.weights_hash import HashedWeights
 from napari_ctclip.models.text.text_cache import CachesTexts
 from napari_ctclip.preprocessing.specification import Preprocessing
 
 __all__ = ["WholeScanModel"]
 
 
-class WholeScanModel(FolderWeights, CachesTexts):
+class WholeScanModel(HashedWeights, CachesTexts):
     """The part of a model that sees all of a prepared scan at once.
 
     Such a model has a dense map, and neither sentences for normal anatomy nor a calibration.
@@ -25,7 +25,7 @@ class WholeScanModel(FolderWeights, CachesTexts):
     name : str
         What the user calls it.
     preprocessing : Preprocessing
-        Of the voxels that the image encoder was made for; it names the one shape.
+        The preprocessing of the voxels that the image encoder was made for; it names the one shape.
 
     Raises
     ------
@@ -46,7 +46,6 @@ class WholeScanModel(FolderWeights, CachesTexts):
             )
         self.name, self.preprocessing = name, preprocessing
         self.encoding_windows = EncodingWindows(preprocessing.shape, (0, 0, 0))
-        self.content_hash = ""
 
     def require_whole_scan(self, image: Tensor) -> None:
         """Pass images (B, 1, D, H, W) of the one shape.

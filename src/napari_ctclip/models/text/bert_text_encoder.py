@@ -1,4 +1,4 @@
-"""BertTextEncoder: a BERT from a local folder; its first piece stands for the text."""
+"""BertTextEncoder: a BERT from a local folder; its first token stands for the text."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
-from napari_ctclip.models.text.text_buckets import padded
+from napari_ctclip.models.text.text_batches import packed, padded
 from napari_ctclip.models.text.text_encoder_folder import (
     require_text_folder,
     require_vocabulary_fits,
 )
-from napari_ctclip.models.text.text_packing import packed
 
 __all__ = ["CXR_BERT", "FOLDER_FILES", "BertTextEncoder"]
 
 CXR_BERT = "microsoft/BiomedVLP-CXR-BERT-specialized"
 """The text encoder fVLM starts from, on the Hugging Face hub."""
 
-MAX_PIECES = 384
+MAX_TOKENS = 384
 FOLDER_FILES = ("config.json", "vocab.txt")
 """What a text encoder folder needs; ``tokenizer_config.json`` is used where there is one."""
 
@@ -35,21 +34,21 @@ class BertTextEncoder(nn.Module):
     bert : transformers.BertModel
         Made without pooling layer.
     tokenizer : transformers.BertTokenizer
-        Splits text into pieces.
-    max_pieces : int
+        Splits text into subword tokens.
+    max_tokens : int
         Longer texts are cut.
     """
 
-    def __init__(self, bert: nn.Module, tokenizer: Any, *, max_pieces: int = MAX_PIECES) -> None:
+    def __init__(self, bert: nn.Module, tokenizer: Any, *, max_tokens: int = MAX_TOKENS) -> None:
         super().__init__()
         self.bert = bert
         self.tokenizer = tokenizer
         config: Any = bert.config
         self.embedding_width = int(config.hidden_size)
-        self.max_pieces = min(max_pieces, int(config.max_position_embeddings))
+        self.max_tokens = min(max_tokens, int(config.max_position_embeddings))
 
     @classmethod
-    def untrained(cls, folder: Path | str, *, max_pieces: int = MAX_PIECES) -> BertTextEncoder:
+    def untrained(cls, folder: Path | str, *, max_tokens: int = MAX_TOKENS) -> BertTextEncoder:
         """Return an encoder of the folder's architecture and vocabulary, with random weights.
 
         Raises
@@ -69,10 +68,10 @@ class BertTextEncoder(nn.Module):
                 f"{folder / 'config.json'} describes no BERT ({error}); "
                 f"expected the one of {CXR_BERT}"
             ) from error
-        return cls(bert, _tokenizer(folder, bert), max_pieces=max_pieces)
+        return cls(bert, _tokenizer(folder, bert), max_tokens=max_tokens)
 
     @classmethod
-    def pretrained(cls, folder: Path | str, *, max_pieces: int = MAX_PIECES) -> BertTextEncoder:
+    def pretrained(cls, folder: Path | str, *, max_tokens: int = MAX_TOKENS) -> BertTextEncoder:
         """Return an encoder with the folder's own weights, to start a training from.
 
         Raises
@@ -96,10 +95,10 @@ class BertTextEncoder(nn.Module):
             raise CheckpointMismatch(
                 f"{folder}: the BERT weights cannot be read ({error}); copy the folder again"
             ) from error
-        return cls(bert, _tokenizer(folder, bert), max_pieces=max_pieces)
+        return cls(bert, _tokenizer(folder, bert), max_tokens=max_tokens)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return (T, embedding_width): the last hidden state of each text's first piece.
+        """Return (T, embedding_width): the last hidden state of each text's first token.
 
         All texts take one pass, several of them in a row; none sees another.
 
@@ -108,7 +107,7 @@ class BertTextEncoder(nn.Module):
         DataError
             If a text is empty.
         """
-        texts_in_rows = packed(self._pieces(texts), capacity=self.max_pieces)
+        texts_in_rows = packed(self._token_ids(texts), capacity=self.max_tokens)
         device = next(self.bert.parameters()).device
         bert: Any = self.bert
         states = bert.embeddings(
@@ -124,37 +123,37 @@ class BertTextEncoder(nn.Module):
         return vectors
 
     def encode_words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return a vector for each piece (T, L, embedding_width), and which are real (T, L)."""
-        ids, real = padded(self._pieces(texts))
+        """Return a vector for each token (T, L, embedding_width), and which are real (T, L)."""
+        ids, real = padded(self._token_ids(texts))
         return self._states(ids, real), real.to(next(self.bert.parameters()).device)
 
-    def words_of_pieces(self, text: str) -> tuple[int, ...]:
-        """Return which word of a text each piece is of (L,); -1 for punctuation and marks."""
+    def words_of_tokens(self, text: str) -> tuple[int, ...]:
+        """Return which word of a text each token is of (L,); -1 for punctuation and marks."""
         # by counting: not every tokenizer tells characters, but all split at blanks first
         owners = [
-            i if any(map(str.isalnum, piece)) else -1
+            i if any(map(str.isalnum, token)) else -1
             for i, word in enumerate(text.split())
-            for piece in self.tokenizer.tokenize(word)
+            for token in self.tokenizer.tokenize(word)
         ]
         marks = self.tokenizer.num_special_tokens_to_add()  # one before, the rest after
-        return (-1, *owners[: self.max_pieces - marks], *[-1] * (marks - 1))
+        return (-1, *owners[: self.max_tokens - marks], *[-1] * (marks - 1))
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return piece numbers (T, L), and 1 where there is a piece and not padding (T, L).
+        """Return token ids (T, L), and 1 where there is a token and not padding (T, L).
 
         Raises
         ------
         DataError
             If a text is empty.
         """
-        ids, real = padded(self._pieces(texts))
+        ids, real = padded(self._token_ids(texts))
         return ids, real.to(torch.long)
 
-    def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         if any(not text.strip() for text in texts):
             raise DataError("a text to embed is empty; expected at least one word")
-        pieces = self.tokenizer(list(texts), truncation=True, max_length=self.max_pieces)
-        rows: list[list[int]] = pieces["input_ids"]
+        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
+        rows: list[list[int]] = tokens["input_ids"]
         return rows
 
     def _states(self, ids: Tensor, real: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""LongformerTextEncoder: a Longformer from a local folder; its first piece stands for the text."""
+"""LongformerTextEncoder: a Longformer from a local folder; its first token stands for the text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
-from napari_ctclip.models.text.text_buckets import in_length_buckets
+from napari_ctclip.models.text.text_batches import in_length_buckets
 from napari_ctclip.models.text.text_encoder_folder import (
     require_text_folder,
     require_vocabulary_fits,
@@ -25,7 +25,7 @@ CLINICAL_LONGFORMER = "yikuan8/Clinical-Longformer"
 LONGFORMER_FILES = ("config.json", "vocab.json", "merges.txt")
 """What a text encoder folder needs."""
 
-_LONGEST_TEXT = 1024  # pieces
+_LONGEST_TEXT = 1024  # tokens
 _WORDS = re.compile(r"\w+|[^\w\s]+")
 _SPECIAL = {"<s>": "bos_token_id", "</s>": "eos_token_id", "<pad>": "pad_token_id"}
 
@@ -38,7 +38,7 @@ class LongformerTextEncoder(nn.Module):
     longformer : transformers.LongformerModel
         Made without pooling layer.
     tokenizer : transformers.RobertaTokenizer
-        Splits text into pieces.
+        Splits text into subword tokens.
     """
 
     def __init__(self, longformer: nn.Module, tokenizer: Any) -> None:
@@ -49,7 +49,7 @@ class LongformerTextEncoder(nn.Module):
         self.embedding_width = int(config.hidden_size)
         # positions start behind that of the padding
         room = int(config.max_position_embeddings) - int(config.pad_token_id) - 1
-        self.max_pieces = min(_LONGEST_TEXT, room)
+        self.max_tokens = min(_LONGEST_TEXT, room)
         self._widest = tuple(int(width) for width in config.attention_window)
 
     @classmethod
@@ -86,7 +86,7 @@ class LongformerTextEncoder(nn.Module):
         return cls(model, tokenizer)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return (T, embedding_width): the last hidden state of each text's first piece.
+        """Return (T, embedding_width): the last hidden state of each text's first token.
 
         Raises
         ------
@@ -96,8 +96,8 @@ class LongformerTextEncoder(nn.Module):
         plain = [" ".join(_WORDS.findall(text.lower())) for text in texts]
         if not all(plain):
             raise DataError("a text to embed is empty; expected at least one word")
-        pieces = self.tokenizer(plain, truncation=True, max_length=self.max_pieces)
-        return in_length_buckets(pieces["input_ids"], self._first_states)
+        tokens = self.tokenizer(plain, truncation=True, max_length=self.max_tokens)
+        return in_length_buckets(tokens["input_ids"], self._first_states)
 
     def _first_states(self, ids: Tensor, real: Tensor) -> Tensor:
         device = next(self.longformer.parameters()).device
@@ -110,25 +110,25 @@ class LongformerTextEncoder(nn.Module):
         states: Tensor = self.longformer(input_ids=ids, attention_mask=real.to(device).long())[0]
         return states[:, 0]
 
-    def _look_no_further_than(self, pieces: int) -> None:
+    def _look_no_further_than(self, tokens: int) -> None:
         """Narrow the attention windows to a short text, which they see all of even so.
 
-        A text is padded to a multiple of the window: a prompt of ten pieces would cost 512.
+        A text is padded to a multiple of the window: a prompt of ten tokens would cost 512.
         """
         config: Any = self.longformer.config
         layers: Any = self.longformer.encoder.layer  # type: ignore[union-attr]
-        config.attention_window = [min(2 * pieces, width) for width in self._widest]
+        config.attention_window = [min(2 * tokens, width) for width in self._widest]
         for layer, width in zip(layers, config.attention_window, strict=True):
             layer.attention.self.one_sided_attn_window_size = width // 2
 
 
 def _require_one_vocabulary(folder: Path, tokenizer: Any, config: Any) -> None:
-    """Pass a tokenizer that counts pieces as the model does."""
+    """Pass a tokenizer that counts tokens as the model does."""
     require_vocabulary_fits(folder, tokenizer, config, file="vocab.json")
-    for piece, key in _SPECIAL.items():
-        found, expected = tokenizer.convert_tokens_to_ids(piece), getattr(config, key)
+    for token, key in _SPECIAL.items():
+        found, expected = tokenizer.convert_tokens_to_ids(token), getattr(config, key)
         if found != expected:
             raise CheckpointMismatch(
-                f"{folder}: vocab.json says {piece} is piece {found}, config.json {expected}; "
+                f"{folder}: vocab.json gives {token} the id {found}, config.json {expected}; "
                 "both must come from the same model"
             )

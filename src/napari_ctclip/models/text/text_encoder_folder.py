@@ -1,4 +1,4 @@
-"""The folder of a published text encoder: configuration and vocabulary, checked and found."""
+"""The folder of a published text encoder: configuration and vocabulary, checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_ctclip.core.errors import CheckpointMismatch, CtClipError
 
-__all__ = ["cached_text_folder", "require_text_folder", "require_vocabulary_fits"]
+__all__ = ["require_text_folder", "require_vocabulary_fits"]
 
 
 def require_text_folder(
@@ -20,13 +20,13 @@ def require_text_folder(
     Parameters
     ----------
     folder : Path
-        Of the text encoder.
+        The folder of the text encoder.
     architecture : str
-        As the message calls it, "BERT" say.
+        What the message calls it, for example "BERT".
     repository : str
         Where the files come from, on the Hugging Face hub.
     files : sequence of str
-        What the folder needs.
+        What the folder must hold.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def require_text_folder(
 
 
 def require_vocabulary_fits(folder: Path, tokenizer: Any, config: Any, *, file: str) -> None:
-    """Pass a tokenizer with no more pieces than the model has vectors for.
+    """Pass a tokenizer with no more tokens than the model has vectors for.
 
     Raises
     ------
@@ -60,16 +60,6 @@ def require_vocabulary_fits(folder: Path, tokenizer: Any, config: Any, *, file: 
     """
     if len(tokenizer) > config.vocab_size:
         raise CheckpointMismatch(
-            f"{folder}: {file} has {len(tokenizer)} pieces, config.json allows "
+            f"{folder}: {file} has {len(tokenizer)} tokens, config.json allows "
             f"{config.vocab_size}; both must come from the same model"
         )
-
-
-def cached_text_folder(repository: str, files: Sequence[str]) -> Path | None:
-    """Return where the Hugging Face cache holds a text encoder's files; nothing is downloaded."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = [try_to_load_from_cache(repository, file) for file in files]
-    if not all(isinstance(path, str) for path in found):
-        return None
-    return Path(str(found[0])).parent

@@ -25,12 +25,12 @@ class WordPieceTransformer(nn.Module):
     Parameters
     ----------
     tokenizer : tokenizers.Tokenizer
-        Splits text into pieces; travels with the weights as ``tokenizer.json``.
+        Splits text into subword tokens; travels with the weights as ``tokenizer.json``.
     word_width, width, layers, heads : int
-        Of the word table and of the transformer.
+        The sizes of the word table and of the transformer.
     embedding_width : int
-        Of the vector a sentence becomes.
-    max_pieces : int
+        The width of the vector that a sentence becomes.
+    max_tokens : int
         Longer texts are cut.
     """
 
@@ -43,16 +43,16 @@ class WordPieceTransformer(nn.Module):
         layers: int = 2,
         heads: int = 6,
         embedding_width: int = 384,
-        max_pieces: int = 64,
+        max_tokens: int = 64,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.embedding_width = embedding_width
-        self.max_pieces = max_pieces
+        self.max_tokens = max_tokens
         self.words = nn.Embedding(tokenizer.get_vocab_size(), word_width)
         self.word_weight = nn.Embedding(tokenizer.get_vocab_size(), 1)
         nn.init.zeros_(self.word_weight.weight)
-        self.positions = nn.Parameter(torch.zeros(max_pieces, width))
+        self.positions = nn.Parameter(torch.zeros(max_tokens, width))
         self.widen = nn.Linear(word_width, width)
         self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -60,7 +60,7 @@ class WordPieceTransformer(nn.Module):
         self.bag = nn.Linear(word_width, embedding_width, bias=False)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return piece ids (T, L) and which of them are real (T, L) bool.
+        """Return token ids (T, L) and which of them are real (T, L) bool.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class WordPieceTransformer(nn.Module):
         """
         if any(not text.strip() for text in texts):
             raise DataError("a text to embed is empty; expected at least one word")
-        rows = [e.ids[: self.max_pieces] for e in self.tokenizer.encode_batch(list(texts))]
+        rows = [e.ids[: self.max_tokens] for e in self.tokenizer.encode_batch(list(texts))]
         length = max(len(row) for row in rows)
         ids = np.zeros((len(rows), length), dtype=np.int64)
         for filled, row in zip(ids, rows, strict=True):
@@ -94,14 +94,14 @@ class WordPieceTransformer(nn.Module):
         return out
 
     def encode_words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return a vector for each piece (T, L, embedding_width), and which are real (T, L)."""
+        """Return a vector for each token (T, L, embedding_width), and which are real (T, L)."""
         ids, real = (t.to(self.positions.device) for t in self.tokenize(texts))
         words = self.words(ids)
         return self.out(self._contextual(words, real)) + self.bag(words), real
 
-    def words_of_pieces(self, text: str) -> tuple[int, ...]:
-        """Return which word of a text each piece is of (L,); -1 for punctuation and marks."""
-        offsets = self.tokenizer.encode(text).offsets[: self.max_pieces]
+    def words_of_tokens(self, text: str) -> tuple[int, ...]:
+        """Return which word of a text each token is of (L,); -1 for punctuation and marks."""
+        offsets = self.tokenizer.encode(text).offsets[: self.max_tokens]
         words = words_at(text, (start for start, _ in offsets))
         return tuple(
             word if any(map(str.isalnum, text[start:stop])) else -1
@@ -128,9 +128,14 @@ def load_tokenizer(path: Path | str) -> Any:
 
     path = Path(path)
     file = path / "tokenizer.json" if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointMismatch(
+            f"{file.parent}: expected a tokenizer; missing {file.name}; copy the whole model "
+            "folder again"
+        )
     try:
         tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # tokenizers raises bare Exception for a missing or damaged file
+    except Exception as error:  # tokenizers raises bare Exception for a damaged file
         raise CheckpointMismatch(
             f"{file}: expected a tokenizer written by the tokenizers library ({error}); "
             "copy the whole model folder again"
@@ -155,11 +160,11 @@ class _Block(nn.Module):
         )
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """Return x (T, L, width) after attention among real pieces and a perceptron."""
+        """Return x (T, L, width) after attention among real tokens and a perceptron."""
         T, L, width = x.shape
         qkv = self.qkv(self.norm_attention(x)).view(T, L, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        # written out: for a dozen pieces the fused kernel costs more than it saves on a CPU
+        # written out: for a dozen tokens the fused kernel costs more than it saves on a CPU
         scores = (q @ k.transpose(-1, -2)) * (width // self.heads) ** -0.5
         mixed = scores.masked_fill(~real[:, None, None, :], -torch.inf).softmax(dim=-1) @ v
         x = x + self.attention_out(mixed.transpose(1, 2).reshape(T, L, width))

@@ -25,7 +25,7 @@ def word_attention(
     weights : Tensor (B, K)
         How much each region counts, 0..1.
     sharpness : float
-        Of the softmax; 4 is GLoRIA's ``temp1``.
+        The factor of the softmax; 4 is GLoRIA's ``temp1``.
 
     References
     ----------

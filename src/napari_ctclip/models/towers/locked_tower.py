@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ctclip.models.runtime.precision import in_fast_precision
+from napari_ctclip.models.runtime.device import in_fast_precision
 from napari_ctclip.models.towers.image_encoders import ResidualPyramid3d
 from napari_ctclip.models.towers.vit3d import TransformerBlock
 
@@ -22,13 +22,13 @@ class LockedTower3d(nn.Module):
     Parameters
     ----------
     tower : ResidualPyramid3d
-        Locked here.
+        The tower; it is locked here.
     channels : int
-        Of an image.
+        The channels of an image.
     pool : int
         Tokens of the tower along each axis that become one.
     width, depth, heads, mlp_width : int
-        Of the tokens and the blocks that learn.
+        The sizes of the tokens and of the blocks that learn.
 
     References
     ----------

@@ -49,13 +49,13 @@ class OrganQuery(nn.Module):
     Parameters
     ----------
     organs : int
-        R.
+        The number R of regions.
     width : int
-        C of the tokens.
+        The channels C of a token.
     embedding_width : int
-        E of the shared space.
+        The width E of the shared space.
     heads : int
-        Of the shared attention.
+        The number of heads of the shared attention.
     dropout : float
         On its weights, in training.
 

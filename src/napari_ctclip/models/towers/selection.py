@@ -24,15 +24,15 @@ class SelectedRegions:
         K is the number of all tokens when the selection is soft.
     weights : Tensor (B, K)
         How much each counts, 0..1; 1 for every token of a hard selection.
-    places : Tensor (B, K) int
-        Which token of the image each is.
+    indices : Tensor (B, K) int
+        The index of each among the tokens of the image.
     entropy : Tensor (B,)
-        Of the scores as probabilities, over its highest possible value: 0..1.
+        The entropy of the scores as probabilities, over its highest possible value: 0..1.
     """
 
     tokens: Tensor
     weights: Tensor
-    places: Tensor
+    indices: Tensor
     entropy: Tensor
 
 
@@ -42,7 +42,7 @@ class RegionSelection(nn.Module):
     Parameters
     ----------
     width : int
-        C of the tokens.
+        The channels C of a token.
     keep : int
         K, at most; an image of fewer tokens keeps all.
     mode : {"hard", "soft"}
@@ -50,7 +50,7 @@ class RegionSelection(nn.Module):
         token were weighed by its softmax probability times K. Soft: a sigmoid around the score of
         the K-th token, noised in training (Gumbel) so that others are tried.
     temperature : float
-        Of that sigmoid.
+        The temperature of that sigmoid.
 
     References
     ----------
@@ -71,7 +71,7 @@ class RegionSelection(nn.Module):
         Parameters
         ----------
         tokens : Tensor (B, N, C)
-            Of the image.
+            The tokens of the image.
         attention : Tensor (B, N), optional
             Positive significance from the encoder's attention, used instead of the learned gate.
         """
@@ -80,18 +80,18 @@ class RegionSelection(nn.Module):
         N = scores.shape[1]
         keep = min(self.keep, N)
         if self.mode == "hard":
-            places = scores.topk(keep, dim=1).indices
-            share = keep * probability.gather(1, places)
+            indices = scores.topk(keep, dim=1).indices
+            share = keep * probability.gather(1, indices)
             weights = 1.0 + (share - share.detach())  # exactly 1; the gradient is the share's
         else:
-            places = torch.arange(N, device=scores.device).expand(len(scores), N)
+            indices = torch.arange(N, device=scores.device).expand(len(scores), N)
             noised = scores + _gumbel(scores) if self.training else scores
             threshold = noised.detach().topk(keep, dim=1).values[:, -1:]
             weights = ((noised - threshold) / self.temperature).sigmoid()
-        chosen = tokens.gather(1, places.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
+        chosen = tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
         entropy = -(probability * probability.clamp_min(1e-12).log()).sum(dim=1)
         highest = torch.log(scores.new_tensor(max(2, N)))
-        return SelectedRegions(chosen * weights.unsqueeze(-1), weights, places, entropy / highest)
+        return SelectedRegions(chosen * weights.unsqueeze(-1), weights, indices, entropy / highest)
 
 
 def _gumbel(like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Slice towers: 2D CLIP image encoders read out whole and place by place in one pass."""
+"""Slice towers: 2D CLIP image encoders read out whole and token by token in one pass."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["SliceTower", "slice_tower"]
 
 
 class SliceTower(Protocol):
-    """An image encoder whose places can be compared with text.
+    """An image encoder whose tokens can be compared with text.
 
-    Every encoder ends in a pooling of places into one vector. The dense read-out applies that same
-    pooling to each place alone, as if it were all of the image. For attention this is the value
-    path: over a single place the softmax is 1, whatever query and key are.
+    Every encoder ends in a pooling of tokens into one vector. The dense read-out applies that same
+    pooling to each token alone, as if it were all of the image. For attention this is the value
+    path: over a single token the softmax is 1, whatever query and key are.
 
     Attributes
     ----------
     stride : int
-        Pixels along each side of a place.
+        Pixels along each side of a token.
 
     References
     ----------
@@ -39,7 +39,7 @@ class SliceTower(Protocol):
     stride: int
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return places (B, E, h, w) and wholes (B, E), not normalised, of images (B, 3, H, W).
+        """Return tokens (B, E, h, w) and wholes (B, E), not normalised, of images (B, 3, H, W).
 
         Position embeddings are resized to the image (bicubic), as for fine-tuning at a higher
         resolution (Dosovitskiy et al. 2021, section 3.2).
@@ -78,10 +78,10 @@ class _ClipViT:
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         visual = self._visual
-        places = visual.conv1(images)
-        B, C, h, w = places.shape
-        first = visual.class_embedding.to(places.dtype).expand(B, 1, C)
-        x = torch.cat([first, places.flatten(2).transpose(1, 2)], dim=1)
+        tokens = visual.conv1(images)
+        B, C, h, w = tokens.shape
+        first = visual.class_embedding.to(tokens.dtype).expand(B, 1, C)
+        x = torch.cat([first, tokens.flatten(2).transpose(1, 2)], dim=1)
         x = visual.ln_pre(x + _positions(visual.positional_embedding, visual.grid_size, (h, w)))
         *blocks, last = visual.transformer.resblocks
         for block in blocks:
@@ -94,18 +94,18 @@ class _ClipViT:
         return _grid(dense, h, w), whole
 
     def _pool_alone(self, before: Tensor, after: Tensor, last: nn.Module) -> Tensor:
-        """Return each place (B, h w, C) pooled alone; ``before`` and ``after`` the last block."""
+        """Return each token (B, h w, C) pooled alone; ``before`` and ``after`` the last block."""
         visual = self._visual
         if visual.attn_pool is not None:
-            places = _alone(self._attention_pool, after)
-        else:  # a mean over places is pooled alone by leaving each as it is
-            places = after if visual.pool_type == "avg" else _alone(last, before)
-        pooled: Tensor = visual.ln_post(places)
+            tokens = _alone(self._attention_pool, after)
+        else:  # a mean over tokens is pooled alone by leaving each as it is
+            tokens = after if visual.pool_type == "avg" else _alone(last, before)
+        pooled: Tensor = visual.ln_post(tokens)
         return pooled
 
     def _attention_pool(self, single: Tensor) -> Tensor:
         pool = self._visual.attn_pool
-        # over one place every query reads the same: one of them is enough
+        # over one token every query reads the same: one of them is enough
         query = pool.ln_q(pool.query[:1]).expand(len(single), -1, -1)
         key = pool.ln_k(single)
         pooled: Tensor = pool.attn(query, key, key, need_weights=False)[0]
@@ -113,7 +113,7 @@ class _ClipViT:
 
 
 class _ClipResNet:
-    """CLIP's ResNet: attention pooling over the places of the last layer."""
+    """CLIP's ResNet: attention pooling over the tokens of the last layer."""
 
     stride = 32
 
@@ -201,10 +201,10 @@ class _TimmConvolutions:
         return _grid(dense, h, w), visual.head(visual.trunk.forward_head(x))
 
 
-def _alone(pooling: Callable[[Tensor], Tensor], places: Tensor) -> Tensor:
-    """Return ``pooling`` of each of the places (B, N, C) as a sequence of its own."""
-    B, N, C = places.shape
-    return pooling(places.reshape(B * N, 1, C)).reshape(B, N, -1)
+def _alone(pooling: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
+    """Return ``pooling`` of each of the tokens (B, N, C) as a sequence of its own."""
+    B, N, C = tokens.shape
+    return pooling(tokens.reshape(B * N, 1, C)).reshape(B, N, -1)
 
 
 def _shape_of_features(trunk: Any, height: int, width: int) -> torch.Size:
@@ -225,9 +225,9 @@ def _positions(embedding: Tensor, grid: tuple[int, int], wanted: tuple[int, int]
     return resized
 
 
-def _grid(places: Tensor, h: int, w: int) -> Tensor:
-    B, _, E = places.shape
-    return places.transpose(1, 2).reshape(B, E, h, w)
+def _grid(tokens: Tensor, h: int, w: int) -> Tensor:
+    B, _, E = tokens.shape
+    return tokens.transpose(1, 2).reshape(B, E, h, w)
 
 
 def _unsupported(tower: str) -> CtClipError:

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.models.towers.dropout import FastDropout, dropout_attention
 
-__all__ = ["TokenVit3d", "TransformerBlock", "VisionTransformer3d"]
+__all__ = [
+    "FastDropout",
+    "TokenVit3d",
+    "TransformerBlock",
+    "VisionTransformer3d",
+    "dropout_attention",
+]
 
 
 class VisionTransformer3d(nn.Module):
@@ -22,9 +27,9 @@ class VisionTransformer3d(nn.Module):
     Parameters
     ----------
     in_channels : int
-        C of the image.
+        The channels C of the image.
     width, depth, heads, mlp_width : int
-        Of the tokens and the blocks.
+        The sizes of the tokens and of the blocks.
     patch_size : tuple of int
         Voxels (z, y, x) behind one token.
     position_grid : tuple of int
@@ -171,6 +176,32 @@ class _PatchEmbedding(nn.Module):
         table = self.position_embeddings.transpose(1, 2).reshape(1, -1, *self.position_grid)
         resized = functional.interpolate(table, size=grid, mode="trilinear", align_corners=False)
         return resized.flatten(2).transpose(1, 2)
+
+
+class FastDropout(nn.Dropout):
+    """The usual dropout; on a CPU its mask costs a quarter of a random number per element."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Dropout calls it so
+        """Return the input with elements set to zero and the others enlarged."""
+        if not self.training or self.p in (0.0, 1.0) or input.device.type != "cpu":
+            return super().forward(input)
+        from napari_ctclip.models.towers.dropout import dropped
+
+        out: Tensor = dropped(input, self.p)
+        return out
+
+
+def dropout_attention(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:
+    """Return softmax(q kᵀ / √c) v with dropout on the softmax, (B, heads, L, c) as its arguments.
+
+    On a CPU by kernels of ours; on other devices, and without dropout, by PyTorch's.
+    """
+    if dropout == 0.0 or q.device.type != "cpu":
+        return functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+    from napari_ctclip.models.towers.dropout import block_attention
+
+    mixed: Tensor = block_attention(q, k, v, dropout)
+    return mixed
 
 
 class TransformerBlock(nn.Module):

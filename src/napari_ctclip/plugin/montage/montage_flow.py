@@ -9,7 +9,7 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.volume import Window
 from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
 from napari_ctclip.plugin.window.messages import Messages
-from napari_ctclip.regions.montage_layout import MontageLayout
+from napari_ctclip.regions.ranking import MontageLayout
 from napari_ctclip.session.montage_session import (
     MontageSession,
     PreparedPatches,

@@ -25,7 +25,7 @@ from napari_ctclip.plugin.montage.montage_classes import MontageClasses
 from napari_ctclip.plugin.montage.patch_boxes import PatchBoxes
 from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import tab_layout
-from napari_ctclip.regions.montage_layout import MontageLayout
+from napari_ctclip.regions.ranking import MontageLayout
 from napari_ctclip.session.montage_session import READER
 
 __all__ = ["MontageTab"]

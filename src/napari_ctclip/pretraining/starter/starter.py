@@ -15,14 +15,9 @@ from torch.nn import functional
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.io.files import replacing
 from napari_ctclip.models.dual_encoder import DualEncoder
-from napari_ctclip.models.folder.checkpoint import (
-    SCHEMA_VERSION,
-    build_model,
-    load_checkpoint,
-    replace_weights,
-    save_checkpoint,
-)
-from napari_ctclip.models.text.text_encoders import load_tokenizer
+from napari_ctclip.models.folder.architecture import build_architecture, load_trainable
+from napari_ctclip.models.folder.files import replace_weights
+from napari_ctclip.models.folder.model_folder import write_model_folder
 from napari_ctclip.pretraining.building import Assembly, ModelWriter, objective_options
 from napari_ctclip.pretraining.data.sentences import TextClass, Vocabulary, load_vocabulary
 from napari_ctclip.pretraining.loop import Training, train
@@ -35,7 +30,7 @@ from napari_ctclip.pretraining.starter.crop_batches import CropDraws, CropPlan
 from napari_ctclip.pretraining.starter.dataset import StudyFolder, write_studies
 from napari_ctclip.pretraining.starter.token_grounding import TokenGrounding
 
-__all__ = ["architecture_of", "describe", "pretrain_starter", "refit_text_projection"]
+__all__ = ["describe", "pretrain_starter", "refit_text_projection"]
 
 logger = logging.getLogger(__name__)
 
@@ -108,32 +103,29 @@ def assemble_starter(recipe: Recipe, text: Path) -> Assembly:
     setting = Setting((), recipe.loop.seed, batch=recipe.optimizer.batch)
     objective = TokenGrounding(objective_options(recipe, TokenGrounding), setting)
     torch.manual_seed(recipe.loop.seed)
-    model = build_model(describe(recipe), load_tokenizer(text / _TOKENIZER))
+    description = describe(recipe)
+    model = build_architecture(description, text_folder=text)
+    assert isinstance(model, DualEncoder)
     _load_student(model, text)
     trained = objective.module(model, lambda: model)
-    return Assembly(trained, objective, _writer(model, recipe))
+    return Assembly(trained, objective, _writer(recipe, description, text))
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """Return the model description (see ``models.folder.checkpoint``) of a recipe."""
+    """Return the model description (see :func:`build_architecture`) of a recipe."""
     vocabulary = load_vocabulary()
     return {
-        "schema_version": SCHEMA_VERSION,
         "name": recipe.model.name,
-        "architecture": architecture_of(recipe),
+        "licence": "Apache-2.0",
+        "embedding_width": recipe.model.embedding_width,
+        "architecture": {
+            "kind": "towers",
+            "image": {**recipe.model.image, "kind": "cnn"},
+            "text": {"kind": "word_piece", **_distillation(recipe).encoder},
+        },
         "background_prompts": vocabulary.background_prompts,
         "suggested_prompts": [finding.name for finding in vocabulary.findings],
         "preprocessing": recipe.preprocessing.model_dump(),
-    }
-
-
-def architecture_of(recipe: Recipe) -> dict[str, Any]:
-    """Return the ``architecture`` table of a recipe's model."""
-    image = {key: value for key, value in recipe.model.image.items() if key != "kind"}
-    return {
-        "embedding_width": recipe.model.embedding_width,
-        "image": image,
-        "text": _distillation(recipe).encoder,
     }
 
 
@@ -222,20 +214,20 @@ def _phrasings(vocabulary: Vocabulary, rng: np.random.Generator) -> tuple[list[s
     return texts, torch.tensor(labels)
 
 
-def _writer(model: DualEncoder, recipe: Recipe) -> ModelWriter:
+def _writer(recipe: Recipe, description: Mapping[str, Any], text: Path) -> ModelWriter:
     """Return what writes the model's folder; at the end the text projection is refitted."""
 
     def write(state: Mapping[str, Tensor], folder: Path, training: Mapping[str, Any]) -> None:
-        save_checkpoint(
-            model,
+        write_model_folder(
             folder,
-            architecture=architecture_of(recipe),
-            licence="Apache-2.0",
-            provenance={"data": "simulated studies", **training},
-            state=state,
+            weights=state,
+            description={**description, "training": {"data": "simulated studies", **training}},
+            text_folder=text,
+            precision=torch.float16,
         )
         if training["steps"] == recipe.optimizer.steps:
-            trained = load_checkpoint(folder)
+            trained = load_trainable(folder)
+            assert isinstance(trained, DualEncoder)
             rng = np.random.default_rng([recipe.loop.seed, _REFIT_STREAM])
             refit_text_projection(trained, load_vocabulary(), rng)
             replace_weights(folder, {"text_projection.weight": trained.text_projection.weight})
