@@ -1,4 +1,4 @@
-"""Heat grid: a similarity map's numbers where the viewer can step through them with the scan.
+"""Heatmap grid: a similarity map's numbers where the viewer can step through them with the scan.
 
 napari's slider steps by the finest layer and runs from the first layer's first plane to the last
 one's last. Tokens thinner than the scan's slices, or centred beyond its outer slices, would make it

@@ -1,4 +1,4 @@
-"""Heatmap layers: similarity maps as layers over the scan, kept equal to what is to be drawn."""
+"""Heatmap layers: similarity maps over the scan, drawn by the difference to those before."""
 
 from __future__ import annotations
 

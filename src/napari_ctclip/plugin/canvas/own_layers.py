@@ -73,7 +73,7 @@ class OwnLayers:
         data : LayerData
             The layer.
         key : str
-            What it is kept under; it is not kept if empty.
+            The name it is found by later; none if empty.
         planar : bool
             Whether it is for planes only, and out of sight while the viewer shows 3D.
         """

@@ -41,7 +41,7 @@ class Pointer:
     def __init__(self, scene: Scene, on_click: Callable[[tuple[int, int, int]], None]) -> None:
         self._scene, self._on_click = scene, on_click
         self.tools: list[Tool] = []
-        """Asked in turn before a left press counts as a click."""
+        """Called in turn before a left press counts as a click."""
 
     def attach(self, viewer: Any) -> None:
         """Watch the mouse in a viewer, or in the model of another canvas of it."""

@@ -71,7 +71,7 @@ class SliceStrip(QWidget):
 
     slice_chosen = Signal(int)
     """The user wants to see a slice."""
-    peak_asked = Signal(int)
+    peak_wanted = Signal(int)
     """The user wants the next peak (1) or the one before (-1)."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -157,7 +157,7 @@ class SliceStrip(QWidget):
         key = event.key()
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             back = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            self.peak_asked.emit(-1 if back else 1)
+            self.peak_wanted.emit(-1 if back else 1)
             return
         ends = {Qt.Key.Key_Home: 0, Qt.Key.Key_End: self._depth - 1}
         if key in _STEPS or key in ends:

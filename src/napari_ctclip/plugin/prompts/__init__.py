@@ -1,1 +1,1 @@
-"""The Explore tab: prompts, their table, heat and how they are asked."""
+"""The Explore tab: the state of the prompts, their table, phrasing, words and the probe."""

@@ -285,7 +285,7 @@ class PromptState:
     def _on_answered(self, answer: Answer) -> None:
         positive = answer.prompt.positive
         with self.at_once():
-            if self._entry(positive) is None:  # asked by a script
+            if self._entry(positive) is None:  # queried by a script
                 self.add(answer.prompt)
             self._edit(positive, lambda e: replace(e, waiting=e.prompt != answer.prompt))
 
@@ -321,8 +321,9 @@ class PromptState:
     def _range(self) -> tuple[float, float]:
         if self._chosen_range is not None:
             return self._chosen_range
-        model, answers = self._session.model, self._session.answers
+        model = self._session.model
         if model is None:
             return _RANGE
+        answers = self._session.answers if self._session.is_ready else ()
         highest = max((answer.whole.peak.value for answer in answers), default=0.0)
         return default_heatmap_range(model.calibration, highest)

@@ -52,7 +52,7 @@ class SliceNavigator(QObject):
         if layout is not None:
             layout.insertWidget(0, self.strip)
         self.strip.slice_chosen.connect(self.show_slice)
-        self.strip.peak_asked.connect(self.next_peak)
+        self.strip.peak_wanted.connect(self.next_peak)
         window.viewer.dims.events.current_step.connect(self._mark_slice)
         window.scene.study_changed.connect(self.refresh)
         state.changed.connect(self.refresh)

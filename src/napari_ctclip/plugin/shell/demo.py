@@ -1,4 +1,4 @@
-"""Demo: a chest CT opened, findings typed, heat looked at: what a user does in the first minute."""
+"""Demo: a chest CT opened, findings typed, heatmaps shown: what a user does in the first minute."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONG_SIDE = 1600, 1000
 
 
 def run_demo(ct: Path | None, out: Path, interactive: bool) -> Session:
-    """Open a CT, ask ``DEMO_PROMPTS``, go to the peak of the first; return the session.
+    """Open a CT, query ``DEMO_PROMPTS``, go to the peak of the first; return the session.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def open_window(
     series: int | str | None = None,
     quick_masks: bool = True,
 ) -> tuple[Viewer, StudyWidget]:
-    """Open a viewer on a CT, with the panel docked and prompts asked.
+    """Open a viewer on a CT, with the panel docked and prompts typed.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def open_window(
     masks : path, optional
         Label map file with organ masks.
     prompts : sequence of str
-        Asked at once; answered when the scan is encoded.
+        Answered as soon as the scan is encoded.
     model : str
         Name or folder of the model; that of the settings if None.
     show : bool

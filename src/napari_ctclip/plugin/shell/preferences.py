@@ -31,9 +31,9 @@ class Preferences:
     quick_masks : bool
         Whether organ masks are made from CT numbers when a CT is opened.
     cache_folder : str
-        Where encodings are kept; empty for the user's cache folder.
+        The folder of the feature cache; empty for that of the user's account.
     cache_limit_gb : float
-        Above it the longest unused encodings go when another is stored; 0 stores none.
+        Above it the least recently used features are deleted; 0 caches none.
     """
 
     device: str = "auto"

@@ -99,7 +99,7 @@ class SliderKeys(QObject):
     spoken : str
         What it sets, for those who do not see it.
     tooltip : str
-        What it does; the keys are told after it.
+        What it does; the keys are described after it.
     """
 
     def __init__(

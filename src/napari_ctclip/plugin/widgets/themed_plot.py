@@ -49,7 +49,7 @@ class ThemedPlot(QWidget):
         self.canvas = FigureCanvasQTAgg(self.figure)  # type: ignore[no-untyped-call]
         self.canvas.setAccessibleName(spoken)
         self._theme = "dark"
-        # once for several changes, and never before the heat or list it goes with
+        # once for several changes, and never before the heatmap or list it goes with
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.draw)

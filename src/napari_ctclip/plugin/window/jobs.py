@@ -46,7 +46,7 @@ class Job:
     on_done : callable
         Takes the result, on the GUI thread.
     still_wanted : callable
-        Asked on the GUI thread before the start and before the result is used: False drops it,
+        Called on the GUI thread before the start and before the result is used: False drops it,
         e.g. once another study is open.
     on_error : callable
         May take an error, on the GUI thread; True means it was dealt with and is not shown.
@@ -87,7 +87,7 @@ class JobQueue(QObject):
     Parameters
     ----------
     messages : Messages
-        Where errors are told.
+        Where errors are shown.
     parent : QObject or None
         The window it dies with.
     """
