@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.phrase import Phrase, words_at, words_between
+from napari_ctclip.core.prompt import Phrase, words_at, words_between
 
 
 def test_a_phrase_says_its_words_and_what_is_left_without_them() -> None:

@@ -8,8 +8,7 @@ import torch
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
-from napari_ctclip.core.phrase import Phrase
-from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.prompt import Phrase, Prompt
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import FeatureMap
 from napari_ctclip.models.local_regions import LocalRegions

@@ -21,7 +21,7 @@ from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.exporting.content import ExportContent
-from napari_ctclip.io.export.heat_slices import heat_slices
+from napari_ctclip.io.export.exports import heat_slices
 from napari_ctclip.models.interface import VisionLanguageModel
 from napari_ctclip.models.runtime.device import resolved_device
 from napari_ctclip.scoring.answer import Answer as SessionAnswer

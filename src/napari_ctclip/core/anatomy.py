@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -25,6 +26,7 @@ __all__ = [
     "colour_of",
     "major_anatomy",
     "members",
+    "one_word",
 ]
 
 Colour = tuple[int, int, int]
@@ -261,3 +263,13 @@ def anatomy_in_text(text: str) -> str:
     An organ that is named goes before one that is only implied by the kind of finding.
     """
     return next((name for name, pattern in _PATTERNS if pattern.search(text)), "")
+
+
+_KEPT = "LMN"  # letters, the marks that belong to them in many scripts, digits
+
+
+def one_word(text: str) -> str:
+    """Return the words of a text joined by underscores: ``"Nodule, 2nd"`` -> ``Nodule_2nd``."""
+    spelled = unicodedata.normalize("NFC", text)
+    kept = (c if unicodedata.category(c)[0] in _KEPT else " " for c in spelled)
+    return "_".join("".join(kept).split())

@@ -19,7 +19,7 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.explanation.probe import probe_at
-from napari_ctclip.io.export.heat_slices import heat_slices
+from napari_ctclip.io.export.exports import heat_slices
 from napari_ctclip.regions.region_statistics import organ_shares, region_organ
 from napari_ctclip.regions.token_grid import TokenRegions, nearest_tokens, region_tokens
 from napari_ctclip.scoring.answer import Answer

@@ -12,7 +12,7 @@ from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.figures.key_slices import draw_line, window_about
-from napari_ctclip.io.export.heat_slices import heat_slices
+from napari_ctclip.io.export.exports import heat_slices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_ctclip.core.anatomy import one_word
 from napari_ctclip.core.errors import Cancelled, DataError, UnwritableFile
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
 from napari_ctclip.core.organ_masks import OrganMasks
-from napari_ctclip.core.spelling import one_word
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.exporting.content import (
     EVERYDAY_KINDS,

@@ -10,8 +10,7 @@ import numpy as np
 from napari_ctclip.core.anatomy import anatomy_in_text
 from napari_ctclip.core.errors import DataError, GeometryMismatch
 from napari_ctclip.core.notice import Notice
-from napari_ctclip.core.phrase import Phrase
-from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.prompt import Phrase, Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.scoring.region_scores import RegionScore
 

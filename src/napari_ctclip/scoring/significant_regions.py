@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.phrase import Phrase
-from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.prompt import Phrase, Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.encoding.encoding import EncodedScan
 from napari_ctclip.models.interface import FeatureMap, VisionLanguageModel

@@ -8,8 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.core.phrase import Phrase, words_between
-from napari_ctclip.core.prompt import Prompt
+from napari_ctclip.core.prompt import Phrase, Prompt, words_between
 from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.session.session import Session
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pydicom
 import SimpleITK
 
+from napari_ctclip.core.anatomy import one_word
 from napari_ctclip.core.errors import DataError, UnreadableFile
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice, Severity
-from napari_ctclip.core.spelling import one_word
 from napari_ctclip.io.ct.file_format import FileFormat, dicom_files, file_format
 from napari_ctclip.io.ct.hounsfield import Conversion
 from napari_ctclip.io.ct.nifti import (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_ctclip.core.errors import CheckpointMismatch, DataError
-from napari_ctclip.core.phrase import words_at
+from napari_ctclip.core.prompt import words_at
 
 __all__ = ["WordPieceTransformer", "load_tokenizer"]
 
