@@ -76,12 +76,12 @@ def test_components_that_the_organ_cuts_off_go_by_their_size(tmp_path: Path) -> 
         cut_region(study, answer, replace(rule, least_mm=100.0), seed=seed)
 
 
-def test_heat_outside_the_organ_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_component_outside_the_organ_is_refused_in_one_line(tmp_path: Path) -> None:
     study, answer = answered(tmp_path)
     z, _, x = np.indices(study.volume.geometry.shape)
     away = with_lung(study, (z == 0) & (x == 60))
     rule = CutRule(0.5 * answer.focus.peak.value, in_organ=True)
-    with pytest.raises(DataError, match="none of this heat lies in the left lung"):
+    with pytest.raises(DataError, match="no voxel of it lies in the left lung"):
         cut_region(away, answer, rule, seed=voxel_of_peak(study, answer))
 
 

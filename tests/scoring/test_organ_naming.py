@@ -115,7 +115,7 @@ def test_what_cannot_be_named_is_refused_with_the_reason(asked, tmp_path) -> Non
     study, model = _study(), TinyModel()
     encoded = encode_study(model, study, work=Work(FeatureCache(tmp_path)))
     model.region_readout = "regions"
-    with pytest.raises(CtClipError, match="told the organ"):
+    with pytest.raises(CtClipError, match="given the organ"):
         name_organs(model, encoded.scan, study.organ_masks, names=NAMES)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ctclip.core.errors import CtClipError, GeometryMismatch
+from napari_ctclip.core.errors import GeometryMismatch, NotEncoded
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.template_set import TemplateSet
 from napari_ctclip.encoding.feature_cache import FeatureCache
@@ -82,7 +82,8 @@ def test_a_prompt_the_dictionary_does_not_know_has_no_spread(tmp_path: Path) -> 
 
 def test_a_check_needs_an_encoded_scan(tmp_path: Path) -> None:
     session = Session(cache=FeatureCache(tmp_path / "cache"), device="cpu")
-    with pytest.raises(CtClipError, match="not encoded"):
+    session.set_study(ball_study())
+    with pytest.raises(NotEncoded, match="not encoded"):
         check_phrasing(session, Prompt("bright ball"))
 
 

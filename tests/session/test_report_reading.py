@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_ctclip.core.errors import Cancelled, CtClipError
+from napari_ctclip.core.errors import Cancelled, NotEncoded
 from napari_ctclip.core.study import Study
 from napari_ctclip.encoding.feature_cache import FeatureCache
 from napari_ctclip.session.report_reading import ReadReport, Verdict, read_report
@@ -107,5 +107,6 @@ def test_reading_stops_when_asked_to(session: Session) -> None:
 
 def test_reading_needs_an_encoded_scan(tmp_path: Path) -> None:
     session = Session(cache=FeatureCache(tmp_path / "cache"), device="cpu")
-    with pytest.raises(CtClipError, match="not encoded"):
+    session.set_study(ball_study())
+    with pytest.raises(NotEncoded, match="not encoded"):
         read_report(session, "There is a lung nodule.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_ctclip.core.errors import CtClipError, DataError
+from napari_ctclip.core.errors import DataError, NotEncoded
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.session.session import Session
 from napari_ctclip.session.word_reading import (
@@ -18,7 +18,7 @@ from napari_ctclip.session.word_reading import (
 )
 from tests.exporting.asked import asked_session
 from tests.models.towers.test_local_regions import model
-from tests.phantom import BALL_CENTRE
+from tests.phantom import BALL_CENTRE, ball_study
 
 REPORT = "Lungs: No  effusion.\nSmall nodule in the\nleft lung. Bones are normal."
 
@@ -44,8 +44,10 @@ def test_a_model_that_interacts_gives_attention() -> None:
 
 
 def test_a_scan_that_is_not_encoded_says_so() -> None:
-    with pytest.raises(CtClipError, match="not encoded"):
-        read_words(Session(), Prompt("lung nodule"), [0])
+    session = Session()
+    session.set_study(ball_study())
+    with pytest.raises(NotEncoded, match="not encoded"):
+        read_words(session, Prompt("lung nodule"), [0])
 
 
 def test_selected_words_come_with_their_sentence() -> None:
