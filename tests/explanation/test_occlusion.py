@@ -12,7 +12,7 @@ import torch
 from napari_ctclip.core.errors import Cancelled
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.encoding.encoding import encode_input
-from napari_ctclip.encoding.feature_cache import FeatureCache, as_kept
+from napari_ctclip.encoding.feature_cache import FeatureCache, as_cached
 from napari_ctclip.encoding.work import Work
 from napari_ctclip.explanation.map_test import ENCODINGS, MapTest, MapTestRow, map_test
 from napari_ctclip.explanation.occlusion import THE_REGION, OcclusionEffect, occlude_region
@@ -56,7 +56,7 @@ def test_only_touched_windows_are_encoded_and_the_answer_is_that_of_the_whole(as
     found = encode_changed(asked, original=original, changed=changed)
     assert 0 < len(model.encoded_on) < windows
     for ours, whole in zip(
-        found.scan.features.levels, as_kept(everything.features).levels, strict=True
+        found.scan.features.levels, as_cached(everything.features).levels, strict=True
     ):
         assert torch.equal(ours, whole)
     assert not torch.equal(found.scan.features.levels[0], encoded.scan.features.levels[0])

@@ -17,7 +17,7 @@ from napari_ctclip.models.interface import FeatureMap
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FeatureCache", "as_kept", "cache_key", "default_cache_folder"]
+__all__ = ["FeatureCache", "as_cached", "cache_key", "default_cache_folder"]
 
 _LOG = logging.getLogger(__name__)
 _DEFAULT_LIMIT_BYTES = 10 * 2**30
@@ -36,7 +36,7 @@ def cache_key(volume_hash: str, weights_hash: str, preprocessing_hash: str) -> s
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def as_kept(features: FeatureMap) -> FeatureMap:
+def as_cached(features: FeatureMap) -> FeatureMap:
     """Return features rounded as the cache rounds them, so that cached ones answer the same."""
     return FeatureMap(tuple(_stored(level).float() for level in features.levels))
 

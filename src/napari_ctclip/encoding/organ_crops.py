@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,13 +11,16 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
+from napari_ctclip.core.volume import Volume
+from napari_ctclip.encoding.feature_cache import cache_key
 from napari_ctclip.encoding.memory import Attempt, attempts_at, in_memory
 from napari_ctclip.encoding.work import PLAIN, Work
-from napari_ctclip.models.interface import AnatomyModel, CropProtocol, RegionEmbeddings
+from napari_ctclip.models.interface import AnatomyModel, CropProtocol, FeatureMap, RegionEmbeddings
 from napari_ctclip.models.towers.organ_query import intact_organs
 from napari_ctclip.preprocessing.specification import ModelInput
 from napari_ctclip.regions.token_grid import labels_on
@@ -27,9 +31,12 @@ __all__ = [
     "anatomy_labels",
     "crop_around",
     "embed_organs",
+    "load_organs",
     "organ_boxes",
+    "organ_key",
     "padded_shape",
     "plan_crops",
+    "store_organs",
 ]
 
 Span = tuple[int, int]
@@ -55,12 +62,12 @@ class OrganEmbeddings:
 
 @dataclass(frozen=True)
 class OrganCrop:
-    """One pass of the image encoder, and whom it is for.
+    """One pass of the image encoder, and the organs that it is for.
 
     Attributes
     ----------
     box : Box
-        Of the crop, before it is padded.
+        The box of the crop, before it is padded.
     organs : tuple of int
         Numbers of the anatomies that are embedded from it, ascending.
     """
@@ -189,6 +196,42 @@ def organ_boxes(labels: npt.NDArray[np.uint8]) -> dict[int, Box]:
             z, y, x = ((int(s.start), int(s.stop)) for s in found)
             boxes[number] = (z, y, x)
     return boxes
+
+
+def organ_key(model: AnatomyModel, volume: Volume, masks: OrganMasks) -> str:
+    """Return the key of a cache entry: scan, weights, preprocessing, crops and masks."""
+    digest = hashlib.sha256(repr((model.crop_protocol, sorted(masks.legend.items()))).encode())
+    digest.update(np.ascontiguousarray(masks.labels).data)
+    how = model.preprocessing.hash() + digest.hexdigest()
+    return cache_key(volume.content_hash(), model.weights_hash(), how)
+
+
+def load_organs(work: Work, key: str, anatomies: Sequence[str]) -> OrganEmbeddings | None:
+    """Return the cached organ embeddings of a key, or None."""
+    features, _ = work.cached(key)
+    if features is None:
+        return None
+    vectors = {}
+    for anatomy, rows in zip(anatomies, features.levels[0], strict=True):
+        found = rows[rows.any(dim=1)]
+        if len(found):
+            # cached as float16: a unit vector again
+            vectors[anatomy] = functional.normalize(found, dim=1)
+    return OrganEmbeddings(vectors)
+
+
+def store_organs(work: Work, key: str, organs: OrganEmbeddings, anatomies: Sequence[str]) -> None:
+    """Store organ embeddings as (R, P, E); rows of zeros stand for crops that are missing."""
+    if not organs.vectors:
+        return
+    most = max(len(rows) for rows in organs.vectors.values())
+    width = next(iter(organs.vectors.values())).shape[1]
+    table = torch.zeros(len(anatomies), most, width)
+    for number, anatomy in enumerate(anatomies):
+        rows = organs.vectors.get(anatomy)
+        if rows is not None:
+            table[number, : len(rows)] = rows
+    work.store(key, FeatureMap((table,)))
 
 
 def _view(shape: tuple[int, ...], boxes: Mapping[int, Box], protocol: CropProtocol) -> Box:

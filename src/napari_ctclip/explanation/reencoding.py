@@ -16,7 +16,7 @@ from napari_ctclip.encoding.encoding import (
     encode_input,
     place_window,
 )
-from napari_ctclip.encoding.feature_cache import as_kept
+from napari_ctclip.encoding.feature_cache import as_cached
 from napari_ctclip.encoding.memory import SMALLER_WINDOWS, Attempt, attempts_at, in_memory
 from napari_ctclip.encoding.organ_crops import embed_organs
 from napari_ctclip.encoding.work import PLAIN, Work
@@ -57,7 +57,7 @@ def encode_changed(
         return encoded
     thinner = any(notice.code == SMALLER_WINDOWS for notice in encoded.scan.notices)
     if thinner:  # which windows it was cut in then is not known
-        features = as_kept(encode_input(model, changed, work=work).features)
+        features = as_cached(encode_input(model, changed, work=work).features)
     else:
         hit = [cut for cut in _cuts(model, original) if differs[_box(cut)].any()]
         features = _replaced(model, encoded.scan, changed, hit, work=work)
@@ -114,7 +114,7 @@ def _replaced(
             block = np.ascontiguousarray(image[(slice(None), *_box(cut))])
             features = model.encode_image(torch.from_numpy(block)[None].to(attempt.device))
             # rounded as the cache rounds, so that unchanged tokens give unchanged numbers
-            place_window(levels, as_kept(features), cut, (z, y, x))
+            place_window(levels, as_cached(features), cut, (z, y, x))
         return levels
 
     levels, _ = in_memory(model, attempts_at(model, work.device), encode)

@@ -24,6 +24,13 @@ __all__ = [
 
 Index = tuple[float, float, float]
 
+_SHARES_IN_ORGAN = (0.9, 0.5)
+"""Ours: so much of a control lies in the organ; half where the organ is too thin for more."""
+
+_MOST_TRIES = 4000
+
+Box = tuple[slice, slice, slice]
+
 
 def roi_region(roi: Roi, study: Study) -> Region:
     """Return the voxels of a region of interest; those of an organ take a while.
@@ -122,14 +129,6 @@ def organ_region(masks: OrganMasks | None, organ: str) -> Region:
     return Region.of(mask)
 
 
-_SHARES_IN_ORGAN = (0.9, 0.5)
-"""Ours: so much of a control lies in the organ; half where the organ is too thin for more."""
-
-_TRIES = 4000
-
-Box = tuple[slice, slice, slice]
-
-
 def control_regions(
     study: Study, region: Region, *, organ: str, number: int, rng: np.random.Generator
 ) -> tuple[Region, ...]:
@@ -155,7 +154,7 @@ def control_regions(
         return ()
     member = np.isin(masks.labels, masks.labels_of(organ))
     centres = np.argwhere(member)
-    drawn = centres[rng.permutation(len(centres))[:_TRIES]]
+    drawn = centres[rng.permutation(len(centres))[:_MOST_TRIES]]
     shape = np.asarray(region.mask.shape)
     chosen: list[Region] = []
     for least in _SHARES_IN_ORGAN:

@@ -38,6 +38,48 @@ class Spread:
     apart_mm: float = 20.0
 
 
+@dataclass(frozen=True)
+class MontageLayout:
+    """How many patches are shown, and how.
+
+    Attributes
+    ----------
+    count : int
+        Patches at most.
+    columns : int
+        Tiles in a row; there are as many rows as the patches need.
+    tile_pixels : int
+        Side of a tile.
+    order : {"score", "z"}
+        Reading order.
+    spread : Spread
+        How different the patches must be.
+
+    Raises
+    ------
+    DataError
+        If a number is not positive.
+    """
+
+    count: int = 16
+    columns: int = 4
+    tile_pixels: int = 56
+    order: TileOrder = "score"
+    spread: Spread = field(default_factory=Spread)
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.columns, self.tile_pixels) < 1:
+            raise DataError(
+                f"a montage of {self.count} patches in {self.columns} columns of "
+                f"{self.tile_pixels} pixels cannot be made; expected at least 1 of each"
+            )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return -(-self.count // self.columns), self.columns
+
+
 def best_patches(
     grid: PatchGrid, scores: npt.NDArray[np.float32], *, count: int, spread: Spread | None = None
 ) -> tuple[Patch, ...]:
@@ -156,45 +198,3 @@ def _tile(volume: Volume, patch: Patch, pixels: int) -> npt.NDArray[np.int16]:
     at = np.meshgrid(rows, columns, indexing="ij")
     tile = map_coordinates(flat, at, order=1, mode="constant", cval=_AIR_HU)
     return np.asarray(np.clip(np.rint(tile), -32768, 32767), dtype=np.int16)
-
-
-@dataclass(frozen=True)
-class MontageLayout:
-    """How many patches are shown, and how.
-
-    Attributes
-    ----------
-    count : int
-        Patches at most.
-    columns : int
-        Tiles in a row; there are as many rows as the patches need.
-    tile_pixels : int
-        Side of a tile.
-    order : {"score", "z"}
-        Reading order.
-    spread : Spread
-        How different the patches must be.
-
-    Raises
-    ------
-    DataError
-        If a number is not positive.
-    """
-
-    count: int = 16
-    columns: int = 4
-    tile_pixels: int = 56
-    order: TileOrder = "score"
-    spread: Spread = field(default_factory=Spread)
-
-    def __post_init__(self) -> None:
-        if min(self.count, self.columns, self.tile_pixels) < 1:
-            raise DataError(
-                f"a montage of {self.count} patches in {self.columns} columns of "
-                f"{self.tile_pixels} pixels cannot be made; expected at least 1 of each"
-            )
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return -(-self.count // self.columns), self.columns

@@ -33,7 +33,7 @@ __all__ = [
 THORACIC_CAVITY = "thoracic_cavity"
 """Region made from the lungs: where pleural findings are looked for."""
 
-_ASKED_AS_ONE = ("lung", "kidney", "heart", "bone")
+_QUERIED_AS_ONE = ("lung", "kidney", "heart", "bone")
 """Anatomies that label maps store in parts and prompts ask for as one."""
 
 _AERATED = ("lung", "trachea")
@@ -41,6 +41,15 @@ _MOSTLY = 0.5
 """Ours: a token belongs to a lung or an airway that fills at least half of it, so that its tokens
 hold no chest wall. Any other organ takes every token it touches, as max-pooling its mask does
 (Shui et al. 2025, section 3): plaques lie in the wall, and thin organs fill half of no token."""
+
+_SMALLEST_BODY = 0.02
+"""Ours: less of the image is no body but a search that failed; then every token counts."""
+
+_FEWEST_HULL_TOKENS = 50
+"""Ours: a hull of less is not a chest."""
+
+_PLEURA_MM = 6.0
+"""Ours: the hull reaches this far beyond the aerated lungs, to the inner face of the ribs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +89,7 @@ def token_regions(
             name = names[number]
             least = _MOSTLY if name.startswith(_AERATED) else 0.0
             tokens[name] = _organ_tokens(labels, number, box=box, patch=patch_size, least=least)
-    for group in _ASKED_AS_ONE:
+    for group in _QUERIED_AS_ONE:
         parts = [tokens[name] for name in members(group, tokens)]
         if group not in tokens and parts:
             tokens[group] = np.unique(np.concatenate(parts))
@@ -99,32 +108,6 @@ def labels_on(masks: OrganMasks, input_geometry: Geometry) -> npt.NDArray[np.uns
             transform.apply(masks.labels), masks.geometry.reoriented(transform), input_geometry
         )
     )
-
-
-def _organ_tokens(
-    labels: npt.NDArray[np.unsignedinteger],
-    number: int,
-    *,
-    box: tuple[slice, ...],
-    patch: tuple[int, int, int],
-    least: float,
-) -> npt.NDArray[np.intp]:
-    """Return flat indices of the tokens that a label fills to a share of ``least``.
-
-    A share of 0 means any voxel. Only ``box``, where the label lies, is looked at.
-    """
-    grid = [n // p for n, p in zip(labels.shape, patch, strict=True)]
-    first = [s.start // p for s, p in zip(box, patch, strict=True)]
-    last = [-(-s.stop // p) for s, p in zip(box, patch, strict=True)]
-    window = tuple(slice(a * p, b * p) for a, b, p in zip(first, last, patch, strict=True))
-    member = labels[window] == number
-    (d, h, w), (pz, py, px) = np.subtract(last, first), patch
-    filled = member.reshape(d, pz, h, py, w, px).mean(axis=(1, 3, 5), dtype=np.float32)
-    inside = (filled > 0) & (filled >= least)
-    if not inside.any():
-        inside = filled > 0
-    index = np.argwhere(inside) + np.asarray(first)
-    return np.asarray(np.ravel_multi_index(tuple(index.T), tuple(grid)), dtype=np.intp)
 
 
 def region_tokens(region: Region, geometry: Geometry, tokens: Geometry) -> npt.NDArray[np.intp]:
@@ -172,10 +155,6 @@ def nearest_tokens(world_mm: npt.NDArray[np.float64], tokens: Geometry) -> npt.N
     return np.asarray(np.where(inside, flat, -1), dtype=np.intp)
 
 
-_SMALLEST_SHARE = 0.02
-"""Ours: less of the image is no body but a search that failed; then every token counts."""
-
-
 def body_tokens(
     volume: Volume, input_geometry: Geometry, patch_size: tuple[int, int, int]
 ) -> npt.NDArray[np.bool_]:
@@ -193,19 +172,12 @@ def body_tokens(
     grid = WorkingGrid.of(volume)
     body = find_body(grid).astype(np.uint8)
     tokens = np.zeros(input_geometry.coarsened(patch_size).shape, dtype=bool)
-    if body.mean() < _SMALLEST_SHARE:
+    if body.mean() < _SMALLEST_BODY:
         return ~tokens
     masks = OrganMasks(body, {"body": 1}, volume.geometry.coarsened(grid.factor))
     tokens.ravel()[token_regions(masks, input_geometry, patch_size).tokens["body"]] = True
     # the skin's own tokens are half air: one token more keeps what lies on the surface
     return np.asarray(ndimage.binary_dilation(tokens))
-
-
-_FEWEST_TOKENS = 50
-"""Ours: a hull of less is not a chest."""
-
-_PLEURA_MM = 6.0
-"""Ours: the hull reaches this far beyond the aerated lungs, to the inner face of the ribs."""
 
 
 def thoracic_cavity_tokens(
@@ -217,7 +189,7 @@ def thoracic_cavity_tokens(
     the hull of what is. A lung pressed away on one side is stood in for by the mirrored other one.
     Empty where there are too few tokens to have a hull.
     """
-    if len(lung_tokens) < _FEWEST_TOKENS:
+    if len(lung_tokens) < _FEWEST_HULL_TOKENS:
         return np.empty(0, dtype=np.intp)
     grid = token_geometry.shape
     index = np.transpose(np.asarray(np.unravel_index(lung_tokens, grid)))
@@ -239,3 +211,29 @@ def thoracic_cavity_tokens(
         distance = points[near[remaining]] @ facet[:3] + facet[3]
         inside[remaining] = distance <= _PLEURA_MM
     return np.asarray(near[inside], dtype=np.intp)
+
+
+def _organ_tokens(
+    labels: npt.NDArray[np.unsignedinteger],
+    number: int,
+    *,
+    box: tuple[slice, ...],
+    patch: tuple[int, int, int],
+    least: float,
+) -> npt.NDArray[np.intp]:
+    """Return flat indices of the tokens that a label fills to a share of ``least``.
+
+    A share of 0 means any voxel. Only ``box``, where the label lies, is looked at.
+    """
+    grid = [n // p for n, p in zip(labels.shape, patch, strict=True)]
+    first = [s.start // p for s, p in zip(box, patch, strict=True)]
+    last = [-(-s.stop // p) for s, p in zip(box, patch, strict=True)]
+    window = tuple(slice(a * p, b * p) for a, b, p in zip(first, last, patch, strict=True))
+    member = labels[window] == number
+    (d, h, w), (pz, py, px) = np.subtract(last, first), patch
+    filled = member.reshape(d, pz, h, py, w, px).mean(axis=(1, 3, 5), dtype=np.float32)
+    inside = (filled > 0) & (filled >= least)
+    if not inside.any():
+        inside = filled > 0
+    index = np.argwhere(inside) + np.asarray(first)
+    return np.asarray(np.ravel_multi_index(tuple(index.T), tuple(grid)), dtype=np.intp)

@@ -15,7 +15,7 @@ from napari_ctclip.encoding.encoding import (
     encode_input,
     restored_scan,
 )
-from napari_ctclip.encoding.feature_cache import as_kept, cache_key
+from napari_ctclip.encoding.feature_cache import as_cached, cache_key
 from napari_ctclip.encoding.memory import SMALLER_WINDOWS
 from napari_ctclip.encoding.organ_crops import OrganEmbeddings
 from napari_ctclip.encoding.work import PLAIN, Work
@@ -132,7 +132,7 @@ def encode_study(
         scan = restored_scan(model, model_input, features, device=work.device)
     else:
         scan = encode_input(model, model_input, work=work)
-        scan = replace(scan, features=as_kept(scan.features))
+        scan = replace(scan, features=as_cached(scan.features))
         notices += scan.notices
         if not any(notice.code == SMALLER_WINDOWS for notice in scan.notices):
             notices += work.store(key, scan.features)

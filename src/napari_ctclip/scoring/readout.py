@@ -18,8 +18,13 @@ from napari_ctclip.core.similarity_map import SimilarityMap
 from napari_ctclip.core.template_set import AS_TYPED, TemplateSet
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.encoding import EncodedScan
-from napari_ctclip.encoding.organ_cache import load_organs, organ_key, store_organs
-from napari_ctclip.encoding.organ_crops import OrganEmbeddings, embed_organs
+from napari_ctclip.encoding.organ_crops import (
+    OrganEmbeddings,
+    embed_organs,
+    load_organs,
+    organ_key,
+    store_organs,
+)
 from napari_ctclip.encoding.work import PLAIN, Work
 from napari_ctclip.models.interface import AnatomyModel, VisionLanguageModel
 from napari_ctclip.preprocessing.specification import ModelInput

@@ -47,6 +47,22 @@ _JUNCTION_MM = (2.5, 4.0, 6.0, 9.0, 13.0)
 _SMALLER_SIDE = 0.08
 """Ours: least share of all lung that the smaller of two lungs has."""
 
+_REACH_MM = 70.0
+"""Ours: a lesion has lung within this along most directions; a mass of 7 cm is found whole."""
+
+_SIDES = 2
+"""Ours: of left, right, front and back, how many see the lung, besides above and below."""
+
+_THICK_MM = 8.0
+"""Ours: half the thickness from which an addition is a lesion; the edges of a normal heart and
+hilum see lung all around too, but only in thinner layers."""
+
+_RIM_MM = 7.0
+"""Ours: how far from its thick part a lesion is followed."""
+
+_TISSUE_BELOW_HU = 150
+"""Ours: enhanced atelectasis and tumour stay below; bone and opacified heart do not."""
+
 
 def find_lungs(grid: WorkingGrid, air: Mask, *, middle: int) -> tuple[Mask, Mask]:
     """Return the right and the left lung (d, h, w), with vessels and lesions inside.
@@ -64,6 +80,34 @@ def find_lungs(grid: WorkingGrid, air: Mask, *, middle: int) -> tuple[Mask, Mask
     right, left = _split(grid, lung, middle)
     whole_right, whole_left = _completed(grid, right), _completed(grid, left)
     return whole_right & ~left, whole_left & ~right & ~whole_right
+
+
+def find_dense_lung(grid: WorkingGrid, lung: Mask, tissue: Mask) -> Mask:
+    """Return soft tissue (d, h, w) with lung above it, below it and on two more sides.
+
+    What lies on the diaphragm has no lung below: an effusion or a consolidated base cannot be told
+    from liver and spleen this way and is left out.
+
+    Parameters
+    ----------
+    grid : WorkingGrid
+        Block means, HU.
+    lung : ndarray of bool, shape (d, h, w)
+        One lung.
+    tissue : ndarray of bool, shape (d, h, w)
+        Where to look: body that is no lung, airway or bone.
+    """
+    if not lung.any():
+        return lung
+    reach = [max(1, round(_REACH_MM / s)) for s in grid.spacing_mm]
+    sides = np.zeros(lung.shape, dtype=np.uint8)
+    for axis in (1, 2):
+        sides += _seen_before(lung, axis, reach=reach[axis])
+        sides += _seen_behind(lung, axis, reach=reach[axis])
+    found = tissue & (grid.hu < _TISSUE_BELOW_HU) & (sides >= _SIDES)
+    found &= _seen_before(lung, 0, reach=reach[0]) & _seen_behind(lung, 0, reach=reach[0])
+    thick = opened(found, _THICK_MM, spacing_mm=grid.spacing_mm)
+    return found & dilated(thick, _RIM_MM, spacing_mm=grid.spacing_mm)
 
 
 def _without_gas(grid: WorkingGrid, air: Mask) -> Mask:
@@ -197,51 +241,6 @@ def _completed(grid: WorkingGrid, lung: Mask) -> Mask:
     box = bounding_box(whole)
     whole[box] = _filled(whole[box])
     return whole
-
-
-_REACH_MM = 70.0
-"""Ours: a lesion has lung within this along most directions; a mass of 7 cm is found whole."""
-
-_SIDES = 2
-"""Ours: of left, right, front and back, how many see the lung, besides above and below."""
-
-_THICK_MM = 8.0
-"""Ours: half the thickness from which an addition is a lesion; the edges of a normal heart and
-hilum see lung all around too, but only in thinner layers."""
-
-_RIM_MM = 7.0
-"""Ours: how far from its thick part a lesion is followed."""
-
-_TISSUE_BELOW_HU = 150
-"""Ours: enhanced atelectasis and tumour stay below; bone and opacified heart do not."""
-
-
-def find_dense_lung(grid: WorkingGrid, lung: Mask, tissue: Mask) -> Mask:
-    """Return soft tissue (d, h, w) with lung above it, below it and on two more sides.
-
-    What lies on the diaphragm has no lung below: an effusion or a consolidated base cannot be told
-    from liver and spleen this way and is left out.
-
-    Parameters
-    ----------
-    grid : WorkingGrid
-        Block means, HU.
-    lung : ndarray of bool, shape (d, h, w)
-        One lung.
-    tissue : ndarray of bool, shape (d, h, w)
-        Where to look: body that is no lung, airway or bone.
-    """
-    if not lung.any():
-        return lung
-    reach = [max(1, round(_REACH_MM / s)) for s in grid.spacing_mm]
-    sides = np.zeros(lung.shape, dtype=np.uint8)
-    for axis in (1, 2):
-        sides += _seen_before(lung, axis, reach=reach[axis])
-        sides += _seen_behind(lung, axis, reach=reach[axis])
-    found = tissue & (grid.hu < _TISSUE_BELOW_HU) & (sides >= _SIDES)
-    found &= _seen_before(lung, 0, reach=reach[0]) & _seen_behind(lung, 0, reach=reach[0])
-    thick = opened(found, _THICK_MM, spacing_mm=grid.spacing_mm)
-    return found & dilated(thick, _RIM_MM, spacing_mm=grid.spacing_mm)
 
 
 def _seen_before(lung: Mask, axis: int, *, reach: int) -> Mask:

@@ -36,6 +36,15 @@ QUICK_LABELS: Mapping[str, int] = MappingProxyType(
 
 _STEPS = 6
 
+_EDGES_HU = (-400, -300, 100, 180)
+"""Ours: lung | body (air and skin) | soft tissue | marrow at an edge | bone."""
+
+_AIR, _BELOW_SKIN, _TISSUE, _MARROW, _DENSE = range(5)
+
+_NUMBER = 0b111
+_INNER_EDGE, _BY_RIGHT, _BY_LEFT, _BY_BONE, _BY_BODY = 8, 16, 32, 64, 128
+"""A block's code: its label in the low three bits, then what it borders on."""
+
 
 def quick_organ_masks(
     volume: Volume,
@@ -111,24 +120,6 @@ def quick_organ_masks(
     return OrganMasks(labels, dict(QUICK_LABELS), volume.geometry, source="quick")
 
 
-def _painted(masks: Mapping[str, Mask], body: Mask) -> npt.NDArray[np.uint8]:
-    """Return labels (d, h, w) of masks inside the body; later masks cover earlier ones."""
-    blocks = np.zeros(body.shape, dtype=np.uint8)
-    for name, mask in masks.items():
-        blocks[mask & body] = QUICK_LABELS[name]
-    return blocks
-
-
-_EDGES_HU = (-400, -300, 100, 180)
-"""Ours: lung | body (air and skin) | soft tissue | marrow at an edge | bone."""
-
-_AIR, _BELOW_SKIN, _TISSUE, _MARROW, _DENSE = range(5)
-
-_NUMBER = 0b111
-_INNER_EDGE, _BY_RIGHT, _BY_LEFT, _BY_BONE, _BY_BODY = 8, 16, 32, 64, 128
-"""A block's code: its label in the low three bits, then what it borders on."""
-
-
 def drawn_labels(
     volume: Volume, grid: WorkingGrid, blocks: npt.NDArray[np.uint8], legend: Mapping[str, int]
 ) -> npt.NDArray[np.uint8]:
@@ -145,6 +136,14 @@ def drawn_labels(
         code = grid.expanded_slice(codes, z, plane.shape)
         labels[z] = decided[classes[plane.view(np.uint16)], code]
     return labels
+
+
+def _painted(masks: Mapping[str, Mask], body: Mask) -> npt.NDArray[np.uint8]:
+    """Return labels (d, h, w) of masks inside the body; later masks cover earlier ones."""
+    blocks = np.zeros(body.shape, dtype=np.uint8)
+    for name, mask in masks.items():
+        blocks[mask & body] = QUICK_LABELS[name]
+    return blocks
 
 
 def _codes(

@@ -120,6 +120,12 @@ def import_release(
     release.save(model, folder, text_folder=texts, provenance=_origin_of(file))
 
 
+def length_of(state: Mapping[str, Tensor], name: str, default: int) -> int:
+    """Return the first axis of a tensor; a missing or scalar one is named later, by comparison."""
+    tensor = state.get(name)
+    return default if tensor is None or tensor.ndim == 0 else tensor.shape[0]
+
+
 def _read_released(file: Path | str, *, advice: str) -> dict[str, Tensor]:
     """Return the tensors of a published file by their names there.
 
@@ -226,12 +232,6 @@ def _released_text_folder(
             f"{' and '.join(files)} and give their folder with --text-encoder"
         )
     return folder
-
-
-def length_of(state: Mapping[str, Tensor], name: str, default: int) -> int:
-    """Return the first axis of a tensor; a missing or scalar one is named later, by comparison."""
-    tensor = state.get(name)
-    return default if tensor is None or tensor.ndim == 0 else tensor.shape[0]
 
 
 def _read_tensors(file: Path) -> Any:

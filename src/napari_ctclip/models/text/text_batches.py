@@ -12,6 +12,38 @@ __all__ = ["PackedTexts", "in_length_buckets", "length_buckets", "packed", "padd
 
 _MOST_PADDING = 0.15  # Ours: below it another pass of the encoder costs more than the padding
 
+_NO_TEXT = -1
+
+
+@dataclass(frozen=True, eq=False)
+class PackedTexts:
+    """Rows of subword tokens; N rows of L tokens hold T texts.
+
+    Attributes
+    ----------
+    ids : Tensor (N, L) int64
+        Piece numbers, zero where there is none.
+    positions : Tensor (N, L) int64
+        The position of each token in its own text.
+    owner : Tensor (N, L) int64
+        Which text a token is of; -1 where there is none.
+    first : Tensor (T,) int64
+        Where each text begins, counted through all rows.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    owner: Tensor
+    first: Tensor
+
+    def hidden(self) -> Tensor | None:
+        """Return which tokens (N, 1, L, L) must not look at which; None where all may.
+
+        Padding looks at padding: a row of a softmax must not be empty.
+        """
+        same = self.owner[:, None, :, None] == self.owner[:, None, None, :]
+        return None if bool(same.all()) else ~same
+
 
 def length_buckets(
     lengths: Sequence[int], *, most_padding: float = _MOST_PADDING
@@ -55,39 +87,6 @@ def in_length_buckets(
     encoded = torch.cat([encode(*padded([rows[n] for n in bucket])) for bucket in buckets])
     order = torch.tensor([n for bucket in buckets for n in bucket], device=encoded.device)
     return encoded[order.argsort()]
-
-
-_NO_TEXT = -1
-
-
-@dataclass(frozen=True, eq=False)
-class PackedTexts:
-    """Rows of subword tokens; N rows of L tokens hold T texts.
-
-    Attributes
-    ----------
-    ids : Tensor (N, L) int64
-        Piece numbers, zero where there is none.
-    positions : Tensor (N, L) int64
-        The position of each token in its own text.
-    owner : Tensor (N, L) int64
-        Which text a token is of; -1 where there is none.
-    first : Tensor (T,) int64
-        Where each text begins, counted through all rows.
-    """
-
-    ids: Tensor
-    positions: Tensor
-    owner: Tensor
-    first: Tensor
-
-    def hidden(self) -> Tensor | None:
-        """Return which tokens (N, 1, L, L) must not look at which; None where all may.
-
-        Padding looks at padding: a row of a softmax must not be empty.
-        """
-        same = self.owner[:, None, :, None] == self.owner[:, None, None, :]
-        return None if bool(same.all()) else ~same
 
 
 def packed(rows: Sequence[Sequence[int]], *, capacity: int) -> PackedTexts:
