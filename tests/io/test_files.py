@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -139,6 +140,7 @@ def _write_often(target: str, letter: str, times: int) -> None:
             for _ in range(10):
                 file.write(letter * (SIZE // 10))
                 file.flush()
+                time.sleep(0.0005)  # lets the other writer in
 
 
 def _torn(target: Path, writers: list) -> tuple[int, int]:
@@ -160,7 +162,7 @@ def test_every_read_beside_two_writers_is_whole(kind: str, tmp_path: Path) -> No
         else ProcessPoolExecutor(2, mp_context=get_context("spawn"))
     )
     with pool:
-        writers = [pool.submit(_write_often, str(target), letter, 150) for letter in "ab"]
+        writers = [pool.submit(_write_often, str(target), letter, 60) for letter in "ab"]
         torn, reads = _torn(target, writers)
         for writer in writers:
             writer.result()
