@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -111,3 +112,68 @@ def test_lock_satisfies_what_the_project_asks_for() -> None:
         if requirement.name != "napari-ctclip":
             version = locked[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(version), f"{requirement}, locked: {version}"
+
+
+# --- files ------------------------------------------------------------------------------------
+
+ALONE = {
+    "encoding.organ_cache",  # a format on disk beside what is written in it
+    "evaluation.manifest_study",
+    "evaluation.record_rows",
+    "evaluation.report_page",
+    "evaluation.run_provenance",
+    "models.published.fvlm_import",  # an importer of a published model, one file each
+    "models.text.text_packing",
+    "plugin.faithfulness.faithfulness_cost",
+    "plugin.session.saved_view",
+    "plugin.shell.demo",  # what `make demo` does
+    "plugin.shell.display",
+    "pretraining.starter.calibrate",
+    "regions.control_regions",
+    "segmentation.dense_lung",  # organs, one file each
+    "segmentation.label_map",
+    "segmentation.thoracic_cavity",
+}
+"""Small files of one importer that stand alone all the same. The list may only become shorter."""
+
+
+def _importers() -> dict[str, set[str]]:
+    """Return who imports each module of the package, by an import anywhere in a file."""
+    names = {_module(path): path for path in SOURCE.rglob("*.py")}
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for name, path in names.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    found.get(inner if inner in names else node.module, set()).add(name)
+    return found
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    long = {str(path): _lines(path) for path in SOURCE.rglob("*.py") if _lines(path) > 400}
+    assert long == {}
+
+
+def test_small_file_has_two_importers_or_is_an_entry_point() -> None:
+    importers = _importers()
+    manifest = (SOURCE / "napari.yaml").read_text(encoding="utf-8")
+    entry = {*re.findall(r"python_name: ([\w.]+):", manifest)}
+    entry |= {name for name in importers if name.startswith("napari_ctclip.cli.")}  # a command each
+    small = {
+        _module(path)
+        for path in SOURCE.rglob("*.py")
+        if path.name != "__init__.py" and _lines(path) < 100
+    }
+    lonely = {name for name in small - entry if len(importers[name]) < 2}
+    new = {name.removeprefix("napari_ctclip.") for name in lonely} - ALONE
+    assert new == set(), "merge it into its importer, or with others of the same idea"
