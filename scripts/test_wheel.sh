@@ -19,7 +19,7 @@ export NAPARI_CTCLIP_CACHE="$work/cache" PYTHONPATH=
 cp scripts/use_wheel.py "$work"
 cd "$work"
 "$bin/python" -m npe2 validate napari_ctclip
-"$bin/napari-ctclip" --help >/dev/null
+"$bin/napari-ctclip" --version
 "$bin/napari-ctclip-train" --list >/dev/null
 "$bin/python" use_wheel.py "$work/fresh"
 echo "the wheel works: $(cd "$work" && ls ./*.whl)"
