@@ -117,22 +117,15 @@ def test_lock_satisfies_what_the_project_asks_for() -> None:
 # --- files ------------------------------------------------------------------------------------
 
 ALONE = {
-    "encoding.organ_cache",  # a format on disk beside what is written in it
     "evaluation.manifest_study",
     "evaluation.record_rows",
     "evaluation.report_page",
     "evaluation.run_provenance",
-    "models.published.fvlm_import",  # an importer of a published model, one file each
-    "models.text.text_packing",
     "plugin.faithfulness.faithfulness_cost",
     "plugin.session.saved_view",
     "plugin.shell.demo",  # what `make demo` does
     "plugin.shell.display",
     "pretraining.starter.calibrate",
-    "regions.control_regions",
-    "segmentation.dense_lung",  # organs, one file each
-    "segmentation.label_map",
-    "segmentation.thoracic_cavity",
 }
 """Small files of one importer that stand alone all the same. The list may only become shorter."""
 
