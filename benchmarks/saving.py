@@ -36,7 +36,7 @@ def run(study: Study) -> dict[str, str]:
         bench.findings.add_point(peak, positive=_PROMPT)
         _until_idle(widget)
         out = Path(folder) / "out"
-        export = _longest_block(widget, lambda: bench.export(out, kinds=_WITHOUT_DICOM))
+        export = _longest_block(widget, lambda: bench.exports.write(out, kinds=_WITHOUT_DICOM))
         kept = _longest_block(widget, bench.autosave.keep)
         session = Path(folder) / "case.ctclip.zip"
         save = _longest_block(widget, lambda: bench.sessions.save(session))

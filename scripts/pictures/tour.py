@@ -90,22 +90,22 @@ def open_presets(hand: Hand, album: Album, scan: Scan) -> None:
     hand.look_into("Presets", lambda: album.now("presets"))
 
 
-def ask_place(hand: Hand, album: Album, scan: Scan) -> None:
-    """Draw a ball about the lesion; what fits it best is asked."""
-    hand.tab("Place")
-    hand.press("Ball")
+def draw_roi(hand: Hand, album: Album, scan: Scan) -> None:
+    """Draw a sphere about the lesion; the findings that fit it best are listed."""
+    hand.tab("ROI")
+    hand.press("Sphere")
     hand.drag(hand.place_of(_voxel(hand)), QPoint(12, 0))
-    hand.press("Ball")
+    hand.press("Sphere")
     hand.wait()
-    table = hand.widget.place.table
+    table = hand.widget.roi.table
     if not table.model().rowCount():
-        raise NotThereError("findings ranked for the ball")
+        raise NotThereError("findings ranked for the sphere")
     hand.cell(table, 0, 0)
-    album.every("place")
+    album.every("roi")
 
 
 def read_report(hand: Hand, album: Album, scan: Scan) -> None:
-    """Type a report's sentences and hold them against the scan."""
+    """Type a report's sentences and compare them with the scan."""
     hand.tab("Report")
     hand.type("Report text", f"There is a {scan.prompt}. No pleural effusion. ", enter=False)
     hand.press("Read")
@@ -120,23 +120,23 @@ def read_report(hand: Hand, album: Album, scan: Scan) -> None:
 
 
 def doubt_the_map(hand: Hand, album: Album, scan: Scan) -> None:
-    """Erase the lesion and ask again, then take the highest tokens away."""
+    """Occlude the lesion and query again, then delete and insert the highest tokens."""
     hand.tab("Explore")
     hand.cell(hand.widget.explore.table, 0, 0)
     hand.wait()
     if scan.place_mm is not None:
         hand.click_voxel(_voxel(hand))
-    hand.tab("Truth")
-    radius = hand.widget.truth.radius.lineEdit()
+    hand.tab("Faithfulness")
+    radius = hand.widget.faithfulness.radius.lineEdit()
     hand.click(radius)
     radius.selectAll()
     QTest.keyClicks(radius, "20")  # mm: the lesion with its rim
     QTest.keyClick(radius, Qt.Key.Key_Return)
-    hand.click(hand.widget.truth.erase)  # its text ends with the seconds it takes
+    hand.click(hand.widget.faithfulness.occlude)  # its text ends with the seconds it takes
     hand.wait()
-    hand.click(hand.widget.truth.curves)
+    hand.click(hand.widget.faithfulness.curves)
     hand.wait()
-    album.every("truth")
+    album.every("faithfulness")
     hand.find("Change of the map", QCheckBox).setChecked(False)
 
 
@@ -225,7 +225,7 @@ STEPS: tuple[Step, ...] = (
     drag_window,
     switch_views,
     open_presets,
-    ask_place,
+    draw_roi,
     read_report,
     doubt_the_map,
     find_patches,

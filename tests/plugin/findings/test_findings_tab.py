@@ -57,13 +57,13 @@ def test_a_region_of_the_selected_prompt_is_measured_and_drawn(found: Desk) -> N
 def test_nothing_to_add_says_so(open_desk: Desk) -> None:
     open_desk.widget.findings.region.click()
     assert "no prompt is selected" in open_desk.status
-    open_desk.widget.findings.spot.click()
+    open_desk.widget.findings.point.click()
     assert "no place was clicked" in open_desk.status
 
 
 def test_the_clicked_place_becomes_a_finding(open_desk: Desk) -> None:
     open_desk.bench.probe.at(BALL_CENTRE)
-    open_desk.widget.findings.spot.click()
+    open_desk.widget.findings.point.click()
     open_desk.wait()
     (finding,) = _kept(open_desk).findings
     assert (finding.index, finding.region, finding.name) == (BALL_CENTRE, None, "Finding")
@@ -196,7 +196,7 @@ def test_copy_and_reproduce(found: Desk, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _dialog(desk: Desk, folder: Path) -> ExportDialog:
-    dialog = ExportDialog(desk.bench, desk.widget)
+    dialog = ExportDialog(desk.bench.window, desk.bench.exports, parent=desk.widget)
     dialog.folder.setText(str(folder))
     return dialog
 
@@ -229,7 +229,7 @@ def test_the_dialog_writes_what_is_ticked_and_says_what_cannot_be_had(
         "export_folder": str(tmp_path / "out"),
         "export_kinds": "csv; dicom-seg; html; pdf; script",
     }
-    again = ExportDialog(found.bench, found.widget)
+    again = ExportDialog(found.bench.window, found.bench.exports, parent=found.widget)
     assert again.folder.text() == str(tmp_path / "out")
     assert again.kinds == (ExportKind.CSV, ExportKind.HTML, ExportKind.PDF, ExportKind.SCRIPT)
     following = found.widget.status.next

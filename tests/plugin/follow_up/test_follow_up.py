@@ -13,8 +13,8 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Volume
 from napari_ctclip.io.export.exports import write_organ_masks
 from napari_ctclip.plugin.canvas._compat import camera_of
-from napari_ctclip.plugin.follow_up.follow_up_dock import FollowUpDock
 from napari_ctclip.plugin.follow_up.linked_views import LinkedViews
+from napari_ctclip.plugin.shell.docks import FollowUpWidget
 from tests.phantom import BALL_CENTRE, ball_study
 
 CHANGE = 4
@@ -44,19 +44,19 @@ def prior_study(*, shift_mm: float = 100.0, first: int = 0) -> Study:
 @pytest.fixture
 def dock(desk):
     desk.open(current_study())
-    dock = FollowUpDock(desk.viewer)
+    dock = FollowUpWidget(desk.viewer)
     desk.viewer.window.add_dock_widget(dock, name="CT-CLIP follow-up")
     return dock
 
 
 @pytest.fixture
-def both(dock, desk) -> FollowUpDock:
+def both(dock, desk) -> FollowUpWidget:
     dock.flow.studies.open_study(prior_study())
     desk.wait()
     return dock
 
 
-def cell(dock: FollowUpDock, row: int, column: int) -> str:
+def cell(dock: FollowUpWidget, row: int, column: int) -> str:
     return str(dock.sorted.index(row, column).data())
 
 

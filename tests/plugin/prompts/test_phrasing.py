@@ -169,7 +169,7 @@ def test_the_box_chooses_tells_and_opens_the_own_file(
     table = open_desk.bench.prompts.table
     tooltip = table.data(table.index(0, 0), Qt.ItemDataRole.ToolTipRole)
     assert "phrasing ensemble: mean of 7 sentences, e.g. “Evidence of swirl.”" in tooltip
-    legend = open_desk.widget.truth.legend.text.text()
+    legend = open_desk.widget.heatmap_legend.text.text()
     assert "<b>swirl</b> (phrasing ensemble)" in legend
 
     # where the sentences of the ensemble disagree, with a legend of its own

@@ -198,10 +198,10 @@ def test_empty_prompt_is_refused_in_one_line(open_desk: Desk) -> None:
 
 
 def test_export_writes_files_in_the_background(open_desk: Desk, tmp_path: Path) -> None:
-    open_desk.bench.guarded(lambda: open_desk.bench.export(tmp_path))
+    open_desk.bench.guarded(lambda: open_desk.bench.exports.write(tmp_path))
     assert "ask a prompt first" in open_desk.status
     open_desk.ask("bright spot")
-    open_desk.bench.export(tmp_path / "out")
+    open_desk.bench.exports.write(tmp_path / "out")
     open_desk.wait()
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"scores.csv", "heatmap_bright-spot.nii.gz", "provenance.json"} <= written

@@ -14,6 +14,7 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.plugin.report.report_flow import ReportFlow
 from napari_ctclip.plugin.window.jobs import Job
 from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.files.saved_session import SavedReport
 from napari_ctclip.session.findings_session import FindingsSession
 from tests.exporting.asked import asked_session
@@ -35,13 +36,12 @@ def flow(tmp_path: Path) -> ReportFlow:
     """The flow of an encoded scan."""
     session = asked_session(tmp_path)
     findings = FindingsSession(session)
-    parts: dict[str, Any] = {"jobs": _Now(), "scene": SimpleNamespace(frame=None)}
+    scene: Any = SimpleNamespace(frame=None)
+    jobs: Any = _Now()
     made = ReportFlow(
-        session,
-        messages=Messages(),
+        Window(session, jobs, scene, Messages()),
         encode=lambda: session.set_encoding(session.compute_encoding()),
-        place=lambda: findings.scan_key,
-        **parts,
+        scan_key=lambda: findings.scan_key,
     )
     made.session, made.findings = session, findings  # what a test turns
     return made

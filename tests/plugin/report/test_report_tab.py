@@ -98,9 +98,9 @@ def test_a_click_on_a_sentence_without_a_place_says_why(tab: Any, desk: Any) -> 
 def test_a_finding_can_be_asked_as_a_prompt(tab: Any, desk: Any) -> None:
     read(desk, REPORT)
     tab.table.selectRow(2)
-    assert not tab.ask.isEnabled()
+    assert not tab.query.isEnabled()
     tab.table.selectRow(0)
-    tab.ask.click()
+    tab.query.click()
     desk.wait()
     assert desk.heat("lung nodule").visible
 

@@ -1,4 +1,4 @@
-"""A place drawn or clicked with the mouse, in any plane."""
+"""An ROI drawn or clicked with the mouse, in any plane."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drawing(shown: Desk) -> Desk:
     """A window on the screen, with the tab in front."""
     shown.open()
     titles = [shown.widget.tabs.tabText(i) for i in range(shown.widget.tabs.count())]
-    shown.widget.tabs.setCurrentIndex(titles.index("Place"))
+    shown.widget.tabs.setCurrentIndex(titles.index("ROI"))
     shown.show_planes()
     return shown
 
@@ -39,64 +39,64 @@ def _drag(desk: Desk, canvas: Any, by: QPoint) -> None:
     desk.qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=start + by)
 
 
-def test_a_ball_is_drawn_in_any_plane_and_the_picture_stays(drawing: Desk) -> None:
-    drawing.widget.place.tools.ball.click()
+def test_a_sphere_is_drawn_in_any_plane_and_the_picture_stays(drawing: Desk) -> None:
+    drawing.widget.roi.tools.sphere.click()
     planes = [(drawing.viewer, drawing.viewer.window._qt_viewer)]
     planes += [(plane.model, plane.canvas) for plane in drawing.bench.views.planes]
     for model, canvas in planes:
         eye, zoom = model.scene.camera.center, model.scene.camera.zoom
         by = QPoint(0, 20)
         _drag(drawing, canvas, by)
-        place = drawing.bench.place.place
-        assert place.kind is RoiKind.SPHERE
-        assert place.radius_mm == pytest.approx(20 / zoom, abs=0.15)
+        roi = drawing.bench.roi.roi
+        assert roi.kind is RoiKind.SPHERE
+        assert roi.radius_mm == pytest.approx(20 / zoom, abs=0.15)
         assert model.scene.camera.center == eye
         drawing.wait()
-        assert drawing.widget.place.tools.radius.value() == place.radius_mm
-        outline = drawing.viewer.layers["Place"]
-        assert outline.data.sum() == drawing.bench.place.region.mask.sum()
-        copy = next(layer for layer in model.layers if layer.name == "Place")
+        assert drawing.widget.roi.tools.radius.value() == roi.radius_mm
+        outline = drawing.viewer.layers["ROI"]
+        assert outline.data.sum() == drawing.bench.roi.region.mask.sum()
+        copy = next(layer for layer in model.layers if layer.name == "ROI")
         np.testing.assert_array_equal(copy.data, outline.data)
         np.testing.assert_allclose(copy.translate, outline.translate)
-    assert "HU" in drawing.widget.place.text.text()
+    assert "HU" in drawing.widget.roi.text.text()
 
 
 def test_a_box_reaches_as_far_across_the_plane_as_is_set(drawing: Desk) -> None:
-    tools = drawing.widget.place.tools
+    tools = drawing.widget.roi.tools
     tools.box.click()
     tools.sides[1].setValue(8.0)
     coronal = drawing.bench.views.planes[0]
     zoom = coronal.model.scene.camera.zoom
     _drag(drawing, coronal.canvas, QPoint(24, 12))
-    place = drawing.bench.place.place
-    assert place.kind is RoiKind.BOX
+    roi = drawing.bench.roi.roi
+    assert roi.kind is RoiKind.BOX
     spacing = drawing.bench.session.study.volume.geometry.spacing_mm
-    up, front, right = place.sides_mm
+    up, front, right = roi.sides_mm
     assert front == 8.0
     assert up == pytest.approx(12 / zoom, abs=2 * spacing[0])
     assert right == pytest.approx(24 / zoom, abs=2 * spacing[2])
     assert tools.sides[2].value() == pytest.approx(right, abs=0.06)
 
 
-def test_a_click_asks_the_place_while_the_tab_is_shown(drawing: Desk) -> None:
+def test_a_click_sets_the_roi_while_the_tab_is_shown(drawing: Desk) -> None:
     drawing.bench.probe.at(BALL_CENTRE)
     drawing.wait()
-    assert drawing.bench.place.place.centre == BALL_CENTRE
+    assert drawing.bench.roi.roi.centre == BALL_CENTRE
     drawing.widget.tabs.setCurrentIndex(0)
     drawing.bench.probe.at((5, 12, 12))
     drawing.wait()
-    assert drawing.bench.place.place.centre == BALL_CENTRE
+    assert drawing.bench.roi.roi.centre == BALL_CENTRE
     drawing.widget.tabs.setCurrentIndex(1)
-    drawing.widget.place.tools.follow.setChecked(False)
+    drawing.widget.roi.tools.follow.setChecked(False)
     drawing.bench.probe.at((5, 12, 12))
-    assert drawing.bench.place.place.centre == BALL_CENTRE
+    assert drawing.bench.roi.roi.centre == BALL_CENTRE
 
 
 def test_a_dragged_box_holds_both_corners_and_no_more() -> None:
     study = ball_study()
     geometry = study.volume.geometry
     depth = 3 * geometry.spacing_mm[0]
-    place = Roi.box_between(geometry, (10, 12, 20), (10, 9, 14), across=0, depth_mm=depth)
-    region = roi_region(place, study)
+    roi = Roi.box_between(geometry, (10, 12, 20), (10, 9, 14), across=0, depth_mm=depth)
+    region = roi_region(roi, study)
     assert region.start == (9, 9, 14)
     assert region.mask.shape == (3, 4, 7)

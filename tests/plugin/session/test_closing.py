@@ -36,7 +36,7 @@ def worked(make_desk: Callable[..., Desk]) -> Desk:
 
 def _add_spot(desk: Desk) -> None:
     desk.bench.probe.at((2, 2, 2))
-    desk.widget.findings.spot.click()
+    desk.widget.findings.point.click()
     desk.wait()
 
 

@@ -15,7 +15,7 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.core.volume import Window
 from napari_ctclip.io import read_volume
 from napari_ctclip.plugin.session.saved_view import saved_view
-from napari_ctclip.plugin.study.reader import get_reader
+from napari_ctclip.plugin.shell.reader import get_reader
 from napari_ctclip.session.files import archive
 from tests.io.scan_files import write_nifti
 from tests.phantom import ball_study
@@ -86,7 +86,7 @@ def test_a_moved_scan_is_asked_for_and_another_one_refused(
     desk.bench.studies.open_study(Study(read_volume(scan, accept_suspicious=True).volume))
     desk.wait()
     desk.bench.probe.at((2, 2, 2))
-    desk.widget.findings.spot.click()
+    desk.widget.findings.point.click()
     desk.wait()
     path = _save(desk, tmp_path / "case.ctclip.zip")
     moved = scan.rename(tmp_path / "moved.nii.gz")
@@ -201,7 +201,7 @@ def test_a_full_disk_is_told_once_and_leaves_the_older_file(
     assert "No space left" in worked.status
     assert path.read_bytes() == whole
     worked.bench.probe.at((1, 1, 1))
-    worked.widget.findings.spot.click()
+    worked.widget.findings.point.click()
     worked.wait()
     for _ in range(3):
         worked.bench.autosave.keep()

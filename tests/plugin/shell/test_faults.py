@@ -101,7 +101,7 @@ def test_a_disk_really_full_then_read_only_under_a_window(
         open_desk.wait()
         bench.sessions.save(small_disk.path / "case.ctclip.zip")
         open_desk.wait()
-        bench.export(small_disk.path / "out")
+        bench.exports.write(small_disk.path / "out")
         open_desk.wait()
         failed = [text for text in told if said in text and "Nothing else is lost" in text]
         assert len(failed) >= 2, told
@@ -206,7 +206,7 @@ def test_a_series_whose_files_are_gone_still_answers_and_says_what_cannot_be_wri
     from napari_ctclip.exporting.content import ExportKind
 
     told = _told(desk)
-    desk.bench.export(tmp_path / "out", kinds=[ExportKind.CSV, ExportKind.SEG])
+    desk.bench.exports.write(tmp_path / "out", kinds=[ExportKind.CSV, ExportKind.SEG])
     desk.wait()
     assert (tmp_path / "out" / "findings.csv").is_file()
     assert any(str(folder) in text for text in told)

@@ -10,8 +10,7 @@ import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ctclip.plugin.canvas.views import View
-from napari_ctclip.plugin.follow_up.follow_up_dock import FollowUpDock
-from napari_ctclip.plugin.training.training_dock import TrainingDock
+from napari_ctclip.plugin.shell.docks import FollowUpWidget, TrainingWidget
 from scripts.pictures.fitting import misfits
 from tests.plugin.conftest import Desk
 
@@ -69,7 +68,7 @@ def test_the_daily_work_needs_no_scrolling_at_1280_by_720(small: Desk) -> None:
 
 
 def test_docks_fit_beside_the_panel(small: Desk) -> None:
-    for dock in (FollowUpDock, TrainingDock):
+    for dock in (FollowUpWidget, TrainingWidget):
         widget = dock(small.viewer)
         small.viewer.window.add_dock_widget(widget, name=dock.__name__, area="right")
         small.qtbot.wait(200)

@@ -73,9 +73,9 @@ def test_the_organ_names_of_a_ct_glip_folder_show_in_the_window(
     assert (
         f"The model calls this organ: {called['heart']} " in desk.widget.explore.probe.text.text()
     )
-    desk.bench.place.take(Roi.sphere(BALL_CENTRE, 6.0))
+    desk.bench.roi.take(Roi.sphere(BALL_CENTRE, 6.0))
     desk.wait()
-    assert "the model calls it " in desk.widget.place.text.text()
+    assert "the model calls it " in desk.widget.roi.text.text()
     session.set_masks(None)
     assert data.table.isColumnHidden(NAMED_COLUMN)
     assert not data.name_organs.isEnabled()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.plugin.training.training_dock import TrainingDock
+from napari_ctclip.plugin.shell.docks import TrainingWidget
 from napari_ctclip.pretraining.runs.run_record import RunReader, snapshot_name
 from napari_ctclip.pretraining.runs.run_status import noted_status
 from napari_ctclip.session.session import Session
@@ -33,13 +33,13 @@ def run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def dock(desk) -> TrainingDock:
-    dock = TrainingDock(desk.viewer)
+def dock(desk) -> TrainingWidget:
+    dock = TrainingWidget(desk.viewer)
     desk.viewer.window.add_dock_widget(dock, name="CT-CLIP training")
     return dock
 
 
-def watch(dock: TrainingDock, run: Path, qtbot, *, done: int) -> None:
+def watch(dock: TrainingWidget, run: Path, qtbot, *, done: int) -> None:
     if dock.record is None or dock.record.folder != run:
         dock.watch(run)
     qtbot.waitUntil(lambda: dock.record is not None and dock.record.done == done, timeout=WAIT_MS)

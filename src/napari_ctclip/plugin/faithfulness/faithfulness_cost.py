@@ -1,12 +1,12 @@
-"""Truth cost: about how long the tests of a map take: estimated, then measured by the first one."""
+"""Faithfulness cost: about how long the tests of a map take: estimated, then measured once."""
 
 from __future__ import annotations
 
 from psygnal import Signal
 
 from napari_ctclip.core.region import Region
-from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.session.session import Session
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.window import Window
 
 __all__ = ["FaithfulnessCost"]
 
@@ -16,17 +16,15 @@ class FaithfulnessCost:
 
     Parameters
     ----------
-    session : Session
+    window : Window
         Whose scan and model are tested.
-    jobs : JobQueue
-        Where the estimate is made.
     """
 
     known = Signal()
     """How long an encoding takes is known, or no longer."""
 
-    def __init__(self, session: Session, *, jobs: JobQueue) -> None:
-        self._session, self._jobs = session, jobs
+    def __init__(self, window: Window) -> None:
+        self._session, self._jobs = window.session, window.jobs
         self._seconds: float | None = None  # of encoding the whole scan
 
     def estimate(self) -> None:
@@ -58,7 +56,7 @@ class FaithfulnessCost:
         self.known.emit()
 
     def of_occlusion(self, region: Region, controls: int) -> float | None:
-        """Return about how many seconds erasing a region takes; None if not known."""
+        """Return about how many seconds the occlusion of a region takes; None if not known."""
         if self._seconds is None or self._session.encoding is None:
             return None
         from napari_ctclip.explanation.reencoding import affected_share

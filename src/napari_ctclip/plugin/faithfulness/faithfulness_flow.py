@@ -1,4 +1,4 @@
-"""Truth flow: erasing a place and testing a map, from the question to what is drawn."""
+"""Faithfulness flow: occluding a region and testing a map, from the query to what is drawn."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from napari_ctclip.core.volume import Volume
 from napari_ctclip.encoding.work import Work
 from napari_ctclip.plugin.canvas.heatmap_grid import heatmap_on_scan
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
-from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.faithfulness.faithfulness_cost import FaithfulnessCost
-from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.window.messages import Messages
-from napari_ctclip.session.session import Session
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.window import Window
 
 if TYPE_CHECKING:
     from napari_ctclip.core.similarity_map import SimilarityMap
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANGE", "FILLED", "FaithfulnessFlow", "change_layer", "filled_layer"]
 
-CHANGE, FILLED = "change", "erased place"
-"""Keys of the layers that an erase draws."""
+CHANGE, FILLED = "change", "occluded region"
+"""Keys of the layers that an occlusion draws."""
 _FALLS, _RISES = (0.25, 0.62, 1.0), (1.0, 0.45, 0.25)  # told apart by colour-blind readers
 _OPAQUE = 0.9
 _LEAST_CHANGE = 0.02
@@ -43,64 +41,57 @@ _MARGIN_MM = 5.0
 
 
 class FaithfulnessFlow:
-    """What is asked of a heatmap's truth, and the last answers.
+    """The tests of a heatmap's faithfulness, and their last results.
 
     Parameters
     ----------
-    session : Session
+    window : Window
         Whose study, model and prompts are tested.
-    jobs : JobQueue
-        Where the work runs.
-    scene : Scene
-        Where the change is drawn.
-    messages : Messages
-        Where the user reads what happens.
     """
 
     changed = Signal()
     """Another result is there, or none."""
 
-    def __init__(
-        self, session: Session, *, jobs: JobQueue, scene: Scene, messages: Messages
-    ) -> None:
-        self.erased: OccludedRegion | None = None
+    def __init__(self, window: Window) -> None:
+        self.occluded: OccludedRegion | None = None
         self.tested: MapTest | None = None
-        self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
-        self.cost = FaithfulnessCost(session, jobs=jobs)
-        session.encoding_changed.connect(self._on_encoding_changed)
-        scene.window_changed.connect(self._follow_window)
+        self._session, self._jobs = window.session, window.jobs
+        self._scene, self._messages = window.scene, window.messages
+        self.cost = FaithfulnessCost(window)
+        window.session.encoding_changed.connect(self._on_encoding_changed)
+        window.scene.window_changed.connect(self._follow_window)
 
     # --- the tests ------------------------------------------------------------------------------
 
-    def hot_region(self, positive: str, index: tuple[int, int, int]) -> Region:
-        """Return the heat about a voxel, cut at half the prompt's peak; not for the GUI thread.
+    def heatmap_region(self, positive: str, index: tuple[int, int, int]) -> Region:
+        """Return the heatmap's region about a voxel, above half the peak; not for the GUI thread.
 
         Raises
         ------
         CtClipError
             If the prompt has no answer.
         DataError
-            If the heat there is lower.
+            If the heatmap is lower there.
         """
         from napari_ctclip.explanation.found_regions import DEFAULT_SHARE, heat_region
 
         answer, study = self._session.answer_to(positive), self._session.study
         if answer is None or study is None:
-            raise CtClipError(f"“{positive}” has no answer yet; ask it first")
+            raise CtClipError(f"“{positive}” has no answer yet; query it first")
         threshold = DEFAULT_SHARE * answer.whole.peak.value
         return heat_region(answer.similarity_map, study.volume, seed=index, threshold=threshold)
 
-    def erase(self, prompt: Prompt, place: Callable[[], Region], *, controls: int) -> None:
-        """Erase a place and ask the prompt again, in the background.
+    def occlude(self, prompt: Prompt, roi: Callable[[], Region], *, controls: int) -> None:
+        """Occlude a region and query the prompt again, in the background.
 
         Parameters
         ----------
         prompt : Prompt
-            What is asked again.
-        place : callable
+            What is queried again.
+        roi : callable
             Returns the region; called off the GUI thread.
         controls : int
-            At how many other places the same is done.
+            In how many matched control regions the same is done.
 
         Raises
         ------
@@ -112,22 +103,22 @@ class FaithfulnessFlow:
             from napari_ctclip.explanation.occlusion import occlude_region
             from napari_ctclip.explanation.reencoding import affected_share
 
-            region, start = place(), perf_counter()
-            erased = occlude_region(ready, prompt, region, controls=controls, work=work)
-            passes = (1 + len(erased.controls)) * affected_share(ready, region)
-            return erased, (perf_counter() - start) / passes
+            region, start = roi(), perf_counter()
+            occluded = occlude_region(ready, prompt, region, controls=controls, work=work)
+            passes = (1 + len(occluded.controls)) * affected_share(ready, region)
+            return occluded, (perf_counter() - start) / passes
 
         def done(result: tuple[OccludedRegion, float]) -> None:
-            self.erased, seconds = result
+            self.occluded, seconds = result
             self.cost.take(seconds)  # measured: better than any estimate
-            self._draw(self.erased)
-            first = self.erased.effects[0]
+            self._draw(self.occluded)
+            first = self.occluded.effects[0]
             self._messages.info(f"“{prompt.positive}”, {first.where}: {first.reading}.")
-            for notice in self.erased.notices:
+            for notice in self.occluded.notices:
                 self._messages.warning(notice.message)
             self.changed.emit()
 
-        self._submit(f"Erasing for “{prompt.positive}”", occlude, done)
+        self._submit(f"Occluding for “{prompt.positive}”", occlude, done)
 
     def test_map(self, prompt: Prompt) -> None:
         """Find a prompt's deletion and insertion curves, in the background.
@@ -158,9 +149,9 @@ class FaithfulnessFlow:
         CtClipError
             If there are none.
         """
-        erased, tested, study = self.erased, self.tested, self._session.study
-        if study is None or (erased is None and tested is None):
-            raise CtClipError("there is nothing to save yet; erase a place or test the map first")
+        occluded, tested, study = self.occluded, self.tested, self._session.study
+        if study is None or (occluded is None and tested is None):
+            raise CtClipError("nothing to save yet; occlude a region or test the map first")
         volume = study.volume
 
         def work(progress: Progress, should_stop: StopRequested) -> int:
@@ -168,8 +159,8 @@ class FaithfulnessFlow:
 
             facts = self._session.provenance()
             files: list[Path] = []
-            if erased is not None:
-                files += write_occlusion(erased, volume, folder, provenance=facts)
+            if occluded is not None:
+                files += write_occlusion(occluded, volume, folder, provenance=facts)
             if tested is not None:
                 files += write_map_test(tested, folder, provenance=facts)
             return len(files)
@@ -183,9 +174,9 @@ class FaithfulnessFlow:
         )
 
     def set_layer_shown(self, key: str, shown: bool) -> None:
-        """Show or hide one of the layers of the last erase; one that was removed comes back."""
-        if shown and self.erased is not None and self._scene.layer(key) is None:
-            self._draw(self.erased, (key,))
+        """Show or hide one of the layers of the last occlusion; one that was removed comes back."""
+        if shown and self.occluded is not None and self._scene.layer(key) is None:
+            self._draw(self.occluded, (key,))
         layer = self._scene.layer(key)
         if layer is not None:
             layer.visible = shown
@@ -210,16 +201,16 @@ class FaithfulnessFlow:
 
         self._jobs.submit(Job(title, run, done, still_wanted=wanted))
 
-    def _draw(self, erased: OccludedRegion, keys: tuple[str, ...] = (FILLED, CHANGE)) -> None:
+    def _draw(self, occluded: OccludedRegion, keys: tuple[str, ...] = (FILLED, CHANGE)) -> None:
         study, frame, window = self._session.study, self._scene.frame, self._scene.window
         if study is None or frame is None or window is None:
             return
         if FILLED in keys:
             self._scene.put(
-                FILLED, filled_layer(erased.fill, study.volume, frame, limits=window.limits)
+                FILLED, filled_layer(occluded.fill, study.volume, frame, limits=window.limits)
             ).visible = False
         if CHANGE in keys:
-            layer = self._scene.put(CHANGE, change_layer(erased.difference, frame))
+            layer = self._scene.put(CHANGE, change_layer(occluded.difference, frame))
             layer.visible = True
 
     def _follow_window(self) -> None:
@@ -230,7 +221,7 @@ class FaithfulnessFlow:
     def _on_encoding_changed(self, encoding: object) -> None:
         """Forget what was found in another scan, or by another model."""
         del encoding
-        self.erased = self.tested = None
+        self.occluded = self.tested = None
         for key in (CHANGE, FILLED):
             self._scene.take_off(key)
         self.cost.take(None)
@@ -257,7 +248,7 @@ def change_layer(change: SimilarityMap, frame: Frame) -> LayerData:
 def filled_layer(
     fill: NormalFill, volume: Volume, frame: Frame, *, limits: tuple[float, float]
 ) -> LayerData:
-    """Return the image layer of an erased place as the model saw it, over the scan around it."""
+    """Return the image layer of an occluded region as the model saw it, over the scan around it."""
     geometry = volume.geometry
     margin = np.ceil(_MARGIN_MM / np.asarray(geometry.spacing_mm)).astype(int)
     low = np.maximum(np.asarray(fill.region.start) - margin, 0)
@@ -269,10 +260,10 @@ def filled_layer(
     )
     voxels[at][fill.region.mask] = fill.hounsfield
     properties = frame.placing(geometry.cropped(low.tolist(), high.tolist())) | {
-        "name": "Erased place",
+        "name": "Occluded region",
         "colormap": "gray",
         "contrast_limits": limits,
-        "metadata": {NAMESPACE: {"schema": 1, "role": "erased"}},
+        "metadata": {NAMESPACE: {"schema": 1, "role": "occluded"}},
     }
     return voxels, properties, "image"
 

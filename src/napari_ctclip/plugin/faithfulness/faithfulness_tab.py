@@ -1,4 +1,4 @@
-"""Truth tab: what the heat means, and two tests of it: erase a place, take the tokens away."""
+"""Faithfulness tab: two tests of a heatmap: occlusion of a region, deletion and insertion."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QGroupBox,
     QHBoxLayout,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.region import Region
+from napari_ctclip.core.roi import Roi
 from napari_ctclip.exporting.faithfulness_figures import draw_curves, draw_effects
-from napari_ctclip.plugin.faithfulness.faithfulness_flow import CHANGE, FILLED
-from napari_ctclip.plugin.prompts.heatmap_controls import HeatmapLegend
-from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.faithfulness.faithfulness_flow import CHANGE, FILLED, FaithfulnessFlow
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.widgets.themed_plot import PlotColours, ThemedPlot
-from napari_ctclip.regions.drawn_region import sphere_region
+from napari_ctclip.plugin.window.window import Window
+from napari_ctclip.regions.drawn_region import roi_region
 
 if TYPE_CHECKING:
     from napari_ctclip.explanation.map_test import MapTest
     from napari_ctclip.explanation.occlusion import OccludedRegion
     from napari_ctclip.plugin.prompts.prompt_state import PromptRow
 
-__all__ = ["FaithfulnessPlot", "FaithfulnessTab", "Place"]
+__all__ = ["FaithfulnessPlot", "FaithfulnessTab", "OccludedPart"]
 
 _CONTROLS = 5
 _RADIUS_MM = 12.0
 _HINT = (
-    "Erase a place: it is filled with the normal tissue around it and the selected prompt is asked "
-    "again; the same is done at five other places of the organ. The scan itself stays as it is."
+    "Occlusion (inpainting): a region is filled with the normal tissue around it and the selected "
+    "prompt is queried again; so are five matched control regions of the organ. The scan itself "
+    "stays as it is."
 )
 _CURVES_HINT = (
     "Deletion and insertion: the tokens that the map ranks highest are blurred, or all but these, "
@@ -52,11 +51,11 @@ _CURVES_HINT = (
 _ROW_PIXELS = 170
 
 
-class Place(StrEnum):
-    """What is erased."""
+class OccludedPart(StrEnum):
+    """What is occluded."""
 
-    BALL = "ball at the clicked place"
-    HEAT = "heat at the clicked place"
+    SPHERE = "sphere at the clicked point"
+    HEATMAP = "heatmap at the clicked point"
     FINDING = "selected finding"
 
 
@@ -65,80 +64,75 @@ class FaithfulnessTab(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
+    window : Window
+        Whose scan is tested.
+    flow : FaithfulnessFlow
+        The tests.
     selected_prompt : callable
         Returns the row selected in the Explore tab, or None.
     selected_region : callable
         Returns the region of the finding selected in the Findings tab, or None.
-    parent : QWidget or None
-        The panel.
+    probed : callable
+        Returns the voxel (z, y, x) that was probed last, or None.
     """
 
     def __init__(
         self,
-        workbench: Workbench,
+        window: Window,
+        flow: FaithfulnessFlow,
         *,
         selected_prompt: Callable[[], PromptRow | None],
         selected_region: Callable[[], Region | None],
-        parent: QWidget | None = None,
+        probed: Callable[[], tuple[int, int, int] | None],
     ) -> None:
-        super().__init__(parent)
-        self._bench = workbench
+        super().__init__()
+        self._window, self._flow, self._probed = window, flow, probed
         self._selected_prompt, self._selected_region = selected_prompt, selected_region
-        self.legend = HeatmapLegend(
-            workbench.session, state=workbench.prompts.state, ghost=workbench.ghost
-        )
-        self.place = QComboBox()
-        self.place.addItems([place.value for place in Place])
-        self.place.setToolTip("What is filled with normal tissue")
-        self.place.setAccessibleName("Place to erase")
+        self.part = QComboBox()
+        self.part.addItems([part.value for part in OccludedPart])
+        self.part.setToolTip("What is filled with normal tissue")
+        self.part.setAccessibleName("Region to occlude")
         self.radius = QDoubleSpinBox()
         self.radius.setRange(1.0, 60.0)
         self.radius.setValue(_RADIUS_MM)
         self.radius.setSuffix(" mm")
-        self.radius.setToolTip("Radius of the ball: let it hold the lesion with its rim")
+        self.radius.setToolTip("Radius of the sphere: let it hold the lesion with its rim")
         self.radius.setAccessibleName("Radius")
-        self.erase = push_button(
-            "Erase and ask again", "Does the selected prompt's score go with this place?"
+        self.occlude = push_button(
+            "Occlude and query", "Does the selected prompt's score go with this region?"
         )
-        self.result = sentence(_HINT, "What erasing did")
+        self.result = sentence(_HINT, "What the occlusion did")
         self.change = QCheckBox("Change of the map")
         self.change.setToolTip("Blue fell, orange rose, clear stayed")
-        self.filled = QCheckBox("Erased place")
+        self.filled = QCheckBox("Occluded region")
         self.filled.setToolTip("What the model saw instead")
         self.curves = push_button(
-            "Take the tokens away", "Deletion and insertion curves; up to 36 encodings"
+            "Delete and insert", "Deletion and insertion curves; up to 36 encodings"
         )
         self.verdict = sentence(_CURVES_HINT, "What the curves say")
         self.plot = FaithfulnessPlot()
-        self.plot.set_theme(workbench.viewer.theme)
+        self.plot.set_theme(window.viewer.theme)
         self.save = push_button(
             "Save…", "Tables and pictures of the last tests, with what they depend on"
         )
         self._lay_out()
         self._connect()
         self._show()
-        self._show_cost()
+        self.refresh_cost()
 
     # --- layout ---------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow("Erase", self.place)
+        form.addRow("Occlude", self.part)
         form.addRow("Radius", self.radius)
         shown = QHBoxLayout()
         shown.addWidget(self.change)
         shown.addWidget(self.filled)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.erase)
+        buttons.addWidget(self.occlude)
         buttons.addWidget(self.curves)
         layout = tab_layout(self)
-        meaning = QGroupBox("What the heat means")
-        inner = QVBoxLayout(meaning)
-        inner.setContentsMargins(6, 4, 6, 4)
-        inner.addWidget(self.legend)
-        layout.addWidget(meaning)
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self.result)
@@ -148,104 +142,101 @@ class FaithfulnessTab(QWidget):
         layout.addWidget(self.save)
 
     def _connect(self) -> None:
-        bench = self._bench
+        window, flow = self._window, self._flow
         for button, act in (
-            (self.erase, self._erase),
+            (self.occlude, self._occlude),
             (self.curves, self._test),
             (self.save, self._save),
         ):
-            button.clicked.connect(lambda *_, act=act: bench.guarded(act))
-        self.change.toggled.connect(lambda on: bench.truth.set_layer_shown(CHANGE, on))
-        self.filled.toggled.connect(lambda on: bench.truth.set_layer_shown(FILLED, on))
-        self.place.currentTextChanged.connect(self._show_cost)
-        self.radius.valueChanged.connect(self._show_cost)
-        bench.truth.changed.connect(self._show)
-        bench.truth.cost.known.connect(self._show_cost)
-        bench.probe.probed.connect(self._show_cost)
-        bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
+            button.clicked.connect(lambda *_, act=act: window.guarded(act))
+        self.change.toggled.connect(lambda on: flow.set_layer_shown(CHANGE, on))
+        self.filled.toggled.connect(lambda on: flow.set_layer_shown(FILLED, on))
+        self.part.currentTextChanged.connect(self.refresh_cost)
+        self.radius.valueChanged.connect(self.refresh_cost)
+        flow.changed.connect(self._show)
+        flow.cost.known.connect(self.refresh_cost)
+        window.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
 
     # --- the user -------------------------------------------------------------------------------
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Find out what a test would take, once someone looks."""
         super().showEvent(event)
-        self._show_cost()
-        self._bench.guarded(self._bench.truth.cost.estimate)
+        self.refresh_cost()
+        self._window.guarded(self._flow.cost.estimate)
 
     def _row(self) -> PromptRow:
         row = self._selected_prompt()
         if row is None or row.answer is None:
-            raise CtClipError("no answered prompt is selected: ask one in the Explore tab first")
+            raise CtClipError("no answered prompt is selected: query one in the Explore tab first")
         return row
 
-    def _place(self, row: PromptRow) -> Callable[[], Region]:
+    def _region(self, row: PromptRow) -> Callable[[], Region]:
         """Return what makes the chosen region."""
-        chosen = Place(self.place.currentText())
-        if chosen is Place.FINDING:
+        chosen = OccludedPart(self.part.currentText())
+        if chosen is OccludedPart.FINDING:
             region = self._selected_region()
             if region is None:
                 raise CtClipError("no finding with a region is selected in the Findings tab")
             return lambda: region
-        index = self._bench.probe.index or row.peak
-        study = self._bench.session.study
+        index = self._probed() or row.peak
+        study = self._window.session.study
         if index is None or study is None:
-            raise CtClipError("no place was clicked: click one in the picture first")
-        if chosen is Place.HEAT:
-            return partial(self._bench.truth.hot_region, row.prompt.positive, index)
-        radius = self.radius.value()
-        return partial(sphere_region, study.volume.geometry, index, radius_mm=radius)
+            raise CtClipError("no point was clicked: click one in the picture first")
+        if chosen is OccludedPart.HEATMAP:
+            return partial(self._flow.heatmap_region, row.prompt.positive, index)
+        return partial(roi_region, Roi.sphere(index, self.radius.value()), study)
 
-    def _erase(self) -> None:
+    def _occlude(self) -> None:
         row = self._row()
-        self._bench.truth.erase(row.prompt, self._place(row), controls=_CONTROLS)
+        self._flow.occlude(row.prompt, self._region(row), controls=_CONTROLS)
 
     def _test(self) -> None:
-        self._bench.truth.test_map(self._row().prompt)
+        self._flow.test_map(self._row().prompt)
 
     def _save(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Save the tests to")
         if folder:
-            self._bench.truth.save(Path(folder))
+            self._flow.save(Path(folder))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
     def _show(self) -> None:
-        erased, tested = self._bench.truth.erased, self._bench.truth.tested
+        occluded, tested = self._flow.occluded, self._flow.tested
         text = _HINT
-        if erased is not None:
+        if occluded is not None:
             text = "\n".join(
-                f"{_named(effect.where)}: {effect.before:+.2f}, erased {effect.after:+.2f}; "
+                f"{_named(effect.where)}: {effect.before:+.2f}, occluded {effect.after:+.2f}; "
                 f"{effect.reading}."
-                for effect in erased.effects
+                for effect in occluded.effects
             )
         self.result.setText(text)
         self.verdict.setText(_CURVES_HINT if tested is None else tested.reading)
-        for box, on in ((self.change, erased is not None), (self.filled, False)):
-            box.setEnabled(erased is not None)
+        for box, on in ((self.change, occluded is not None), (self.filled, False)):
+            box.setEnabled(occluded is not None)
             box.blockSignals(True)
             box.setChecked(on)
             box.blockSignals(False)
-        self.save.setEnabled(erased is not None or tested is not None)
-        self.plot.show_tests(erased, tested)
+        self.save.setEnabled(occluded is not None or tested is not None)
+        self.plot.show_tests(occluded, tested)
 
-    def _show_cost(self, *_: object) -> None:
+    def refresh_cost(self, *_: object) -> None:
         """Write on the buttons about how long they take, while they are seen."""
-        bench = self._bench
-        chosen = Place(self.place.currentText())
-        self.radius.setEnabled(chosen is Place.BALL)
+        chosen = OccludedPart(self.part.currentText())
+        self.radius.setEnabled(chosen is OccludedPart.SPHERE)
         if not self.isVisible():
             return
-        erase = curves = None
+        occlusion = curves = None
         row = self._selected_prompt()
-        if bench.session.is_ready and row is not None and row.answer is not None:
-            curves = bench.truth.cost.of_curves()
-            erase = None if chosen is Place.HEAT else self._seconds(row)
-        self.erase.setText("Erase and ask again" + _about(erase))
-        self.curves.setText("Take tokens away" + _about(curves))
+        if self._window.session.is_ready and row is not None and row.answer is not None:
+            curves = self._flow.cost.of_curves()
+            occlusion = None if chosen is OccludedPart.HEATMAP else self._seconds(row)
+        self.occlude.setText("Occlude and query" + _about(occlusion))
+        self.curves.setText("Delete and insert" + _about(curves))
 
     def _seconds(self, row: PromptRow) -> float | None:
         try:
-            return self._bench.truth.cost.of_occlusion(self._place(row)(), _CONTROLS)
+            return self._flow.cost.of_occlusion(self._region(row)(), _CONTROLS)
         except CtClipError:  # nothing is chosen yet
             return None
 
@@ -257,7 +248,7 @@ def _about(seconds: float | None) -> str:
 
 
 def _named(where: str) -> str:
-    """Return an organ as it is said; other places as they are."""
+    """Return an organ's label; other regions as they are."""
     return anatomy_label(where) if "_" in where else where
 
 
@@ -272,12 +263,12 @@ class FaithfulnessPlot(ThemedPlot):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Tests of the map; the lines of text say the same", parent)
-        self._erased: OccludedRegion | None = None
+        self._occluded: OccludedRegion | None = None
         self._tested: MapTest | None = None
 
-    def show_tests(self, erased: OccludedRegion | None, tested: MapTest | None) -> None:
+    def show_tests(self, occluded: OccludedRegion | None, tested: MapTest | None) -> None:
         """Draw the last results; nothing of what is None."""
-        self._erased, self._tested = erased, tested
+        self._occluded, self._tested = occluded, tested
         count = self._count()
         self.setVisible(count > 0)
         self.setMinimumHeight(_ROW_PIXELS * count)
@@ -289,15 +280,15 @@ class FaithfulnessPlot(ThemedPlot):
         if not count:
             return
         rows = self.figure.subfigures(count, 1, squeeze=False)[:, 0].tolist()
-        if self._erased is not None:
+        if self._occluded is not None:
             axes = _axes(rows.pop(0), 1, colours.paper)
-            draw_effects(axes[0], self._erased, ink=colours.ink)
+            draw_effects(axes[0], self._occluded, ink=colours.ink)
         if self._tested is not None:
             axes = _axes(rows.pop(0), 2, colours.paper)
             draw_curves(axes, self._tested, ink=colours.ink)
 
     def _count(self) -> int:
-        return sum(test is not None for test in (self._erased, self._tested))
+        return sum(test is not None for test in (self._occluded, self._tested))
 
 
 def _axes(figure: Any, count: int, paper: str) -> list[Any]:

@@ -22,9 +22,9 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
 from napari_ctclip.figures.figures import DEFAULT_SIZE
-from napari_ctclip.plugin.findings.exporting import why_not
-from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.findings.exporting import ExportFlow, why_not
 from napari_ctclip.plugin.window.settings import keep_setting, setting
+from napari_ctclip.plugin.window.window import Window
 
 __all__ = ["ExportDialog", "remembered_kinds"]
 
@@ -48,8 +48,10 @@ class ExportDialog(QDialog):
 
     Parameters
     ----------
-    workbench : Workbench
-        Whose answers and findings are written.
+    window : Window
+        Where the user reads what goes wrong.
+    exports : ExportFlow
+        Writes the answers and findings.
     parent : QWidget or None
         The window it stands over.
 
@@ -59,10 +61,12 @@ class ExportDialog(QDialog):
         If there is nothing to export.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
-        content = workbench.export_content()
+    def __init__(
+        self, window: Window, exports: ExportFlow, *, parent: QWidget | None = None
+    ) -> None:
+        content = exports.content()
         super().__init__(parent)
-        self._bench = workbench
+        self._window, self._exports = window, exports
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Export answers and findings")
         self._remembered = remembered_kinds()
@@ -102,7 +106,7 @@ class ExportDialog(QDialog):
         keep_setting(_LAST_KINDS, _BETWEEN.join(self._to_remember()))
         size = (self.width_px.value(), self.height_px.value())
         path = Path(folder).expanduser()
-        self._bench.guarded(lambda: self._bench.export(path, kinds=self.kinds, figure_size=size))
+        self._window.guarded(lambda: self._exports.write(path, kinds=self.kinds, figure_size=size))
         super().accept()
 
     def _box(self, kind: ExportKind, content: ExportContent) -> QCheckBox:
@@ -141,7 +145,7 @@ class ExportDialog(QDialog):
         form.addRow("Picture size", size)
         form.addRow("Folder", where)
         counts = QLabel(
-            f"Prompts answered: {len(content.answers)}. Findings kept: {len(content.kept)}. "
+            f"Prompts answered: {len(content.answers)}. Findings saved: {len(content.kept)}. "
             "DICOM objects carry the patient of their series; no other file does."
         )
         counts.setWordWrap(True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,90 +11,127 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QApplication
 
 from napari_ctclip.encoding.work import Work
-from napari_ctclip.exporting.content import ExportContent, ExportKind
+from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
+from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
 from napari_ctclip.plugin.window.messages import MessageAction, Messages
+from napari_ctclip.plugin.window.window import Window
+from napari_ctclip.session.findings_session import FindingsSession
 
 if TYPE_CHECKING:
     from napari_ctclip.exporting.write_exports import Exported
 
-__all__ = ["copy_text", "export_job", "finding_script_job", "script_job", "why_not"]
+__all__ = ["ExportFlow", "copy_text", "why_not"]
 
 
-def export_job(
-    content: ExportContent,
-    folder: Path,
-    *,
-    kinds: Collection[ExportKind],
-    figure_size: tuple[int, int],
-    messages: Messages,
-) -> Job:
-    """Return the job that writes kinds of files, and what they depend on, to a folder."""
+class ExportFlow:
+    """What is written of the open study: tables, pictures, DICOM objects, reproduction scripts.
 
-    def work(progress: Progress, should_stop: StopRequested) -> Exported:
-        from napari_ctclip.exporting.write_exports import write_exports
+    Parameters
+    ----------
+    window : Window
+        Whose answers are written, and where the user reads where to.
+    findings : FindingsSession
+        The findings that are written.
+    model_name : callable
+        Returns the name or folder that the model was loaded from.
+    """
 
-        return write_exports(
-            content,
-            folder,
-            kinds=kinds,
-            figure_size=figure_size,
-            work=Work(progress=progress, should_stop=should_stop),
-        )
+    def __init__(
+        self, window: Window, *, findings: FindingsSession, model_name: Callable[[], str]
+    ) -> None:
+        self._window, self._findings, self._model_name = window, findings, model_name
 
-    def done(exported: Exported) -> None:
-        for notice in exported.notices:
-            messages.warning(notice.message)
-        text = f"{len(exported.files)} files are written to {folder}."
-        messages.info(text, action=_opening(folder, messages))
+    def content(self) -> ExportContent:
+        """Return what an export would hold now.
 
-    return Job(f"Writing to {folder.name}", work, done)
+        Raises
+        ------
+        CtClipError
+            If there is nothing to export.
+        """
+        findings = self._findings.findings
+        return ExportContent.of(self._window.session, findings, model_source=self._model_name())
 
+    def write(
+        self,
+        folder: Path,
+        *,
+        kinds: Collection[ExportKind] = EVERYDAY_KINDS,
+        figure_size: tuple[int, int] = DEFAULT_SIZE,
+    ) -> None:
+        """Write answers and findings to a folder, in the background.
 
-def script_job(content: ExportContent, *, messages: Messages) -> Job:
-    """Return the job that copies the script of all numbers; it hashes the scan."""
+        Raises
+        ------
+        CtClipError
+            If there is nothing to export.
+        """
+        content = self.content()  # taken here: the session may turn to another study
+        messages = self._window.messages
 
-    def work(progress: Progress, should_stop: StopRequested) -> str:
-        from napari_ctclip.exporting.reproduction_script import export_script
+        def work(progress: Progress, should_stop: StopRequested) -> Exported:
+            from napari_ctclip.exporting.write_exports import write_exports
 
-        return export_script(content).text
+            return write_exports(
+                content,
+                folder,
+                kinds=kinds,
+                figure_size=figure_size,
+                work=Work(progress=progress, should_stop=should_stop),
+            )
 
-    def done(text: str) -> None:
-        copy_text(text)
-        messages.info("The reproduction script is copied: Python that gives these numbers again.")
+        def done(exported: Exported) -> None:
+            for notice in exported.notices:
+                messages.warning(notice.message)
+            text = f"{len(exported.files)} files are written to {folder}."
+            messages.info(text, action=_opening(folder, messages))
 
-    return Job("Writing the reproduction script", work, done)
+        self._window.jobs.submit(Job(f"Writing to {folder.name}", work, done))
 
+    def copy_script(self) -> None:
+        """Copy the reproduction script of every number of the open study, in the background.
 
-def finding_script_job(
-    content: ExportContent, key: str, *, path: Path | None, messages: Messages
-) -> Job:
-    """Return the job that writes the script of one finding, or copies it where there is no path."""
+        Raises
+        ------
+        CtClipError
+            If there is nothing to reproduce.
+        """
+        content, messages = self.content(), self._window.messages
 
-    def work(progress: Progress, should_stop: StopRequested) -> tuple[str, str]:
-        from napari_ctclip.exporting.reproduction_script import finding_script, write_script
+        def work(progress: Progress, should_stop: StopRequested) -> str:
+            from napari_ctclip.exporting.reproduction_script import export_script
 
-        if path is not None:
-            script = finding_script(content, key, name=path.name)
-            _, *beside = write_script(script, path, volume=content.study.volume)
-            names = [str(path), *(file.name for file in beside)]
-            return "", f"The reproduction script is written to {' and '.join(names)}."
-        script = finding_script(content, key)
-        text = "The reproduction script of the finding is copied: a command and Python."
-        if script.masks:
-            missing = " and ".join(script.masks)
-            text += f" It reads {missing}: “Save script…” writes that beside it."
-        return script.text, text
+            return export_script(content).text
 
-    def done(result: tuple[str, str]) -> None:
-        script, text = result
-        if path is not None:
-            messages.info(text, action=_opening(path.parent, messages))
-        else:
-            copy_text(script)
-            messages.info(text)
+        def done(text: str) -> None:
+            copy_text(text)
+            messages.info("The reproduction script is copied: Python that gives these numbers.")
 
-    return Job("Writing the reproduction script", work, done)
+        self._window.jobs.submit(Job("Writing the reproduction script", work, done))
+
+    def script_of(self, key: str, path: Path | None = None) -> None:
+        """Copy the reproduction script of one finding, or write it to a file, in the background.
+
+        Raises
+        ------
+        CtClipError
+            If there is nothing to reproduce.
+        """
+        content, messages = self.content(), self._window.messages
+
+        def work(progress: Progress, should_stop: StopRequested) -> tuple[str, str]:
+            return _copied(content, key) if path is None else ("", _written(content, key, path))
+
+        def done(result: tuple[str, str]) -> None:
+            text, said = result
+            if path is not None:
+                messages.info(said, action=_opening(path.parent, messages))
+            else:
+                copy_text(text)
+                messages.info(said)
+
+        self._window.jobs.submit(Job("Writing the reproduction script", work, done))
 
 
 def copy_text(text: str) -> None:
@@ -126,3 +163,25 @@ def _opening(folder: Path, messages: Messages) -> MessageAction:
             messages.warning(f"No program that shows folders was found; the files lie in {folder}.")
 
     return MessageAction("Open folder", f"Show {folder}", act)
+
+
+def _copied(content: ExportContent, key: str) -> tuple[str, str]:
+    """Return the script of a finding, and what to say once it is copied."""
+    from napari_ctclip.exporting.reproduction_script import finding_script
+
+    script = finding_script(content, key)
+    said = "The reproduction script of the finding is copied: a command and Python."
+    if script.masks:
+        missing = " and ".join(script.masks)
+        said += f" It reads {missing}: “Save script…” writes that beside it."
+    return script.text, said
+
+
+def _written(content: ExportContent, key: str, path: Path) -> str:
+    """Write the script of a finding, and return what to say of it."""
+    from napari_ctclip.exporting.reproduction_script import finding_script, write_script
+
+    script = finding_script(content, key, name=path.name)
+    _, *beside = write_script(script, path, volume=content.study.volume)
+    names = [str(path), *(file.name for file in beside)]
+    return f"The reproduction script is written to {' and '.join(names)}."

@@ -1,4 +1,4 @@
-"""Findings flow: what becomes a finding, measured off the GUI thread, kept with undo, drawn."""
+"""Findings flow: what becomes a finding, measured off the GUI thread, saved with undo, drawn."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
 from napari_ctclip.core.region import Region
 from napari_ctclip.explanation.found_regions import CutRegion
-from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.findings.finding_layer import FindingLayer
-from napari_ctclip.plugin.window.jobs import Job, JobQueue
-from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.findings_session import FindingsSession
-from napari_ctclip.session.session import Session
 
 __all__ = ["FindingsFlow"]
 
@@ -25,65 +23,58 @@ class FindingsFlow:
 
     Parameters
     ----------
-    session : Session
-        Whose study they are of.
-    jobs : JobQueue
-        Where regions are measured.
-    scene : Scene
-        Where they are drawn.
-    messages : Messages
-        Where the user reads what happens.
+    window : Window
+        Whose study they are of, and where they are drawn.
     """
 
-    def __init__(
-        self, session: Session, *, jobs: JobQueue, scene: Scene, messages: Messages
-    ) -> None:
-        self.kept = FindingsSession(session)
-        self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
+    def __init__(self, window: Window) -> None:
+        self.kept = FindingsSession(window.session)
+        self._session, self._jobs = window.session, window.jobs
+        self._scene, self._messages = window.scene, window.messages
         self.kept.changed.connect(self._draw)
-        self.layer = FindingLayer(scene.own)
+        self.layer = FindingLayer(window.scene.own)
         self.layer.painted.connect(self._on_painted)
-        scene.study_changed.connect(self._on_study_changed)
+        window.scene.study_changed.connect(self._on_study_changed)
 
     # --- made -----------------------------------------------------------------------------------
 
-    def add_heat(
+    def add_heatmap(
         self,
         positive: str,
         *,
         threshold: float | None = None,
         seed: tuple[int, int, int] | None = None,
     ) -> None:
-        """Make a finding of a prompt's heat about its peak, or about a voxel (z, y, x).
+        """Make a finding of a prompt's heatmap about its peak, or about a voxel (z, y, x).
 
-        The heat is cut at ``threshold``; at half its peak if None.
+        It holds what lies above ``threshold``; above half of the peak if None.
 
         Raises
         ------
         CtClipError
-            If the prompt has no answer, or its heat rises above nothing.
+            If the prompt has no answer, or its heatmap rises above nothing.
         """
         from napari_ctclip.explanation.found_regions import DEFAULT_SHARE
 
         answer = self._session.answer_to(positive)
         if answer is None:
-            raise CtClipError(f"“{positive}” has no heatmap yet; ask it, then add a finding")
+            raise CtClipError(f"“{positive}” has no heatmap yet; query it, then add a finding")
         peak = answer.focus.peak.value
         if threshold is None and peak <= 0:
             raise CtClipError(
-                f"“{positive}” is nowhere warmer than its negative: there is no region to outline; "
-                "click the place and add the spot instead"
+                f"“{positive}” is nowhere above its negative prompt: there is no region to "
+                "outline; click a point and add it instead"
             )
-        cut = DEFAULT_SHARE * peak if threshold is None else threshold
+        limit = DEFAULT_SHARE * peak if threshold is None else threshold
         self._measure(
             f"Outlining “{positive}”",
-            lambda: self.kept.compute_region(positive, threshold=cut, seed=seed),
+            lambda: self.kept.compute_region(positive, threshold=limit, seed=seed),
         )
 
     def add_point(self, index: tuple[int, int, int], *, positive: str = "") -> None:
         """Make a finding of one voxel (z, y, x), with what a prompt says there."""
         self._measure(
-            "Measuring the spot", lambda: self.kept.compute_point(index, positive=positive)
+            "Measuring the point", lambda: self.kept.compute_point(index, positive=positive)
         )
 
     def accept(self, region: Region, *, title: str = "", positive: str = "") -> None:
@@ -108,7 +99,7 @@ class FindingsFlow:
         if found.rule.in_organ:
             self.accept(found.region, title=positive, positive=positive)
         else:  # it can be made again from its threshold, which the finding then notes
-            self.add_heat(positive, threshold=found.rule.threshold)
+            self.add_heatmap(positive, threshold=found.rule.threshold)
 
     def paint(self) -> None:
         """Give the mouse to napari's brush: what it draws becomes a new finding.

@@ -23,11 +23,11 @@ _TOOLTIPS = (
     "What you made of it: Accept, Reject; edited means a person changed it",
     "Organ that most of it lies in",
     "Similarity of the prompt there, relative to this scan; not a probability of disease",
-    "Volume in millilitres; none for a spot",
-    "Mean HU in the region, or within 5 mm of a spot",
+    "Volume in millilitres; none for a point",
+    "Mean HU in the region, or within 5 mm of a point",
     "Voxel (slice, row, column)",
     "Your note; double-click to write",
-    "What was asked",
+    "The prompt that was queried",
 )
 STATE_MARKS = {
     FindingState.PROPOSED: "? proposed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtCore import QEvent, QModelIndex, QObject, QSize, Qt
 from qtpy.QtWidgets import (
@@ -20,25 +20,25 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.plugin.canvas._compat import main_window
 from napari_ctclip.plugin.canvas.panes import SecondPane
 from napari_ctclip.plugin.follow_up.follow_up_flow import FollowUpFlow
-from napari_ctclip.plugin.shell.workbench import workbench_of
+from napari_ctclip.plugin.prompts.probe import ProbeFlow
+from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.study.series_dialog import ask_series
+from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.widgets.docking import dock_beside_panel
 from napari_ctclip.plugin.widgets.panel_parts import sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import SORT_ROLE, Role, RowTable, row_view, sorted_rows
 from napari_ctclip.plugin.window.status_strip import StatusStrip
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.scoring.answer import ScoreChange
 from napari_ctclip.scoring.region_scores import WHOLE_SCAN
 from napari_ctclip.session.follow_up import write_changes
-
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
 
 __all__ = ["ChangeTable", "FollowUpDock"]
 
 _CT_FILES = "CT (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.gz);;All files (*)"
 _MASK_FILES = "Label maps (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm);;All files (*)"
 _NOTHING = "Open an earlier CT of the same patient. It is shown to the right of the open one."
-_BEYOND = "This place lies beyond the prior scan."
+_BEYOND = "This point lies beyond the prior scan."
 
 
 class FollowUpDock(QWidget):
@@ -46,16 +46,22 @@ class FollowUpDock(QWidget):
 
     Parameters
     ----------
-    napari_viewer : Viewer
-        The viewer it is docked in, which holds the current scan.
+    window : Window
+        Of the current scan.
+    prompts, studies, probe : PromptFlow, StudyFlow, ProbeFlow
+        Of the current scan: its prompts, how it was opened, and its probe.
     """
 
-    def __init__(self, napari_viewer: Viewer) -> None:
+    def __init__(
+        self, window: Window, *, prompts: PromptFlow, studies: StudyFlow, probe: ProbeFlow
+    ) -> None:
         super().__init__()
         self.setObjectName("ctclip follow-up")
-        self._bench = workbench_of(napari_viewer)
-        self.pane = SecondPane(self._bench.viewer, title="Prior: none yet")
-        self.flow = FollowUpFlow(self._bench, self.pane.viewer)
+        self._window, self._studies, self._probe = window, studies, probe
+        self.pane = SecondPane(window.viewer, title="Prior: none yet")
+        self.flow = FollowUpFlow(
+            window, self.pane.viewer, prompts=prompts, studies=studies, probe=probe
+        )
         self.open_file = QPushButton("Open prior CT…")
         self.open_folder = QPushButton("Open DICOM folder…")
         self.masks = QPushButton("Masks of the prior…")
@@ -67,7 +73,7 @@ class FollowUpDock(QWidget):
         self.sorted = sorted_rows(self.changes)
         self.table = row_view(self.sorted, "Changes")
         self.export = QPushButton("Export CSV…")
-        self.status = StatusStrip(self._bench.jobs, messages=self._bench.messages)
+        self.status = StatusStrip(window.jobs, messages=window.messages)
         self._released = False
         self._lay_out()
         self._connect()
@@ -82,7 +88,7 @@ class FollowUpDock(QWidget):
         linking.addWidget(self.linked, 1)
         linking.addWidget(self.masks)
         self.table.setSortingEnabled(True)
-        self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as asked, until the user sorts
+        self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as queried, until the user sorts
         header = self.table.horizontalHeader()
         if header is not None:
             for column in self.changes.numbers:
@@ -97,7 +103,7 @@ class FollowUpDock(QWidget):
         layout.addWidget(self.status)
 
     def _connect(self) -> None:
-        bench, flow = self._bench, self.flow
+        flow = self.flow
         self.open_file.clicked.connect(self._ask_file)
         self.open_folder.clicked.connect(self._ask_folder)
         self.masks.clicked.connect(self._ask_masks)
@@ -109,10 +115,10 @@ class FollowUpDock(QWidget):
         flow.studies.study_opened.connect(self._show_state)
         flow.studies.series_choice_needed.connect(self._on_series_choice_needed)
         flow.views.beyond.connect(self._show_beyond)
-        bench.studies.study_opened.connect(self._show_state)
-        window = main_window(bench.viewer)
-        if window is not None:
-            window.installEventFilter(self)
+        self._studies.study_opened.connect(self._show_state)
+        main = main_window(self._window.viewer)
+        if main is not None:
+            main.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Let the prior go when the window closes."""
@@ -155,29 +161,29 @@ class FollowUpDock(QWidget):
             If there is nothing to write.
         """
         if not self.changes.rows:
-            raise CtClipError("Nothing to export: open a prior scan and ask a prompt.")
+            raise CtClipError("Nothing to export: open a prior scan and query a prompt.")
         write_changes(self.changes.rows, path)
-        self._bench.messages.info(f"{len(self.changes.rows)} changes written to {path}.")
+        self._window.messages.info(f"{len(self.changes.rows)} changes written to {path}.")
 
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open prior CT", "", _CT_FILES)
         if path:
-            self._bench.guarded(lambda: self.open_prior(Path(path)))
+            self._window.guarded(lambda: self.open_prior(Path(path)))
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open DICOM folder")
         if path:
-            self._bench.guarded(lambda: self.open_prior(Path(path)))
+            self._window.guarded(lambda: self.open_prior(Path(path)))
 
     def _ask_masks(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Organ masks of the prior", "", _MASK_FILES)
         if path:
-            self._bench.guarded(lambda: self.flow.studies.load_masks(Path(path)))
+            self._window.guarded(lambda: self.flow.studies.load_masks(Path(path)))
 
     def _ask_export(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Export changes", "changes.csv", "CSV (*.csv)")
         if path:
-            self._bench.guarded(lambda: self.write_table(Path(path)))
+            self._window.guarded(lambda: self.write_table(Path(path)))
 
     def _on_series_choice_needed(self, path: Path, choices: tuple[str, ...]) -> None:
         series = ask_series(path, choices, parent=self)
@@ -186,21 +192,20 @@ class FollowUpDock(QWidget):
 
     def _set_linked(self, linked: bool) -> None:
         self.flow.views.enabled = linked
-        self._bench.guarded(self.flow.views.follow_current)
+        self._window.guarded(self.flow.views.follow_current)
         self._show_state()
 
     def _go_to(self, index: QModelIndex) -> None:
         change = self.changes.rows[self.sorted.mapToSource(index).row()]
-        frame = self._bench.scene.frame
+        frame = self._window.scene.frame
         if frame is not None:
-            place = frame.world_to_index(change.after.peak.world_mm)
-            self._bench.scene.go_to(place)
-            self._bench.guarded(lambda: self._bench.probe.at(place))
+            index = frame.world_to_index(change.after.peak.world_mm)
+            self._window.guarded(lambda: self._probe.look_at(index))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
     def _show_changes(self) -> None:
-        with self._bench.messages.border():
+        with self._window.messages.border():
             self.changes.set_rows(self.flow.pair.changes())
         self.export.setEnabled(bool(self.changes.rows))
 

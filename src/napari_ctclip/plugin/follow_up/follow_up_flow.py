@@ -1,4 +1,4 @@
-"""Follow-up flow: a prior scan beside the open one, asked the same, and moving with it."""
+"""Follow-up flow: a prior scan beside the open one, queried alike, and moving with it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.follow_up.linked_views import LinkedViews
+from napari_ctclip.plugin.prompts.probe import ProbeFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
-from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.window.jobs import Job
 from napari_ctclip.plugin.window.window import Window
@@ -31,10 +31,12 @@ class FollowUpFlow:
 
     Parameters
     ----------
-    workbench : Workbench
-        Of the current scan; the prior takes its jobs, messages, model and prompts.
+    window : Window
+        Of the current scan; the prior takes its jobs, messages and model.
     viewer : ViewerModel
         Where the prior is drawn.
+    prompts, studies, probe : PromptFlow, StudyFlow, ProbeFlow
+        Of the current scan: its prompts, how it was opened, and its probe.
     """
 
     changed = Signal()
@@ -42,32 +44,36 @@ class FollowUpFlow:
     linked = Signal()
     """The scans were linked, or no longer are."""
 
-    def __init__(self, workbench: Workbench, viewer: ViewerModel) -> None:
-        self._bench = bench = workbench
-        self.session = Session(cache=bench.session.cache, device=bench.session.device)
+    def __init__(
+        self,
+        window: Window,
+        viewer: ViewerModel,
+        *,
+        prompts: PromptFlow,
+        studies: StudyFlow,
+        probe: ProbeFlow,
+    ) -> None:
+        self._current, self._current_prompts = window, prompts
+        current = window.session
+        self.session = Session(cache=current.cache, device=current.device)
         self.scene = Scene(viewer)
-        parts: dict[str, Any] = {
-            "jobs": bench.jobs,
-            "scene": self.scene,
-            "messages": bench.messages,
-        }
-        self.window = Window(self.session, bench.jobs, self.scene, bench.messages)
+        self.window = Window(self.session, window.jobs, self.scene, window.messages)
         self.prompts = PromptFlow(self.window)
-        self.studies = StudyFlow(self.session, **parts)
-        self.studies.makes_masks_at_once = bench.studies.makes_masks_at_once
-        self.pair = FollowUp(bench.session, self.session)
-        self.views = LinkedViews(bench.window, self.scene, pair=self.pair, probe=bench.probe)
+        self.studies = StudyFlow(self.window)
+        self.studies.makes_masks_at_once = studies.makes_masks_at_once
+        self.pair = FollowUp(current, self.session)
+        self.views = LinkedViews(window, self.scene, pair=self.pair, probe=probe)
         self._wired: list[tuple[Any, Callable[..., Any]]] = []
         for signal, slot in (
             (self.session.masks_changed, self._link),
-            (bench.session.masks_changed, self._link),
-            (bench.session.model_changed, self._ask_all),
-            (bench.prompts.answered, self._ask),
-            (bench.session.answer_removed, self._forget),
-            (self.session.answer_removed, self._tell_changed),
-            (self.prompts.answered, self._tell_changed),
+            (current.masks_changed, self._link),
+            (current.model_changed, self._query_all),
+            (prompts.answered, self._query),
+            (current.answer_removed, self._forget),
+            (self.session.answer_removed, self._emit_changed),
+            (self.prompts.answered, self._emit_changed),
             (self.studies.study_opened, self._on_prior_opened),
-            (bench.prompts.state.changed, self._share_heatmaps),
+            (prompts.state.changed, self._share_heatmaps),
         ):
             signal.connect(slot)
             self._wired.append((signal, slot))
@@ -85,45 +91,45 @@ class FollowUpFlow:
         self.views.close()
         self.studies.let_go()
         self.session.set_study(None)
-        self._bench.jobs.reconsider()
+        self._current.jobs.reconsider()
 
     def _on_prior_opened(self) -> None:
         self.views.watch_window()
         self._share_heatmaps()
-        self._ask_all()
+        self._query_all()
 
     # --- prompts --------------------------------------------------------------------------------
 
-    def _ask_all(self, *_: object) -> None:
-        for row in self._bench.prompts.state.rows:
+    def _query_all(self, *_: object) -> None:
+        for row in self._current_prompts.state.rows:
             if row.answer is not None:
-                self._ask(row.prompt.positive)
+                self._query(row.prompt.positive)
 
-    def _ask(self, positive: str) -> None:
-        """Ask the prior what the current scan has answered, by the same model."""
-        row, model = self._bench.prompts.state.find(positive), self._bench.session.model
+    def _query(self, positive: str) -> None:
+        """Query the prior for what the current scan has answered, by the same model."""
+        row, model = self._current_prompts.state.find(positive), self._current.session.model
         if row is None or row.answer is None or model is None or self.session.study is None:
             return
         if self.session.model is not model:
-            self.session.device = self._bench.session.device
+            self.session.device = self._current.session.device
             self.session.set_model(model)
-            self._bench.jobs.reconsider()
+            self._current.jobs.reconsider()
         known = self.prompts.state.find(positive)
         if known is None or known.prompt != row.prompt or known.answer is None:
             self.prompts.state.add(row.prompt, colour=row.colour, shown=row.shown)
             self.prompts.advance(wanted=True)
-        self._tell_changed()
+        self._emit_changed()
 
     def _forget(self, positive: str) -> None:
         self.prompts.remove(positive)
-        self._tell_changed()
+        self._emit_changed()
 
-    def _tell_changed(self, *_: object) -> None:
+    def _emit_changed(self, *_: object) -> None:
         self.changed.emit()
 
     def _share_heatmaps(self) -> None:
         """Show the same heatmaps in the same range as the current scan does."""
-        state, now = self.prompts.state, self._bench.prompts.state.resolved
+        state, now = self.prompts.state, self._current_prompts.state.resolved
         with state.at_once():
             state.choose_range(*now.heatmap_range)
             for row in now.rows:
@@ -152,7 +158,7 @@ class FollowUpFlow:
         def wanted() -> bool:
             return bool(self._wired) and studies == (pair.current.study, pair.prior.study)
 
-        self._bench.jobs.submit(
+        self._current.jobs.submit(
             Job("Linking the scans by their organs", work, done, still_wanted=wanted)
         )
 

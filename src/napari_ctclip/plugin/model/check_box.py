@@ -10,9 +10,9 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QPixmap, QResizeEvent
 from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import sentence
 from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.window import Window
 
 if TYPE_CHECKING:
     from napari_ctclip.audit.study_check import StudyCheck
@@ -27,19 +27,15 @@ class CheckBox(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
+    window : Window
+        Whose scan is checked.
     load_model : callable
         Loads the chosen model, where none is loaded yet.
-    parent : QWidget or None
-        The tab.
     """
 
-    def __init__(
-        self, workbench: Workbench, load_model: Callable[[], None], parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        self._bench, self._load_model = workbench, load_model
+    def __init__(self, window: Window, load_model: Callable[[], None]) -> None:
+        super().__init__()
+        self._window, self._load_model = window, load_model
         self.button = QPushButton("Check this scan")
         self.button.setToolTip(
             "Shows what the model will see of the scan and what encoding takes; encodes nothing"
@@ -51,19 +47,19 @@ class CheckBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (self.button, self.notices, self.table, self.picture):
             layout.addWidget(part)
-        self.button.clicked.connect(lambda: self._bench.guarded(self.check))
-        self._bench.session.study_changed.connect(self.forget)
-        self._bench.session.model_changed.connect(self.forget)
-        self._bench.session.masks_changed.connect(self.forget)
+        self.button.clicked.connect(lambda: self._window.guarded(self.check))
+        self._window.session.study_changed.connect(self.forget)
+        self._window.session.model_changed.connect(self.forget)
+        self._window.session.masks_changed.connect(self.forget)
         self.forget()
 
     def check(self) -> None:
         """Check the open scan with the model, in the background."""
-        session = self._bench.session
+        session = self._window.session
         study = session.study
         if session.model is None:
             self._load_model()
-        self._bench.jobs.submit(
+        self._window.jobs.submit(
             Job(
                 "Checking what the model will see",
                 lambda progress, should_stop: session.compute_check(),
@@ -91,12 +87,12 @@ class CheckBox(QWidget):
         self.picture.show_png(check.picture)
         self._set_shown(True)
         self.notices.setVisible(bool(check.notices))
-        self._bench.messages.info(f"This scan was checked for {check.audit.model_name}.")
+        self._window.messages.info(f"This scan was checked for {check.audit.model_name}.")
 
     def forget(self, *_: object) -> None:
         """Show nothing: another scan, other masks or another model came."""
         self._set_shown(False)
-        self.button.setEnabled(self._bench.session.study is not None)
+        self.button.setEnabled(self._window.session.study is not None)
 
     def _set_shown(self, shown: bool) -> None:
         for part in (self.table, self.notices, self.picture):

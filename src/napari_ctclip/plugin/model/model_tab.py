@@ -1,7 +1,8 @@
-"""Model tab: which model answers, where it computes, what it is; and the encoding cache."""
+"""Model tab: which model answers, where it computes, what it is; and the feature cache."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Qt
@@ -25,8 +26,8 @@ from napari_ctclip.models.hub.registry import (
     known_model,
 )
 from napari_ctclip.plugin.model.check_box import CheckBox
-from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import sentence, tab_layout
+from napari_ctclip.plugin.window.window import Window
 
 __all__ = ["ModelCard", "ModelTab"]
 
@@ -39,15 +40,15 @@ class ModelTab(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
-    parent : QWidget or None
-        The panel.
+    window : Window
+        Whose session holds the model.
+    load_model : callable
+        Loads a model by its name or folder onto a device (``device=``), in the background.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._bench = workbench
+    def __init__(self, window: Window, load_model: Callable[..., None]) -> None:
+        super().__init__()
+        self._window, self._load_model = window, load_model
         self.models = QComboBox()
         self.models.setAccessibleName("Model")
         self.models.setToolTip("The model that answers prompts")
@@ -63,17 +64,17 @@ class ModelTab(QWidget):
         self.browse.setToolTip("A model folder: trained here, imported, or copied")
         self.device = QComboBox()
         self.device.addItems(_DEVICES)
-        self.device.setCurrentText(workbench.session.device)
+        self.device.setCurrentText(window.session.device)
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where the model computes")
         self.load = QPushButton("Load")
-        self.load.setToolTip("Loads by itself when the first prompt is asked")
+        self.load.setToolTip("Loads by itself when the first prompt is queried")
         self.state = sentence("No model is loaded yet.")
         self.card = ModelCard()
-        self.check = CheckBox(self._bench, self._load)
+        self.check = CheckBox(window, self._load)
         self.cache = QLabel()
         self.clear = QPushButton("Clear")
-        self.clear.setToolTip("Forget stored encodings; scans are encoded anew")
+        self.clear.setToolTip("Delete the cached features; scans are encoded anew")
         self._lay_out()
         self._connect()
         self._show_card()
@@ -93,7 +94,7 @@ class ModelTab(QWidget):
         form.addRow("Model", choosing)
         form.addRow("Device", computing)
         form.addRow("State", self.state)
-        form.addRow("Encodings", keeping)
+        form.addRow("Feature cache", keeping)
         layout = tab_layout(self)
         layout.addLayout(form)
         layout.addWidget(self.check)
@@ -104,8 +105,8 @@ class ModelTab(QWidget):
         self.browse.clicked.connect(self._ask_folder)
         self.load.clicked.connect(self._load)
         self.clear.clicked.connect(self._clear_cache)
-        self._bench.session.model_changed.connect(self._show_state)
-        self._bench.session.encoding_changed.connect(self._show_state)
+        self._window.session.model_changed.connect(self._show_state)
+        self._window.session.encoding_changed.connect(self._show_state)
 
     def add_folder(self, folder: Path) -> None:
         """Offer a checkpoint folder and choose it."""
@@ -119,10 +120,10 @@ class ModelTab(QWidget):
 
     def _load(self) -> None:
         name, device = str(self.models.currentData()), self.device.currentText()
-        self._bench.guarded(lambda: self._bench.prompts.load_model(name, device=device))
+        self._window.guarded(lambda: self._load_model(name, device=device))
 
     def _clear_cache(self) -> None:
-        self._bench.guarded(self._bench.session.cache.clear)
+        self._window.guarded(self._window.session.cache.clear)
         self._show_state()
 
     def _show_card(self, *_: object) -> None:
@@ -142,7 +143,7 @@ class ModelTab(QWidget):
         )
 
     def _show_state(self, *_: object) -> None:
-        session = self._bench.session
+        session = self._window.session
         if session.model is not None:
             spacing = " x ".join(f"{s:g}" for s in session.model.preprocessing.spacing_mm)
             self.state.setText(
@@ -151,11 +152,11 @@ class ModelTab(QWidget):
         self.show_cache()
 
     def show_cache(self) -> None:
-        """Show where encodings are kept and how large they are."""
-        session = self._bench.session
+        """Show where features are cached and how large the cache is."""
+        session = self._window.session
         size = session.cache.size_bytes() / _MEGABYTE
         self.cache.setText(f"{size:,.0f} MB on disk")
-        self.cache.setToolTip(f"Kept in {session.cache.folder}")
+        self.cache.setToolTip(f"Cached in {session.cache.folder}")
 
 
 def _is_here(model: KnownModel) -> bool:
@@ -217,7 +218,7 @@ class ModelCard(QTextBrowser):
 
 
 def _break_lines(block: QTextBlock) -> None:
-    """Let a block of code go on in the next line."""
+    """Let a block of code continue on the next line."""
     layout = block.blockFormat()
     if layout.nonBreakableLines():
         layout.setNonBreakableLines(False)

@@ -17,14 +17,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.canvas._compat import main_window
+from napari_ctclip.plugin.montage.montage_flow import MontageFlow
+from napari_ctclip.plugin.window.window import Window
 
 if TYPE_CHECKING:
     from napari_ctclip.evaluation.montage_task import ClassifiedMontage
 
 __all__ = ["MontageClasses"]
 
-_NONE, _FILE = "not asked", "task file…"
+_NONE, _FILE = "none", "task file…"
 _ROWS_SHOWN = 4
 
 
@@ -33,20 +35,20 @@ class MontageClasses(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
-    parent : QWidget or None
-        The Montage tab.
+    window : Window
+        Where the user reads what goes wrong.
+    flow : MontageFlow
+        Classifies the montage.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, window: Window, flow: MontageFlow) -> None:
+        super().__init__()
         from napari_ctclip.evaluation.task_files import shipped_tasks
 
-        self._bench = workbench
+        self._window, self._flow = window, flow
         self.tasks = QComboBox()
         self.tasks.addItems([_NONE, *shipped_tasks(), _FILE])
-        self.tasks.setToolTip("Ask the whole montage, as one picture, which class it shows")
+        self.tasks.setToolTip("Which class does the whole montage show, as one picture?")
         self.tasks.setAccessibleName("Task of the montage")
         self.tasks.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -60,12 +62,12 @@ class MontageClasses(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.table)
         self.tasks.activated.connect(self._on_task)
-        montages = workbench.montages.montages
-        montages.montage_changed.connect(self._ask)
+        montages = flow.montages
+        montages.montage_changed.connect(self._classify)
         montages.classes_changed.connect(self._show)
-        window = workbench.parent()
-        if window is not None:
-            window.destroyed.connect(self._on_closed)
+        main = main_window(window.viewer)
+        if main is not None:
+            main.destroyed.connect(self._on_closed)
         self._show(montages.classified)
 
     def _on_task(self, *_: Any) -> None:
@@ -74,14 +76,14 @@ class MontageClasses(QWidget):
             if name:
                 self.tasks.insertItem(self.tasks.count() - 1, name)
             self.tasks.setCurrentText(name or _NONE)
-        self._ask(self._bench.montages.montages.montage)
+        self._classify(self._flow.montages.montage)
 
-    def _ask(self, montage: Any) -> None:
+    def _classify(self, montage: Any) -> None:
         chosen = self.tasks.currentText()
         if chosen == _NONE:
             self._show(None)
         elif montage is not None:
-            self._bench.guarded(lambda: self._bench.montages.classify(chosen))
+            self._window.guarded(lambda: self._flow.classify(chosen))
 
     def _show(self, classified: ClassifiedMontage | None) -> None:
         classes = () if classified is None else classified.classes
@@ -95,8 +97,8 @@ class MontageClasses(QWidget):
         self.table.setVisible(bool(classes))
 
     def _on_closed(self, *_: Any) -> None:
-        montages = self._bench.montages.montages
-        montages.montage_changed.disconnect(self._ask)
+        montages = self._flow.montages
+        montages.montage_changed.disconnect(self._classify)
         montages.classes_changed.disconnect(self._show)
 
 

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.core.volume import Window
-from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.core.volume import Window as DisplayWindow
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.regions.ranking import MontageLayout
 from napari_ctclip.session.montage_session import (
     MontageSession,
     PreparedPatches,
     RankedPatches,
 )
-from napari_ctclip.session.session import Session
 
 if TYPE_CHECKING:
     from napari_ctclip.regions.patches import PatchPlan
@@ -29,17 +28,13 @@ class MontageFlow:
 
     Parameters
     ----------
-    session : Session
+    window : Window
         Whose study it is.
-    jobs : JobQueue
-        Where slow steps run.
-    messages : Messages
-        Where the user reads what happens.
     """
 
-    def __init__(self, session: Session, *, jobs: JobQueue, messages: Messages) -> None:
-        self.montages = MontageSession(session)
-        self._session, self._jobs, self._messages = session, jobs, messages
+    def __init__(self, window: Window) -> None:
+        self.montages = MontageSession(window.session)
+        self._session, self._jobs, self._messages = window.session, window.jobs, window.messages
         self._wanted: tuple[PatchPlan, PatchPrompts] | None = None
 
     def find(self, plan: PatchPlan, prompts: PatchPrompts) -> None:
@@ -63,7 +58,7 @@ class MontageFlow:
         self.montages.set_layout(layout)
 
     def classify(self, task: str) -> None:
-        """Ask the shown montage a task set, a shipped one or a file's.
+        """Classify the shown montage by a task set, a shipped one or a file's.
 
         Raises
         ------
@@ -84,7 +79,7 @@ class MontageFlow:
             )
         )
 
-    def export(self, folder: Path, *, window: Window) -> None:
+    def export(self, folder: Path, *, window: DisplayWindow) -> None:
         """Write the montage, its table and what it depends on.
 
         Raises

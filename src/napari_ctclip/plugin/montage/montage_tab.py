@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.anatomy import anatomy_label
-from napari_ctclip.core.volume import Window
+from napari_ctclip.core.volume import Window as DisplayWindow
+from napari_ctclip.plugin.canvas._compat import main_window
 from napari_ctclip.plugin.montage.gallery import Gallery
 from napari_ctclip.plugin.montage.montage_classes import MontageClasses
+from napari_ctclip.plugin.montage.montage_flow import MontageFlow
 from napari_ctclip.plugin.montage.patch_boxes import PatchBoxes
-from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import tab_layout
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.regions.ranking import MontageLayout
 from napari_ctclip.session.montage_session import READER
 
@@ -41,18 +44,22 @@ class MontageTab(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
-    parent : QWidget or None
-        The panel.
+    window : Window
+        Whose scan it is about.
+    flow : MontageFlow
+        Finds and classifies patches.
+    model_name : callable
+        Returns the name of the model that would be loaded; it is offered while none is.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._bench = workbench
-        self.targets = _line(_TARGETS, "Target prompts", "What is looked for; wordings after ;")
+    def __init__(self, window: Window, flow: MontageFlow, *, model_name: Callable[[], str]) -> None:
+        super().__init__()
+        self._window, self._flow, self._model_name = window, flow, model_name
+        self.targets = _line(
+            _TARGETS, "Target prompts", "What is looked for; phrasings separated by ;"
+        )
         self.controls = _line(
-            _CONTROLS, "Control prompts", "What patches are held against, separated by ;"
+            _CONTROLS, "Control prompts", "What patches are contrasted with, separated by ;"
         )
         self.mode = QComboBox()
         self.mode.addItems(["contrast", "cosine", "softmax"])
@@ -63,7 +70,7 @@ class MontageTab(QWidget):
         self.organ.setAccessibleName("Organ")
         self.finder = QComboBox()
         self.finder.setToolTip(
-            "A model of volumes ranks a patch by its best place, one of pictures as a picture"
+            "A model of volumes ranks a patch by its best token, one of pictures as a picture"
         )
         self.finder.setAccessibleName("Model that finds patches")
         self.side = _millimetres(64.0, "Patch size", "Side of a patch", least=8.0)
@@ -79,17 +86,16 @@ class MontageTab(QWidget):
         self.export = QPushButton("Export…")
         self.export.setToolTip("montage.png, patches.csv, provenance.json")
         self.gallery = Gallery()
-        self.classes = MontageClasses(workbench)
-        self.boxes = PatchBoxes(workbench.scene)
-        self._watched: Any = None
+        self.classes = MontageClasses(window, flow)
+        self.boxes = PatchBoxes(window.scene)
         self._narrow()
         self._lay_out()
         self._connect()
         self._refresh_organs()
         self._refresh_finders()
-        self._watch_window()
-        if workbench.montages.montages.montage is not None:  # found by an earlier panel
-            self._on_montage(workbench.montages.montages.montage)
+        self._show_in_window()
+        if flow.montages.montage is not None:  # found by an earlier panel
+            self._on_montage(flow.montages.montage)
 
     def _narrow(self) -> None:
         """Let the fields shrink to a panel of 400 pixels."""
@@ -103,8 +109,8 @@ class MontageTab(QWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow("Find", self.targets)
-        form.addRow("Not", self.controls)
+        form.addRow("Target prompts", self.targets)
+        form.addRow("Control prompts", self.controls)
         form.addRow("Organ", _row(self.organ, "Model", self.finder))
         form.addRow("Score", _row(self.mode, "Order", self.order))
         form.addRow("Size", _row(self.side, "Stride", self.stride))
@@ -119,7 +125,7 @@ class MontageTab(QWidget):
         layout.addWidget(self.classes)
 
     def _connect(self) -> None:
-        bench, montages = self._bench, self._bench.montages.montages
+        session, montages = self._window.session, self._flow.montages
         self.search.clicked.connect(self._on_find)
         for line in (self.targets, self.controls):
             line.returnPressed.connect(self._on_find)
@@ -131,12 +137,12 @@ class MontageTab(QWidget):
         self.gallery.tile_chosen.connect(self._on_tile)
         montages.montage_changed.connect(self._on_montage)
         self.finder.activated.connect(self._on_finder)
-        bench.session.masks_changed.connect(self._refresh_organs)
-        bench.session.model_changed.connect(self._refresh_finders)
-        bench.studies.study_opened.connect(self._watch_window)
-        window = bench.parent()
-        if window is not None:
-            window.destroyed.connect(self._on_closed)
+        session.masks_changed.connect(self._refresh_organs)
+        session.model_changed.connect(self._refresh_finders)
+        self._window.scene.window_changed.connect(self._show_in_window)
+        main = main_window(self._window.viewer)
+        if main is not None:
+            main.destroyed.connect(self._on_closed)
 
     # --- the user -------------------------------------------------------------------------------
 
@@ -152,16 +158,16 @@ class MontageTab(QWidget):
                 tuple(self.controls.text().split(";")),
                 self.mode.currentText(),  # type: ignore[arg-type]
             )
-            self._bench.montages.find(plan, prompts)
+            self._flow.find(plan, prompts)
 
-        self._bench.guarded(find)
+        self._window.guarded(find)
 
     def _on_mode(self, *_: Any) -> None:
         if self.gallery.montage is not None:
             self._on_find()
 
     def _on_finder(self, *_: Any) -> None:
-        self._bench.montages.montages.model_name = self.finder.currentText()
+        self._flow.montages.model_name = self.finder.currentText()
         if self.gallery.montage is not None:
             self._on_find()
 
@@ -171,20 +177,20 @@ class MontageTab(QWidget):
             self.columns.value(),
             order=self.order.currentText(),  # type: ignore[arg-type]
         )
-        self._bench.guarded(lambda: self._bench.montages.set_layout(layout))
+        self._window.guarded(lambda: self._flow.set_layout(layout))
 
     def _on_tile(self, number: int) -> None:
         montage = self.gallery.montage
         if montage is not None:
             index = montage.patches[number].voxel(montage.geometry)
-            self._bench.guarded(lambda: self._bench.scene.go_to(index))
+            self._window.guarded(lambda: self._window.scene.go_to(index))
             self.boxes.choose(number)
 
     def _ask_export_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Export the montage to")
         if folder:
-            window = self._shown_window() or Window(-600, 1500)
-            self._bench.guarded(lambda: self._bench.montages.export(Path(folder), window=window))
+            window = self._window.scene.window or DisplayWindow(-600, 1500)
+            self._window.guarded(lambda: self._flow.export(Path(folder), window=window))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
@@ -193,11 +199,11 @@ class MontageTab(QWidget):
         self.boxes.show(montage)
 
     def _on_closed(self, *_: Any) -> None:
-        self._bench.montages.montages.montage_changed.disconnect(self._on_montage)
+        self._flow.montages.montage_changed.disconnect(self._on_montage)
 
     def _refresh_organs(self, *_: Any) -> None:
         chosen = self.organ.currentData()
-        study = self._bench.session.study
+        study = self._window.session.study
         masks = None if study is None else study.organ_masks
         self.organ.clear()
         names = [] if masks is None else sorted(masks.legend)
@@ -209,33 +215,19 @@ class MontageTab(QWidget):
 
     def _refresh_finders(self, *_: Any) -> None:
         """Offer the open model, which finds patches until another is chosen, and the bundled."""
-        own = self._bench.session.model
-        first = self._bench.prompts.model_name if own is None else own.name
+        own = self._window.session.model
+        first = self._model_name() if own is None else own.name
         chosen = self.finder.currentText()
         self.finder.clear()
         self.finder.addItems(list(dict.fromkeys([first, READER])))
         self.finder.setCurrentIndex(1 if chosen == READER else 0)
-        self._bench.montages.montages.model_name = self.finder.currentText()
+        self._flow.montages.model_name = self.finder.currentText()
 
-    def _watch_window(self, *_: Any) -> None:
+    def _show_in_window(self, *_: Any) -> None:
         """Show tiles in the window that the scan is shown in."""
-        layer = self._bench.scene.ct
-        if layer is not None and layer is not self._watched:
-            layer.events.contrast_limits.connect(self._on_window)
-            self._watched = layer
-        self._on_window()
-
-    def _on_window(self, *_: Any) -> None:
-        window = self._shown_window()
+        window = self._window.scene.window
         if window is not None:
             self.gallery.set_window(window)
-
-    def _shown_window(self) -> Window | None:
-        layer = self._bench.scene.ct
-        if layer is None:
-            return None
-        low, high = layer.contrast_limits
-        return Window((low + high) / 2, high - low)
 
 
 def _line(text: str, name: str, tip: str) -> QLineEdit:

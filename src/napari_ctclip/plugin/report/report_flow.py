@@ -10,12 +10,10 @@ from collections.abc import Callable
 from psygnal import Signal
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.files.saved_session import SavedReport
 from napari_ctclip.session.report_reading import ReadReport, ReportLine, read_report
-from napari_ctclip.session.session import Session
 
 __all__ = ["ReportFlow"]
 
@@ -25,17 +23,11 @@ class ReportFlow:
 
     Parameters
     ----------
-    session : Session
-        Whose scan it is held against.
-    jobs : JobQueue
-        Where it is read.
-    scene : Scene
-        Whose voxels peaks are told in.
-    messages : Messages
-        Where the user reads what happens.
+    window : Window
+        Whose scan it is compared with, and whose voxels peaks are given in.
     encode : callable
         Has the scan encoded, the model loaded before.
-    place : callable
+    scan_key : callable
         Returns what tells the open scan from others; empty if none is open.
     """
 
@@ -48,23 +40,22 @@ class ReportFlow:
 
     def __init__(
         self,
-        session: Session,
+        window: Window,
         *,
-        jobs: JobQueue,
-        scene: Scene,
-        messages: Messages,
         encode: Callable[[], None],
-        place: Callable[[], str],
+        scan_key: Callable[[], str],
     ) -> None:
         self.read: ReadReport | None = None
         self.text = ""  # as it stands in the tab
         self.is_kept = False  # in session files
-        self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
-        self._encode, self._place_of = encode, place
-        self._place = place()  # whose report it is
+        self._session, self._jobs = window.session, window.jobs
+        self._scene, self._messages = window.scene, window.messages
+        self._encode, self._key_of_scan = encode, scan_key
+        self._key = scan_key()  # whose report it is
         self._kept: dict[str, SavedReport] = {}  # of scans that were open before
         self._asked = ""  # the text that was given to be read
         self._waiting = False
+        session = window.session
         session.encoding_changed.connect(self._on_encoding_changed)
         session.masks_changed.connect(self._read_again)
         session.templates_changed.connect(self._read_again)
@@ -75,7 +66,7 @@ class ReportFlow:
     @property
     def saved(self) -> SavedReport | None:
         """What a session file holds of it: nothing unless the user chose to keep it."""
-        mine = bool(self._place) and self._place_of() == self._place
+        mine = bool(self._key) and self._key_of_scan() == self._key
         if not mine or not self.is_kept or not self.text.strip():
             return None
         return SavedReport(self.text, was_read=self._asked == self.text)
@@ -131,7 +122,7 @@ class ReportFlow:
         self._tell_kept()
 
     def voxel_of(self, line: ReportLine) -> tuple[int, int, int] | None:
-        """Return the voxel where the finding of a line is highest; None if nothing was asked."""
+        """Return the voxel where the finding of a line is highest; None if nothing was queried."""
         if line.score is None or self._scene.frame is None:
             return None
         return self._scene.frame.world_to_index(line.score.peak.world_mm)
@@ -167,7 +158,7 @@ class ReportFlow:
 
     def _on_study_changed(self, *_: object) -> None:
         """Put the report of the scan before away, and take that of this one, if one was kept."""
-        before, self._place = self._place, self._place_of()
+        before, self._key = self._key, self._key_of_scan()
         if not before:  # typed before any scan was open
             self._tell_kept()
             return
@@ -175,7 +166,7 @@ class ReportFlow:
             self._kept[before] = SavedReport(self.text, was_read=self._asked == self.text)
         else:
             self._kept.pop(before, None)
-        self.restore(self._kept.get(self._place))
+        self.restore(self._kept.get(self._key))
 
     def _on_encoding_changed(self, encoding: object) -> None:
         if encoding is not None and self._waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from psygnal import Signal
 from qtpy.QtCore import QModelIndex
 from qtpy.QtGui import QColor, QTextCharFormat
 from qtpy.QtWidgets import (
@@ -18,10 +19,11 @@ from qtpy.QtWidgets import (
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.plugin.prompts.word_flow import WordLegend
-from napari_ctclip.plugin.shell.workbench import Workbench
+from napari_ctclip.plugin.prompts.word_flow import WordFlow, WordLegend
+from napari_ctclip.plugin.report.report_flow import ReportFlow
 from napari_ctclip.plugin.widgets.panel_parts import push_button, tab_layout
 from napari_ctclip.plugin.widgets.row_table import Role, RowTable, row_view
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.report_reading import ReadReport, ReportLine, Verdict
 from napari_ctclip.session.word_reading import selected_phrase
 
@@ -36,7 +38,7 @@ __all__ = [
 
 _WIDTHS = (134, 104, 56, 42, 60)
 _HINT = (
-    "Each finding is asked of its organ. ⚠ marks where scan and report disagree, by this model; "
+    "Each finding is queried in its organ. ⚠ marks where scan and report disagree, by this model; "
     "what it was not trained on is not judged. The text is stored only where you keep it."
 )
 _DISAGREES = "#c9641f"  # on the paper of either theme
@@ -59,16 +61,22 @@ class ReportTab(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
-    parent : QWidget or None
-        The panel.
+    window : Window
+        Where the user reads what happens.
+    flow : ReportFlow
+        The report and what was read of it.
+    words : WordFlow
+        Maps the words that are selected in the text.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._bench = bench = workbench
-        self.flow = bench.report
+    queried = Signal(str)
+    """A finding of the report is to be queried as a prompt."""
+    chosen = Signal(tuple)
+    """A sentence was chosen, to be looked at: the peak of its finding (z, y, x)."""
+
+    def __init__(self, window: Window, flow: ReportFlow, *, words: WordFlow) -> None:
+        super().__init__()
+        self._window, self.flow, self._words = window, flow, words
         self.text = QPlainTextEdit()
         self.text.setPlaceholderText("Paste a report of this scan, in English")
         self.text.setAccessibleName("Report text")
@@ -76,19 +84,21 @@ class ReportTab(QWidget):
         self.text.setTabChangesFocus(True)
         self.text.setMinimumHeight(88)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.read = push_button("Read", "Hold every sentence against the scan")
-        self.ask = push_button("Ask", "Ask the selected finding as a prompt: its heat is shown")
+        self.read = push_button("Read", "Compare every sentence with the scan")
+        self.query = push_button(
+            "Query", "Query the selected finding as a prompt: its heatmap is shown"
+        )
         self.words = push_button(
             "Words", "Map the words selected in the text, within their sentence"
         )
         self.words.setEnabled(False)
         self.clear = push_button("Clear", "Drop the report and what was read of it")
-        self.ask.setEnabled(False)
+        self.query.setEnabled(False)
         self.keep = QCheckBox("Keep in session")
         self.keep.setToolTip(
             "The text goes into saved sessions and into the copy for a crash; else into no file"
         )
-        self.legend = WordLegend(bench.words, self)
+        self.legend = WordLegend(words, self)
         self.summary = QLabel(_HINT)
         self.summary.setWordWrap(True)
         self.model = ReportTable(self)
@@ -99,8 +109,8 @@ class ReportTab(QWidget):
         self._lay_out()
         self.read.clicked.connect(self._on_read)
         self.clear.clicked.connect(self._on_clear)
-        self.ask.clicked.connect(self._on_ask)
-        self.words.clicked.connect(lambda: self._bench.guarded(self.map_words))
+        self.query.clicked.connect(self._on_query)
+        self.words.clicked.connect(lambda: self._window.guarded(self.map_words))
         self.text.copyAvailable.connect(self.words.setEnabled)
         self.table.clicked.connect(self._on_clicked)
         self.table.activated.connect(self._on_clicked)
@@ -118,7 +128,7 @@ class ReportTab(QWidget):
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        for button in (self.read, self.ask, self.words, self.clear):
+        for button in (self.read, self.query, self.words, self.clear):
             buttons.addWidget(button)
         layout = tab_layout(self)
         layout.addWidget(self.text, 1)
@@ -139,30 +149,32 @@ class ReportTab(QWidget):
             If the scan is not encoded, or the selection is not words of one sentence.
         """
         phrase = selected_phrase(self.text.toPlainText(), *selected_characters(self.text))
-        self._bench.words.show(Prompt(phrase.text), phrase.chosen, go_there=True)
+        self._words.show(Prompt(phrase.text), phrase.chosen, go_there=True)
 
     def _on_read(self) -> None:
-        self._bench.guarded(lambda: self.flow.read_text(self.text.toPlainText()))
+        self._window.guarded(lambda: self.flow.read_text(self.text.toPlainText()))
 
     def _on_clear(self) -> None:
         self.flow.forget()
 
-    def _on_ask(self) -> None:
+    def _on_query(self) -> None:
         row = self.table.currentIndex().row()
         if 0 <= row < len(self.model.rows) and self.model.rows[row].finding:
-            self._bench.guarded(lambda: self._bench.prompts.add(self.model.rows[row].finding))
+            self.queried.emit(self.model.rows[row].finding)
 
     def _on_clicked(self, index: QModelIndex) -> None:
         line = self.model.rows[index.row()]
         voxel = self.flow.voxel_of(line)
         if voxel is None:
-            self._bench.messages.info(f"No place to go to: {line.verdict}; {line.why}.")
+            self._window.messages.info(f"No peak to go to: {line.verdict}; {line.why}.")
         else:
-            self._bench.guarded(lambda: self._bench.probe.look_at(voxel))
+            self.chosen.emit(voxel)
 
     def _on_current_changed(self, current: QModelIndex) -> None:
         row = current.row()
-        self.ask.setEnabled(0 <= row < len(self.model.rows) and bool(self.model.rows[row].finding))
+        self.query.setEnabled(
+            0 <= row < len(self.model.rows) and bool(self.model.rows[row].finding)
+        )
         self._mark()
 
     def _on_cursor_moved(self) -> None:
@@ -187,16 +199,16 @@ class ReportTab(QWidget):
     def _on_changed(self) -> None:
         read = self.flow.read
         self.model.set_rows(() if read is None else read.lines)
-        self.ask.setEnabled(False)
+        self.query.setEnabled(False)
         self._mark()
         if read is None:
             self.summary.setText(_HINT)
             return
         judged = sum(line.finding != "" for line in read.lines)
-        told = "".join(f" {notice.message}." for notice in read.notices)
+        notices = "".join(f" {notice.message}." for notice in read.notices)
         self.summary.setText(
             f"Findings: {judged}, lines: {len(read.lines)}; ⚠ {len(read.conflicts)} disagree with "
-            f"the scan.{told} {_HINT}"
+            f"the scan.{notices} {_HINT}"
         )
 
 
@@ -266,8 +278,8 @@ class ReportTable(RowTable[ReportLine]):
     titles = ("Verdict", "Finding", "Where", "Prob.", "Sentence")
     tooltips = (
         "What the scan says to the sentence, by this model; rest the mouse on a row for the reason",
-        "The finding that was asked; “suspected” where the report doubts it",
-        "The organ it was asked of",
+        "The finding that was queried; “suspected” where the report doubts it",
+        "The organ it was queried in",
         "Probability of the finding there; relative to this scan, not a probability of disease",
         "The sentence as written; a click goes to the peak of its finding",
     )

@@ -1,1 +1,1 @@
-"""Regions of interest: drawn, read, compared."""
+"""Regions of interest: drawn, described, compared."""

@@ -1,4 +1,4 @@
-"""Place layer: the outline of the place that is asked, and points where the scan is like it."""
+"""ROI layers: the outline of the region of interest, and points in the regions similar to it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.canvas.layers import NAMESPACE, Frame, LayerData
 from napari_ctclip.plugin.canvas.scene import Scene
 
-__all__ = ["PLACE", "SIMILAR", "Outline", "RoiLayer", "outline_of"]
+__all__ = ["ROI", "SIMILAR", "Outline", "RoiLayer", "outline_of"]
 
-PLACE, SIMILAR = "place", "similar places"
+ROI, SIMILAR = "roi", "similar regions"
 """Keys of the layers."""
 
 _COLOUR, _SIMILAR_COLOUR = "#fee440", "#f15bb5"
@@ -48,7 +48,7 @@ def outline_of(region: Region, scan: Geometry) -> Outline:
 
 
 class RoiLayer:
-    """The layers "Place" and "Similar places".
+    """The layers "ROI" and "Similar regions".
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class RoiLayer:
 
     def clear(self) -> None:
         """Take both off."""
-        self._scene.take_off(PLACE)
+        self._scene.take_off(ROI)
         self._scene.take_off(SIMILAR)
 
     def show_region(self, region: Region) -> None:
@@ -80,57 +80,57 @@ class RoiLayer:
         if frame is None:
             return
         grid = frame.placing(outline.geometry)
-        layer = self._scene.layer(PLACE)
+        layer = self._scene.layer(ROI)
         if layer is None:
             self._add(outline.labels, grid)
             return
         layer.data = outline.labels
         layer.translate = grid["translate"]
 
-    def show_similar(self, places: Sequence[Index]) -> None:
+    def show_similar(self, voxels: Sequence[Index]) -> None:
         """Mark voxels (z, y, x), or none."""
         layer, frame = self._scene.layer(SIMILAR), self._scene.frame
-        if frame is None or (layer is None and not places):
+        if frame is None or (layer is None and not voxels):
             return
         if layer is None:
             layer = self._scene.put(SIMILAR, _similar_layer(frame))
         # an empty layer stays: adding and removing one costs napari much more
-        layer.data = np.reshape(np.asarray(places, dtype=float), (-1, 3))
+        layer.data = np.reshape(np.asarray(voxels, dtype=float), (-1, 3))
         layer.selected_data = set()
 
     def _add(self, labels: Any, grid: dict[str, Any]) -> None:
         properties = grid | {
-            "name": "Place",
+            "name": "ROI",
             "opacity": 1.0,
             "colormap": DirectLabelColormap(
                 color_dict={None: "transparent", 0: "transparent", 1: _COLOUR}
             ),
-            "metadata": {NAMESPACE: {"schema": 1, "role": "place"}},
+            "metadata": {NAMESPACE: {"schema": 1, "role": "roi"}},
         }
         flat = self._scene.viewer.dims.ndisplay == 2
         properties["visible"] = flat
-        layer = self._scene.put(PLACE, (labels, properties, "labels"))
+        layer = self._scene.put(ROI, (labels, properties, "labels"))
         layer.contour = 2
         layer.editable = False
         self._put_away = not flat
 
     def _put_away_in_3d(self, *_: Any) -> None:
-        layer = self._scene.layer(PLACE)
+        layer = self._scene.layer(ROI)
         if layer is not None and self._scene.viewer.dims.ndisplay == 3:
             self._put_away |= layer.visible
             layer.visible = False
 
     def _bring_back(self, *_: Any) -> None:
-        layer = self._scene.layer(PLACE)
+        layer = self._scene.layer(ROI)
         if layer is not None and self._scene.viewer.dims.ndisplay == 2:
             layer.visible |= self._put_away
             self._put_away = False
 
 
 def _similar_layer(frame: Frame) -> LayerData:
-    """Return the points layer of similar places; coordinates in the scan's voxels."""
+    """Return the points layer of similar regions; coordinates in the scan's voxels."""
     properties = frame.placing(frame.geometry) | {
-        "name": "Similar places",
+        "name": "Similar regions",
         "ndim": 3,
         "symbol": "diamond",
         "face_color": "transparent",

@@ -1,8 +1,8 @@
-"""Place pointer: drawing a ball or a box with the mouse, in any plane."""
+"""ROI pointer: drawing a sphere or a box with the mouse, in any plane."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,39 +10,31 @@ from psygnal import Signal
 
 from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.plugin.canvas.pointer import CLICK_PIXELS
-from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.roi.roi_flow import RoiFlow
+from napari_ctclip.plugin.window.window import Window
 
 __all__ = ["LARGEST_MM", "RoiPointer"]
 
 LARGEST_MM = 60.0
-"""Ours: largest radius of a ball; beyond it an organ says more."""
+"""Ours: the largest radius of a sphere; beyond it an organ says more."""
 
 
 class RoiPointer:
-    """The two tools: a ball from its middle outwards, a box from corner to corner.
+    """The two tools: a sphere from its centre outwards, a box from corner to corner.
 
     Parameters
     ----------
-    scene : Scene
-        What is drawn on.
-    places : RoiFlow
+    window : Window
+        Whose scene is drawn on.
+    flow : RoiFlow
         Takes what is drawn.
-    guarded : callable
-        Runs an action and shows what it raises.
     """
 
     tool_changed = Signal()
     """Another tool has the mouse, or none."""
 
-    def __init__(
-        self,
-        scene: Scene,
-        places: RoiFlow,
-        *,
-        guarded: Callable[[Callable[[], Any]], None],
-    ) -> None:
-        self._scene, self._places, self._guarded = scene, places, guarded
+    def __init__(self, window: Window, flow: RoiFlow) -> None:
+        self._window, self._scene, self._flow = window, window.scene, flow
         self.tool: RoiKind | None = None
 
     def arm(self, tool: RoiKind | None) -> None:
@@ -68,26 +60,26 @@ class RoiPointer:
         start = self._scene.index_at(first)
         across = viewer.dims.order[-3] - (viewer.dims.ndim - 3)
         event.handled = True  # else the canvas pans
-        place: Roi | None = None
+        roi: Roi | None = None
         yield
         while event.type == "mouse_move":
             event.handled = True
             if _pixels(pressed, event.pos) > CLICK_PIXELS:
-                place = self._dragged(tool, start, first, event, across) or place
-                if place is not None:
-                    self._places.preview(place)
+                roi = self._dragged(tool, start, first, event, across) or roi
+                if roi is not None:
+                    self._flow.preview(roi)
             yield
         if _pixels(pressed, event.pos) <= CLICK_PIXELS:
-            place = self._clicked(tool, start)
-        if place is not None:
-            drawn = place
-            self._guarded(lambda: self._places.take(drawn))
+            roi = self._clicked(tool, start)
+        if roi is not None:
+            drawn = roi
+            self._window.guarded(lambda: self._flow.take(drawn))
 
     def _clicked(self, tool: RoiKind, index: Any) -> Roi:
-        """Return a place of the size that is set, about a voxel."""
+        """Return an ROI of the size that is set, about a voxel."""
         if tool is RoiKind.SPHERE:
-            return Roi.sphere(index, self._places.radius_mm)
-        return Roi.box(index, self._places.sides_mm)
+            return Roi.sphere(index, self._flow.radius_mm)
+        return Roi.box(index, self._flow.sides_mm)
 
     def _dragged(
         self, tool: RoiKind, start: Any, first: Any, event: Any, across: int
@@ -100,7 +92,7 @@ class RoiPointer:
         end, frame = self._scene.index_at(here), self._scene.frame
         if end is None or frame is None:
             return None
-        depth = self._places.sides_mm[across]
+        depth = self._flow.sides_mm[across]
         return Roi.box_between(frame.geometry, start, end, across=across, depth_mm=depth)
 
 

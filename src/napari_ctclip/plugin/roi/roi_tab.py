@@ -1,4 +1,4 @@
-"""Place tab: what one place of the scan is, which findings fit it, and where else it looks so."""
+"""ROI tab: what a region of interest is, which findings fit it, and which regions are similar."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal
 from qtpy.QtCore import QModelIndex, QObject, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.core.errors import CtClipError
 from napari_ctclip.core.finding import Finding
+from napari_ctclip.core.region import Region
 from napari_ctclip.core.roi import Roi, RoiKind
 from napari_ctclip.explanation.probe import Probe
 from napari_ctclip.explanation.roi_reading import (
@@ -31,11 +33,13 @@ from napari_ctclip.explanation.roi_reading import (
     reference_words,
     statistics_words,
 )
+from napari_ctclip.plugin.roi.roi_flow import RoiFlow
+from napari_ctclip.plugin.roi.roi_pointer import RoiPointer
 from napari_ctclip.plugin.roi.roi_tools import RoiTools
-from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import SORT_ROLE, Role, RowTable, row_view, sorted_rows
 from napari_ctclip.plugin.widgets.themed_plot import FONT, PlotColours, ThemedPlot
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.regions.region_statistics import HounsfieldHistogram
 from napari_ctclip.session.organ_readout import naming_words
 
@@ -45,8 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["RoiPlot", "RoiTab", "RoiTable"]
 
 _WIDTHS = (140, 48, 62, 52, 48, 50)
-_HINT = "Draw a ball or a box in any plane, click a place, or take an organ or a finding."
-_NOT_ENCODED = "Encode the scan (Explore tab) to rank findings for this place."
+_HINT = "Draw a sphere or a box in any plane, click a point, or take an organ or a finding."
+_NOT_ENCODED = "Encode the scan (Explore tab) to rank findings for this ROI."
 _NONE = "–"
 _PIXELS = 74
 
@@ -56,39 +60,48 @@ class RoiTab(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
+    window : Window
+        Whose scan it is about.
+    flow : RoiFlow
+        Whose ROI it shows.
+    pointer : RoiPointer
+        What draws the ROI with the mouse.
     selected_finding : callable
         Returns the finding with a region selected in the Findings tab, or None.
-    parent : QWidget or None
-        The panel.
     """
+
+    queried = Signal(str)
+    """A finding is to be queried of the whole scan, as a prompt."""
+    accepted = Signal(Region, str)
+    """The ROI is to be kept as a finding: its region, and the finding's text if one is selected."""
 
     def __init__(
         self,
-        workbench: Workbench,
+        window: Window,
+        flow: RoiFlow,
         *,
+        pointer: RoiPointer,
         selected_finding: Callable[[], Finding | None],
-        parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self._bench, self._selected_finding = workbench, selected_finding
-        self.tools = RoiTools(workbench)
-        self.text = sentence(_HINT, "What the place is")
+        super().__init__()
+        self._window, self._flow = window, flow
+        self._selected_finding = selected_finding
+        self.tools = RoiTools(window, flow, pointer=pointer)
+        self.text = sentence(_HINT, "What the ROI is")
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.plot = RoiPlot()
-        self.plot.set_theme(workbench.viewer.theme)
+        self.plot.set_theme(window.viewer.theme)
         self.model = RoiTable(self)
         self.sorted = sorted_rows(self.model)
         self.table = self._make_table()
-        self.nulls = sentence(CAUTION, "What the numbers are held against")
+        self.reference = sentence(CAUTION, "What the numbers are compared with")
         self.similar = QListWidget()
-        self.similar.setAccessibleName("Similar places")
-        self.similar.setToolTip("Where else the scan looks like this place; a click goes there")
+        self.similar.setAccessibleName("Similar regions")
+        self.similar.setToolTip("Where else the scan looks like this ROI; a click goes there")
         self.similar.setFixedHeight(58)
-        self.none_similar = sentence("", "Why there are no similar places")
-        self.ask = push_button("Ask as prompt", "Ask the selected finding of the whole scan")
-        self.accept = push_button("Accept finding", "Keep the place, named by the selected finding")
+        self.none_similar = sentence("", "Why there are no similar regions")
+        self.query = push_button("Query as prompt", "Query the selected finding of the whole scan")
+        self.accept = push_button("Accept finding", "Save the ROI, named by the selected finding")
         self.save = push_button("Save…", "Tables of the ranked findings, with what they depend on")
         self._lay_out()
         self._connect()
@@ -97,9 +110,7 @@ class RoiTab(QWidget):
     # --- layout ---------------------------------------------------------------------------------
 
     def _make_table(self) -> QTableView:
-        table = row_view(
-            self.sorted, "Findings of the place", widths=_WIDTHS, wide="last", one=True
-        )
+        table = row_view(self.sorted, "Findings of the ROI", widths=_WIDTHS, wide="last", one=True)
         table.setSortingEnabled(True)
         table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
         table.setMinimumHeight(98)
@@ -108,36 +119,35 @@ class RoiTab(QWidget):
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        for button in (self.ask, self.accept, self.save):
+        for button in (self.query, self.accept, self.save):
             buttons.addWidget(button)
         layout = tab_layout(self, spacing=4)
         layout.addWidget(self.tools)
         layout.addWidget(self.text)
         layout.addWidget(self.plot)
         layout.addWidget(self.table, 1)
-        layout.addWidget(self.nulls)
-        layout.addWidget(QLabel("Similar places"))
+        layout.addWidget(self.reference)
+        layout.addWidget(QLabel("Similar regions"))
         layout.addWidget(self.similar)
         layout.addWidget(self.none_similar)
         layout.addLayout(buttons)
 
     def _connect(self) -> None:
-        bench = self._bench
+        window, flow = self._window, self._flow
         for button, act in (
-            (self.ask, self._ask),
+            (self.query, self._query),
             (self.accept, self._accept),
             (self.save, self._save),
             (self.tools.finding, self._take_finding),
         ):
-            button.clicked.connect(lambda *_, act=act: bench.guarded(act))
+            button.clicked.connect(lambda *_, act=act: window.guarded(act))
         self.similar.itemClicked.connect(self._go_to)
         self.similar.itemActivated.connect(self._go_to)
         selection = self.table.selectionModel()
         if selection is not None:
             selection.selectionChanged.connect(self._show_buttons)
-        bench.place.changed.connect(self._show)
-        bench.probe.probed.connect(self._on_probed)
-        bench.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
+        flow.changed.connect(self._show)
+        window.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
 
     # --- the user -------------------------------------------------------------------------------
 
@@ -147,71 +157,67 @@ class RoiTab(QWidget):
         rows: list[QModelIndex] = [] if selection is None else selection.selectedRows()
         return self.model.rows[self.sorted.mapToSource(rows[0]).row()] if rows else None
 
-    def _ask(self) -> None:
+    def _query(self) -> None:
         finding = self.selected()
         if finding is None:
             raise CtClipError("no finding is selected: click one in the table first")
-        self._bench.prompts.add(finding.text)
+        self.queried.emit(finding.text)
 
     def _accept(self) -> None:
-        region, finding = self._bench.place.region, self.selected()
+        region, finding = self._flow.region, self.selected()
         if region is None:
-            raise CtClipError("there is no place yet: draw or click one first")
-        text = "" if finding is None else finding.text
-        self._bench.findings.accept(region, title=text, positive=text)
+            raise CtClipError("there is no ROI yet: draw or click one first")
+        self.accepted.emit(region, "" if finding is None else finding.text)
 
     def _save(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Save the place to")
+        folder = QFileDialog.getExistingDirectory(self, "Save the ROI to")
         if folder:
-            self._bench.place.save(Path(folder))
+            self._flow.save(Path(folder))
 
     def _take_finding(self) -> None:
         finding = self._selected_finding()
         if finding is None or finding.region is None:
             raise CtClipError("no finding with a region is selected in the Findings tab")
-        place = Roi.finding(finding.name, finding.region)
-        self._bench.place.take(place)
+        self._flow.take(Roi.finding(finding.name, finding.region))
 
     def _go_to(self, item: QListWidgetItem) -> None:
         index = item.data(Qt.ItemDataRole.UserRole)
-        # not look_at: that would make the similar place the one that is asked
-        self._bench.guarded(lambda: self._bench.scene.go_to(index))
+        # no probe: that would make the similar region the ROI
+        self._window.guarded(lambda: self._window.scene.go_to(index))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
-    def _on_probed(self, probe: Probe, is_ranking: bool) -> None:
-        """Ask the clicked place, while someone looks at this tab."""
-        places = self._bench.place
-        now = places.place
+    def follow_probe(self, probe: Probe, is_ranking: bool = False) -> None:
+        """Make a sphere about the clicked point the ROI, while someone looks at this tab."""
+        flow = self._flow
+        now = flow.roi
         same = now is not None and now.kind is RoiKind.SPHERE and now.centre == probe.index
         if self.isVisible() and self.tools.follow.isChecked() and not same:
-            place = Roi.sphere(probe.index, places.radius_mm)
-            self._bench.guarded(lambda: places.take(place))
+            self._window.guarded(lambda: flow.take(Roi.sphere(probe.index, flow.radius_mm)))
 
     def _show(self) -> None:
-        places = self._bench.place
-        place, reading = places.place, places.reading
-        told = [_HINT] if place is None else [place.describe()]
+        roi, reading = self._flow.roi, self._flow.reading
+        described = [_HINT] if roi is None else [roi.describe()]
         if reading is not None:
-            told += [organ_words(reading.statistics), statistics_words(reading.statistics)]
+            described += [organ_words(reading.statistics), statistics_words(reading.statistics)]
             if reading.naming is not None:
-                told.append(f"the model calls it {naming_words(reading.naming)}")
-        elif places.is_reading:
-            told.append("reading …")
-        self.text.setText("; ".join(told))
+                described.append(f"the model calls it {naming_words(reading.naming)}")
+        elif self._flow.is_reading:
+            described.append("reading …")
+        self.text.setText("; ".join(described))
         self.plot.show_histogram(None if reading is None else reading.histogram)
         local = None if reading is None else reading.local
         self._list_findings()
         if reading is not None and local is not None:
-            self.nulls.setText(f"{reference_words(local, reading.templates)} {CAUTION}")
+            self.reference.setText(f"{reference_words(local, reading.templates)} {CAUTION}")
         else:
-            self.nulls.setText(CAUTION if reading is None else f"{_NOT_ENCODED} {CAUTION}")
+            self.reference.setText(CAUTION if reading is None else f"{_NOT_ENCODED} {CAUTION}")
         self._list_similar()
         self._show_buttons()
 
     def _list_findings(self) -> None:
         """Rank the findings anew; the selected one stays selected."""
-        chosen, reading = self.selected(), self._bench.place.reading
+        chosen, reading = self.selected(), self._flow.reading
         self.model.set_local(None if reading is None else reading.local)
         texts = [finding.text for finding in self.model.rows]
         if chosen is not None and chosen.text in texts:
@@ -220,7 +226,7 @@ class RoiTab(QWidget):
 
     def _list_similar(self) -> None:
         self.similar.clear()
-        reading = self._bench.place.reading
+        reading = self._flow.reading
         local = None if reading is None else reading.local
         why = "" if local is None else no_similar_words(local)
         self.none_similar.setText(why)
@@ -228,7 +234,7 @@ class RoiTab(QWidget):
         self.similar.setVisible(not why)
         if local is None:
             return
-        voxels = self._bench.place.similar_voxels()
+        voxels = self._flow.similar_voxels()
         for rank, (similar, index) in enumerate(zip(local.similar, voxels, strict=True), start=1):
             where = anatomy_label(similar.organ) if similar.organ else "no organ mask"
             z, y, x = index
@@ -239,14 +245,14 @@ class RoiTab(QWidget):
             self.similar.addItem(item)
 
     def _show_buttons(self, *_: object) -> None:
-        places = self._bench.place
-        self.ask.setEnabled(self.selected() is not None)
-        self.accept.setEnabled(places.region is not None)
-        self.save.setEnabled(places.reading is not None and places.reading.local is not None)
+        reading = self._flow.reading
+        self.query.setEnabled(self.selected() is not None)
+        self.accept.setEnabled(self._flow.region is not None)
+        self.save.setEnabled(reading is not None and reading.local is not None)
 
 
 class RoiTable(RowTable["LocalFinding"]):
-    """The findings of a place, most similar first.
+    """The findings of an ROI, the most similar first.
 
     Parameters
     ----------
@@ -260,8 +266,8 @@ class RoiTable(RowTable["LocalFinding"]):
         "Similarity here, relative to this scan; not a probability of disease",
         "Percent of control regions of this shape in this organ of this patient that score lower",
         "Similarity across the midline",
-        "Share of the dictionary's other findings that fit the place at least as well",
-        "Whether the model was trained with the finding; another goes by the likeness of its words",
+        "Share of the dictionary's other findings that fit the ROI at least as well",
+        "Whether the model was trained with the finding; else the similarity of the words decides",
     )
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -269,7 +275,7 @@ class RoiTable(RowTable["LocalFinding"]):
         self._local: LocalFindings | None = None
 
     def set_local(self, local: LocalFindings | None) -> None:
-        """List the findings of another place, or none."""
+        """List the findings of another ROI, or none."""
         self._local = local
         self.set_rows(() if local is None else local.findings)
 
@@ -313,7 +319,7 @@ def _said(value: float | None, form: str) -> str:
 
 
 class RoiPlot(ThemedPlot):
-    """A small histogram; nothing to see without a place.
+    """A small histogram; hidden without an ROI.
 
     Parameters
     ----------
@@ -322,7 +328,7 @@ class RoiPlot(ThemedPlot):
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("CT numbers of the place; the line above says the same", parent)
+        super().__init__("CT numbers of the ROI; the line above says the same", parent)
         self._histogram: HounsfieldHistogram | None = None
         self.setFixedHeight(_PIXELS)
 

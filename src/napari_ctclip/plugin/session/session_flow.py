@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
 from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
@@ -19,8 +18,7 @@ from napari_ctclip.plugin.session.saved_view import restore_view, saved_view
 from napari_ctclip.plugin.session.unsaved_scans import UnsavedScans
 from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.window.jobs import Job, JobQueue
-from napari_ctclip.plugin.window.messages import Messages
-from napari_ctclip.session.session import Session
+from napari_ctclip.plugin.window.window import Window
 
 if TYPE_CHECKING:
     from napari_ctclip.core.organ_masks import OrganMasks
@@ -64,16 +62,12 @@ class SessionFlow:
 
     Parameters
     ----------
-    session : Session
-        What is saved.
-    jobs : JobQueue
-        Where files are read and written.
-    scene, views, studies : Scene, Views, StudyFlow
-        What is shown, from where, and which scans are open.
+    window : Window
+        What is saved, and where files are read and written.
+    views, studies : Views, StudyFlow
+        How the scan is shown, and which scans are open.
     prompts, findings, report : PromptFlow, FindingsFlow, ReportFlow
         What is asked, found and reported.
-    messages : Messages
-        Where the user reads what happens.
     """
 
     scan_moved = Signal(OpenedSession)
@@ -83,24 +77,21 @@ class SessionFlow:
 
     def __init__(
         self,
-        session: Session,
+        window: Window,
         *,
-        jobs: JobQueue,
-        scene: Scene,
         views: Views,
         studies: StudyFlow,
         prompts: PromptFlow,
         findings: FindingsFlow,
         report: ReportFlow,
-        messages: Messages,
     ) -> None:
-        self._session, self._jobs, self._scene = session, jobs, scene
+        self._session, self._jobs = window.session, window.jobs
+        self._scene, self._messages = window.scene, window.messages
         self._views, self._studies = views, studies
-        self._prompts, self._findings, self._messages = prompts, findings, messages
-        self._report = report
-        self.unsaved = UnsavedScans(session, findings.kept, report)
+        self._prompts, self._findings, self._report = prompts, findings, report
+        self.unsaved = UnsavedScans(window.session, findings.kept, report)
         self._expected: ModelReference | None = None  # of a session that was opened
-        session.model_changed.connect(self._compare_weights)
+        window.session.model_changed.connect(self._compare_weights)
         findings.kept.changed.connect(self._on_edit)
         report.kept_changed.connect(self._on_edit)
 

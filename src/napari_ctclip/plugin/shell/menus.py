@@ -73,7 +73,7 @@ def export_answers() -> None:
     def act(bench: Workbench) -> None:
         from napari_ctclip.plugin.findings.export_dialog import ExportDialog
 
-        ExportDialog(bench, main_window(bench.viewer)).show()
+        ExportDialog(bench.window, bench.exports, parent=main_window(bench.viewer)).show()
 
     _do(act)
 
@@ -109,7 +109,7 @@ def offer_real_ct() -> None:
     def act(bench: Workbench) -> None:
         from napari_ctclip.plugin.study.sample_dialog import SampleDialog
 
-        SampleDialog(bench, main_window(bench.viewer)).show()
+        SampleDialog(bench.window, bench.studies.open_path, parent=main_window(bench.viewer)).show()
 
     _do(act)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGroupBox, QTabWidget, QVBoxLayout, QWidget
 
+from napari_ctclip.core.region import Region
 from napari_ctclip.plugin.faithfulness.faithfulness_tab import FaithfulnessTab
 from napari_ctclip.plugin.findings.export_dialog import ExportDialog
 from napari_ctclip.plugin.findings.findings_tab import FindingsTab
 from napari_ctclip.plugin.model.model_tab import ModelTab
 from napari_ctclip.plugin.montage.montage_tab import MontageTab
 from napari_ctclip.plugin.prompts.explore_tab import ExploreFlows, ExploreTab
+from napari_ctclip.plugin.prompts.heatmap_controls import HeatmapLegend
 from napari_ctclip.plugin.report.report_tab import ReportTab
 from napari_ctclip.plugin.roi.roi_tab import RoiTab
 from napari_ctclip.plugin.session.session_controls import RecoveryBox, SessionButtons
@@ -59,30 +61,17 @@ class StudyWidget(QWidget):
                 organ_names=bench.organ_names,
                 views=bench.views,
             ),
-            export=lambda: ExportDialog(bench, self.window()).show(),
+            export=self._show_export,
             keep=bench.findings.keep_region,
         )
-        self.data = DataTab(self.workbench)
-        self.model = ModelTab(self.workbench)
-        self.report = ReportTab(self.workbench)
-        self.montage = MontageTab(self.workbench)
-        self.findings = FindingsTab(self.workbench, selected_prompt=self.explore.selected_prompt)
-        messages = self.workbench.messages
-        self.recovery = RecoveryBox(self.workbench.autosave, messages=messages)
-        self.session_buttons = SessionButtons(self.workbench.sessions, messages=messages)
-        self.place = RoiTab(self.workbench, selected_finding=self.findings.selected_with_region)
-        self.truth = FaithfulnessTab(
-            self.workbench,
-            selected_prompt=self.explore.selected_prompt,
-            selected_region=self.findings.selected_region,
-        )
+        self._make_tabs()
         tabs = (
             ("Explore", self.explore),
-            ("Place", self.place),
+            ("ROI", self.roi),
             ("Report", self.report),
             ("Montage", self.montage),
             ("Findings", _stacked(self.recovery, self.findings, self.session_buttons)),
-            ("Truth", self.truth),
+            ("Faithfulness", _stacked(self.heatmap_meaning, self.faithfulness)),
             ("Data", self.data),
             ("Model", self.model),
         )
@@ -120,12 +109,72 @@ class StudyWidget(QWidget):
             unbind_keys(self.workbench)
         return bool(super().event(event))
 
+    def _make_tabs(self) -> None:
+        """Make the tabs, each with its own flow, and connect those that need each other."""
+        bench, window = self.workbench, self.workbench.window
+        selected_prompt = self.explore.selected_prompt
+        self.data = DataTab(window, bench.studies, organ_names=bench.organ_names)
+        self.model = ModelTab(window, bench.prompts.load_model)
+        self.report = ReportTab(window, bench.report, words=bench.words)
+        self.montage = MontageTab(
+            window, bench.montages, model_name=lambda: bench.prompts.model_name
+        )
+        self.findings = FindingsTab(
+            window,
+            bench.findings,
+            exports=bench.exports,
+            selected_prompt=selected_prompt,
+            probed=lambda: bench.probe.index,
+        )
+        self.recovery = RecoveryBox(bench.autosave, messages=bench.messages)
+        self.session_buttons = SessionButtons(bench.sessions, messages=bench.messages)
+        self.roi = RoiTab(
+            window,
+            bench.roi,
+            pointer=bench.drawing,
+            selected_finding=self.findings.selected_with_region,
+        )
+        self.heatmap_legend = HeatmapLegend(
+            bench.session, state=bench.prompts.state, ghost=bench.ghost
+        )
+        self.heatmap_meaning = _titled("What the heatmap means", self.heatmap_legend)
+        self.faithfulness = FaithfulnessTab(
+            window,
+            bench.faithfulness,
+            selected_prompt=selected_prompt,
+            selected_region=self.findings.selected_region,
+            probed=lambda: bench.probe.index,
+        )
+        self.report.queried.connect(self._query)
+        self.roi.queried.connect(self._query)
+        self.roi.accepted.connect(self._accept)
+        self.report.chosen.connect(self._look_at)
+        self.findings.chosen.connect(self._look_at)
+        bench.probe.probed.connect(self.roi.follow_probe)
+        bench.probe.probed.connect(self.faithfulness.refresh_cost)
+
+    def _show_export(self) -> None:
+        bench = self.workbench
+        ExportDialog(bench.window, bench.exports, parent=self.window()).show()
+
+    def _query(self, text: str) -> None:
+        bench = self.workbench
+        bench.guarded(lambda: bench.prompts.add(text))
+
+    def _look_at(self, index: tuple[int, int, int]) -> None:
+        bench = self.workbench
+        bench.guarded(lambda: bench.probe.look_at(index))
+
+    def _accept(self, region: Region, text: str) -> None:
+        findings = self.workbench.findings
+        self.workbench.guarded(lambda: findings.accept(region, title=text, positive=text))
+
     def _show_explore(self) -> None:
         if self.workbench.session.study is not None:
             self.tabs.setCurrentIndex(0)
 
 
-def _stacked(above: QWidget, tab: QWidget, below: QWidget) -> QWidget:
+def _stacked(above: QWidget, tab: QWidget, below: QWidget | None = None) -> QWidget:
     """Return a tab with parts of other rooms above and below it."""
     stack = QWidget()
     layout = QVBoxLayout(stack)
@@ -133,5 +182,15 @@ def _stacked(above: QWidget, tab: QWidget, below: QWidget) -> QWidget:
     layout.setSpacing(0)
     layout.addWidget(above)
     layout.addWidget(tab, 1)
-    layout.addWidget(below)
+    if below is not None:
+        layout.addWidget(below)
     return stack
+
+
+def _titled(title: str, part: QWidget) -> QGroupBox:
+    """Return a part under a title."""
+    box = QGroupBox(title)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(6, 4, 6, 4)
+    layout.addWidget(part)
+    return box

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
 from napari_ctclip.explanation.probe import Probe
-from napari_ctclip.exporting.content import EVERYDAY_KINDS, ExportContent, ExportKind
-from napari_ctclip.figures.figures import DEFAULT_SIZE
 from napari_ctclip.plugin.canvas._compat import main_window, plain_viewer
 from napari_ctclip.plugin.canvas.pointer import Pointer
 from napari_ctclip.plugin.canvas.scene import Scene
 from napari_ctclip.plugin.canvas.token_ghost import TokenGhost
 from napari_ctclip.plugin.canvas.views import Views
 from napari_ctclip.plugin.faithfulness.faithfulness_flow import FaithfulnessFlow
-from napari_ctclip.plugin.findings.exporting import export_job, finding_script_job, script_job
+from napari_ctclip.plugin.findings.exporting import ExportFlow
 from napari_ctclip.plugin.findings.findings_flow import FindingsFlow
 from napari_ctclip.plugin.montage.montage_flow import MontageFlow
 from napari_ctclip.plugin.prompts.phrasing import PhrasingFlow
@@ -71,50 +68,48 @@ class Workbench(QObject):
         self.jobs = JobQueue(self.messages, self)
         self.scene = Scene(viewer)
         self.window = Window(self.session, self.jobs, self.scene, self.messages)
-        parts = {"jobs": self.jobs, "scene": self.scene, "messages": self.messages}
         self.prompts = PromptFlow(self.window)
         self.prompts.model_name = preferences().model
         self.phrasing = PhrasingFlow(self.window, self.prompts)
         self.regions = RegionFlow(self.window)
         self.probe = ProbeFlow(self.window)
         self.words = WordFlow(self.window, look_at=self.probe.look_at)
-        self.studies = StudyFlow(self.session, **parts)  # type: ignore[arg-type]
-        self.organ_names = OrganNamingFlow(
-            self.session, jobs=self.jobs, outlines=self.scene.outlines
+        self.studies = StudyFlow(self.window)
+        self.organ_names = OrganNamingFlow(self.window)
+        self.montages = MontageFlow(self.window)
+        self.findings = FindingsFlow(self.window)
+        self.exports = ExportFlow(
+            self.window,
+            findings=self.findings.kept,
+            model_name=lambda: self.prompts.model_name,
         )
-        self.montages = MontageFlow(self.session, jobs=self.jobs, messages=self.messages)
-        self.findings = FindingsFlow(self.session, **parts)  # type: ignore[arg-type]
         self.pointer = Pointer(self.scene, self.probe.on_click)
         self.pointer.attach(viewer)
         self.views = Views(self.scene, pointer=self.pointer, parent=self)
         self.report = ReportFlow(
-            self.session,
+            self.window,
             encode=self.prompts.encode,
-            place=lambda: self.findings.kept.scan_key,
-            **parts,  # type: ignore[arg-type]
+            scan_key=lambda: self.findings.kept.scan_key,
         )
         self.sessions = SessionFlow(
-            self.session,
+            self.window,
             views=self.views,
             studies=self.studies,
             prompts=self.prompts,
             findings=self.findings,
             report=self.report,
-            **parts,  # type: ignore[arg-type]
         )
         self.autosave = AutosaveFlow(self.sessions, messages=self.messages, parent=self)
-        self.truth = FaithfulnessFlow(self.session, **parts)  # type: ignore[arg-type]
-        self.place = RoiFlow(
-            self.session,
-            asked=lambda: [row.prompt for row in self.prompts.state.rows],
-            **parts,  # type: ignore[arg-type]
+        self.faithfulness = FaithfulnessFlow(self.window)
+        self.roi = RoiFlow(
+            self.window, prompts=lambda: [row.prompt for row in self.prompts.state.rows]
         )
         self.studies.study_opened.connect(self.prompts.study_changed)
         self.studies.study_opened.connect(self.probe.forget)
         self.slices = SliceNavigator(
             self.window, state=self.prompts.state, go_to=self.probe.look_at, parent=self
         )
-        self.drawing = RoiPointer(self.scene, self.place, guarded=self.guarded)
+        self.drawing = RoiPointer(self.window, self.roi)
         self.pointer.tools.append(self.drawing.drag)
         self.ghost = TokenGhost(self.scene, self.views)
         self.pointer.hovered.connect(self.ghost.move_to)
@@ -130,61 +125,6 @@ class Workbench(QObject):
             )
             window.destroyed.connect(self.jobs.close)
             window.destroyed.connect(self.autosave.close)
-
-    def export_content(self) -> ExportContent:
-        """Return what an export would hold now.
-
-        Raises
-        ------
-        CtClipError
-            If there is nothing to export.
-        """
-        kept = self.findings.kept.findings
-        return ExportContent.of(self.session, kept, model_source=self.prompts.model_name)
-
-    def export(
-        self,
-        folder: Path,
-        *,
-        kinds: Collection[ExportKind] = EVERYDAY_KINDS,
-        figure_size: tuple[int, int] = DEFAULT_SIZE,
-    ) -> None:
-        """Write answers and findings to a folder, in the background.
-
-        Raises
-        ------
-        CtClipError
-            If there is nothing to export.
-        """
-        job = export_job(
-            self.export_content(),  # taken here: the session may turn to another study
-            folder,
-            kinds=kinds,
-            figure_size=figure_size,
-            messages=self.messages,
-        )
-        self.jobs.submit(job)
-
-    def copy_script(self) -> None:
-        """Copy the script that reproduces every number of the open study.
-
-        Raises
-        ------
-        CtClipError
-            If there is nothing to reproduce.
-        """
-        self.jobs.submit(script_job(self.export_content(), messages=self.messages))
-
-    def finding_script(self, key: str, path: Path | None = None) -> None:
-        """Copy the reproduction script of one finding, or write it to a file, in the background.
-
-        Raises
-        ------
-        CtClipError
-            If there is nothing to reproduce.
-        """
-        content = self.export_content()
-        self.jobs.submit(finding_script_job(content, key, path=path, messages=self.messages))
 
     def guarded(self, action: Callable[[], Any]) -> None:
         """Run a GUI action; what it raises is shown as one line."""

@@ -20,12 +20,13 @@ from napari_ctclip.core.geometry import INTERNAL_AXES
 from napari_ctclip.core.notice import Notice
 from napari_ctclip.core.organ_masks import OrganMasks
 from napari_ctclip.core.volume import Volume
-from napari_ctclip.plugin.shell.workbench import Workbench
-from napari_ctclip.plugin.study.organs import NAMED_COLUMN, OrganTable
+from napari_ctclip.plugin.study.organs import NAMED_COLUMN, OrganNamingFlow, OrganTable
 from napari_ctclip.plugin.study.series_dialog import ask_series
+from napari_ctclip.plugin.study.study_flow import StudyFlow
 from napari_ctclip.plugin.widgets.panel_parts import push_button, sentence, tab_layout
 from napari_ctclip.plugin.widgets.row_table import row_view
 from napari_ctclip.plugin.window.settings import keep_setting
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.segmentation.totalsegmentator import is_installed
 from napari_ctclip.session.organ_readout import agreement_words
 
@@ -43,15 +44,17 @@ class DataTab(QWidget):
 
     Parameters
     ----------
-    workbench : Workbench
-        What it works on.
-    parent : QWidget or None
-        The panel.
+    window : Window
+        Whose scan it shows.
+    flow : StudyFlow
+        Opens scans and makes organ masks.
+    organ_names : OrganNamingFlow
+        What the model calls the organs.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._bench = workbench
+    def __init__(self, window: Window, flow: StudyFlow, *, organ_names: OrganNamingFlow) -> None:
+        super().__init__()
+        self._window, self._flow, self._organ_names = window, flow, organ_names
         self.open_file = push_button(
             "Open CT…", "NIfTI, NRRD or MetaImage file, or one DICOM file of a series"
         )
@@ -70,7 +73,7 @@ class DataTab(QWidget):
         self.segment = QPushButton("TotalSegmentator")
         self.automatic = QCheckBox("Make quick masks when a CT is opened")
         self.automatic.setToolTip("For a CT that comes without masks; takes seconds")
-        self.automatic.setChecked(workbench.studies.makes_masks_at_once)
+        self.automatic.setChecked(flow.makes_masks_at_once)
         self.organs = OrganTable(self)
         self.table = row_view(self.organs, "Organs", widths=_WIDTHS, wide="first")
         self.table.setMinimumHeight(120)
@@ -82,7 +85,7 @@ class DataTab(QWidget):
         self._lay_out()
         self._connect()
         self._on_study_opened()
-        study = workbench.session.study
+        study = window.session.study
         self._on_masks_changed(None if study is None else study.organ_masks)
         self._show_names()
 
@@ -115,51 +118,51 @@ class DataTab(QWidget):
         layout.addWidget(masks, 1)
 
     def _connect(self) -> None:
-        bench, studies = self._bench, self._bench.studies
+        window, flow, organ_names = self._window, self._flow, self._organ_names
         self.open_file.clicked.connect(self._ask_file)
         self.open_folder.clicked.connect(self._ask_folder)
         self.load.clicked.connect(self._ask_masks)
-        self.quick.clicked.connect(lambda: bench.guarded(studies.make_quick_masks))
-        self.segment.clicked.connect(lambda: bench.guarded(studies.run_totalsegmentator))
+        self.quick.clicked.connect(lambda: window.guarded(flow.make_quick_masks))
+        self.segment.clicked.connect(lambda: window.guarded(flow.run_totalsegmentator))
         self.automatic.toggled.connect(self._set_automatic)
-        self.name_organs.clicked.connect(lambda: bench.guarded(bench.organ_names.ask))
-        self.organs.shown_changed.connect(bench.scene.outlines.show)
-        studies.study_opened.connect(self._on_study_opened)
-        studies.series_choice_needed.connect(self._on_series_choice_needed)
-        bench.session.masks_changed.connect(self._on_masks_changed)
-        bench.organ_names.changed.connect(self._show_names)
-        bench.jobs.wrote.connect(self.log.setText)
+        self.name_organs.clicked.connect(lambda: window.guarded(organ_names.query))
+        self.organs.shown_changed.connect(window.scene.outlines.show)
+        flow.study_opened.connect(self._on_study_opened)
+        flow.series_choice_needed.connect(self._on_series_choice_needed)
+        window.session.masks_changed.connect(self._on_masks_changed)
+        organ_names.changed.connect(self._show_names)
+        window.jobs.wrote.connect(self.log.setText)
 
     # --- the user -------------------------------------------------------------------------------
 
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open CT", "", _CT_FILES)
         if path:
-            self._bench.guarded(lambda: self._bench.studies.open_path(Path(path)))
+            self._window.guarded(lambda: self._flow.open_path(Path(path)))
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open DICOM folder")
         if path:
-            self._bench.guarded(lambda: self._bench.studies.open_path(Path(path)))
+            self._window.guarded(lambda: self._flow.open_path(Path(path)))
 
     def _ask_masks(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Load organ masks", "", _MASK_FILES)
         if path:
-            self._bench.guarded(lambda: self._bench.studies.load_masks(Path(path)))
+            self._window.guarded(lambda: self._flow.load_masks(Path(path)))
 
     def _on_series_choice_needed(self, path: Path, choices: tuple[str, ...]) -> None:
         series = ask_series(path, choices, parent=self)
         if series is not None:
-            self._bench.studies.open_path(path, series=series)
+            self._flow.open_path(path, series=series)
 
     def _set_automatic(self, checked: bool) -> None:
-        self._bench.studies.makes_masks_at_once = checked
+        self._flow.makes_masks_at_once = checked
         keep_setting("quick_masks", checked)
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
     def _on_study_opened(self) -> None:
-        study = self._bench.session.study
+        study = self._window.session.study
         is_open = study is not None
         self.load.setEnabled(is_open)
         self.quick.setEnabled(is_open)
@@ -173,19 +176,19 @@ class DataTab(QWidget):
         facts = {} if study is None else _facts(study.volume)
         for name, label in self.fact_labels.items():
             label.setText(facts.get(name, "–"))
-        self.notices.setText(_notice_lines(self._bench.studies.notices))
-        self.notices.setVisible(bool(self._bench.studies.notices))
+        self.notices.setText(_notice_lines(self._flow.notices))
+        self.notices.setVisible(bool(self._flow.notices))
         self.log.setText("")
 
     def _on_masks_changed(self, masks: OrganMasks | None) -> None:
-        volumes = {} if masks is None else self._bench.studies.volumes_ml(masks)
-        self.organs.set_organs(volumes, self._bench.scene.outlines.hidden)
+        volumes = {} if masks is None else self._flow.volumes_ml(masks)
+        self.organs.set_organs(volumes, self._window.scene.outlines.hidden)
 
     def _show_names(self) -> None:
-        names = self._bench.organ_names
+        names = self._organ_names
         self.organs.set_namings(names.namings)
         self.table.setColumnHidden(NAMED_COLUMN, not names.namings)
-        self.name_organs.setEnabled(names.can_ask)
+        self.name_organs.setEnabled(names.can_query)
         self.named.setText(agreement_words(list(names.namings.values())) if names.namings else "")
 
 

@@ -11,11 +11,10 @@ from qtpy.QtGui import QColor
 
 from napari_ctclip.core.anatomy import anatomy_label, colour_of
 from napari_ctclip.core.organ_naming import OrganNaming
-from napari_ctclip.plugin.canvas.organ_outlines import OrganOutlines
 from napari_ctclip.plugin.widgets.row_table import Index, Role, RowTable
-from napari_ctclip.plugin.window.jobs import Job, JobQueue
+from napari_ctclip.plugin.window.jobs import Job
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.organ_readout import naming_mark, naming_words, read_organ_names
-from napari_ctclip.session.session import Session
 
 __all__ = ["NAMED_COLUMN", "OrganNamingFlow", "OrganTable"]
 
@@ -104,7 +103,7 @@ def _naming_data(naming: OrganNaming | None, role: int) -> Any:
     judged = {
         True: f"The model calls the {mask} as its mask does",
         False: f"≠ The model takes the {mask} for another organ than its mask",
-        None: f"The {mask} has no name among those the model was asked for; it can only be wrong",
+        None: f"The {mask} has no name among those the model was queried for; it can only be wrong",
     }[naming.agrees]
     return f"{judged}. Similarity of the names: {naming_words(naming)}"
 
@@ -112,35 +111,34 @@ def _naming_data(naming: OrganNaming | None, role: int) -> Any:
 class OrganNamingFlow:
     """The names, kept until scan, masks or model change.
 
-    A model that was trained with organ names is asked by itself; any other one on request, since it
-    was never taught what it is asked.
+    A model that was trained with organ names is queried at once; any other one on request, since it
+    was never taught what it is queried for.
 
     Parameters
     ----------
-    session : Session
-        Whose model is asked.
-    jobs : JobQueue
-        Where the work runs.
-    outlines : OrganOutlines
-        Whose layer tells the names under the cursor.
+    window : Window
+        Whose model is asked, and whose organ layer tells the names under the cursor.
     """
 
     changed = Signal()
     """Other names, or none."""
 
-    def __init__(self, session: Session, *, jobs: JobQueue, outlines: OrganOutlines) -> None:
+    def __init__(self, window: Window) -> None:
         self.namings: Mapping[str, OrganNaming] = {}
-        self._session, self._jobs, self._outlines = session, jobs, outlines
-        session.encoding_changed.connect(self._start_again)
-        session.masks_changed.connect(self._start_again)  # after the outlines, which come first
+        self._session, self._jobs = window.session, window.jobs
+        self._outlines = window.scene.outlines
+        window.session.encoding_changed.connect(self._start_again)
+        window.session.masks_changed.connect(
+            self._start_again
+        )  # after the outlines, which come first
 
     @property
-    def can_ask(self) -> bool:
+    def can_query(self) -> bool:
         """Whether there is a scan with organs for a model to name."""
         study, encoding = self._session.study, self._session.encoding
         return encoding is not None and study is not None and study.organ_masks is not None
 
-    def ask(self) -> None:
+    def query(self) -> None:
         """Let the model name the organs of the masks, in the background."""
         session = self._session
         encoding, study = session.encoding, session.study
@@ -162,15 +160,15 @@ class OrganNamingFlow:
     def _start_again(self, *_: object) -> None:
         self._set({})
         # imported here: torch must not be loaded when the window opens
-        if self.can_ask:
+        if self.can_query:
             from napari_ctclip.scoring.organ_naming import trained_names
 
             if trained_names(self._session.model):
-                self.ask()
+                self.query()
 
     def _set(self, namings: Mapping[str, OrganNaming]) -> None:
         if namings or self.namings:
             self.namings = namings
-            told = {name: naming_words(naming) for name, naming in namings.items()}
-            self._outlines.tell_names(told)
+            said = {name: naming_words(naming) for name, naming in namings.items()}
+            self._outlines.tell_names(said)
         self.changed.emit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Qt
@@ -16,8 +17,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.errors import Cancelled
-from napari_ctclip.plugin.shell.workbench import Workbench
 from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.session.sample_scans import SampleScan, download_sample, known_samples
 
 __all__ = ["SampleDialog", "open_sample"]
@@ -30,15 +31,19 @@ class SampleDialog(QDialog):
 
     Parameters
     ----------
-    workbench : Workbench
-        Where it is opened.
+    window : Window
+        Where the download runs.
+    open_path : callable
+        Opens a file as the scan.
     parent : QWidget or None
         The window.
     """
 
-    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, window: Window, open_path: Callable[[Path], None], *, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._bench = workbench
+        self._window, self._open_path = window, open_path
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Open a real CT")
         self.list = QListWidget()
@@ -77,28 +82,26 @@ class SampleDialog(QDialog):
         self.about.setText(
             f"<b>Licence:</b> {sample.licence}<br><b>From:</b> {sample.source}<br>"
             f"<b>State:</b> {state}<br>"
-            f"<b>Kept in:</b> {sample.path.parent}"
+            f"<b>Stored in:</b> {sample.path.parent}"
         )
         ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         if ok is not None:
             ok.setText("Open" if sample.is_here else "Download and open")
 
     def _open(self) -> None:
-        open_sample(self._bench, self.chosen)
+        open_sample(self._window, self.chosen, self._open_path)
         self.accept()
 
 
-def open_sample(workbench: Workbench, sample: SampleScan) -> None:
+def open_sample(window: Window, sample: SampleScan, open_path: Callable[[Path], None]) -> None:
     """Open a sample, downloaded in the background if it is not here."""
 
     def work(progress: Progress, should_stop: StopRequested) -> Path:
-        def told(name: str, done: int, total: int) -> None:
+        def report(name: str, done: int, total: int) -> None:
             if should_stop():
-                raise Cancelled(f"{name}: cancelled; the next download goes on from here")
+                raise Cancelled(f"{name}: cancelled; the next download resumes here")
             progress(done // _KB, total // _KB)
 
-        return download_sample(sample, progress=told)
+        return download_sample(sample, progress=report)
 
-    workbench.jobs.submit(
-        Job(f"Downloading {sample.title}", work, lambda path: workbench.studies.open_path(path))
-    )
+    window.jobs.submit(Job(f"Downloading {sample.title}", work, open_path))

@@ -15,11 +15,10 @@ from napari_ctclip.core.study import Study
 from napari_ctclip.plugin.canvas._compat_layers import prepare_labels
 from napari_ctclip.plugin.canvas.foreign_layers import is_volume_layer, volume_of_layer
 from napari_ctclip.plugin.canvas.layers import own_metadata
-from napari_ctclip.plugin.canvas.scene import Scene
-from napari_ctclip.plugin.window.jobs import Job, JobQueue, Progress, StopRequested
-from napari_ctclip.plugin.window.messages import Messages
+from napari_ctclip.plugin.window.jobs import Job, Progress, StopRequested
 from napari_ctclip.plugin.window.settings import setting
-from napari_ctclip.session.session import PreparedMasks, Session
+from napari_ctclip.plugin.window.window import Window
+from napari_ctclip.session.session import PreparedMasks
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -36,14 +35,8 @@ class StudyFlow:
 
     Parameters
     ----------
-    session : Session
-        Gets the study.
-    jobs : JobQueue
-        Where reading and masking run.
-    scene : Scene
-        Where the scan is drawn.
-    messages : Messages
-        Where the user reads what happens.
+    window : Window
+        Whose session gets the study, and whose scene draws it.
     """
 
     study_opened = Signal()
@@ -51,18 +44,17 @@ class StudyFlow:
     series_choice_needed = Signal(Path, tuple)
     """A folder holds several series: (folder, one line a series)."""
 
-    def __init__(
-        self, session: Session, *, jobs: JobQueue, scene: Scene, messages: Messages
-    ) -> None:
+    def __init__(self, window: Window) -> None:
         self.makes_masks_at_once: bool = setting("quick_masks", default=True)
         self.notices: tuple[Notice, ...] = ()
-        self._session, self._jobs, self._scene, self._messages = session, jobs, scene, messages
+        self._session, self._jobs = window.session, window.jobs
+        self._scene, self._messages = window.scene, window.messages
         self._measured: tuple[OrganMasks | None, dict[str, float]] = (None, {})
         self._masks: dict[int, OrganMasks] = {}  # by id of the layer whose scan they belong to
-        layers = scene.viewer.layers
+        layers = window.viewer.layers
         layers.events.inserted.connect(self._on_inserted)
         layers.events.removed.connect(self._on_removed)
-        session.masks_changed.connect(self._on_masks_changed)
+        window.session.masks_changed.connect(self._on_masks_changed)
 
     @property
     def layer(self) -> Image | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari.qt.threading import FunctionWorker
 from psygnal import Signal
@@ -22,18 +22,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctclip.core.errors import CtClipError
-from napari_ctclip.plugin.shell.workbench import workbench_of
+from napari_ctclip.plugin.prompts.prompt_flow import PromptFlow
 from napari_ctclip.plugin.training.training_curves import TrainingCurves
 from napari_ctclip.plugin.training.training_start import TrainingStart
 from napari_ctclip.plugin.widgets.docking import dock_beside_panel
 from napari_ctclip.plugin.widgets.fold import Fold
 from napari_ctclip.plugin.widgets.panel_parts import scrolled, sentence
 from napari_ctclip.plugin.window.status_strip import StatusStrip
+from napari_ctclip.plugin.window.window import Window
 from napari_ctclip.pretraining.runs.run_record import RunReader, RunRecord, Snapshot
 from napari_ctclip.pretraining.runs.run_status import RunState
-
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
 
 __all__ = ["RunWatch", "TrainingDock", "state_text"]
 
@@ -53,14 +51,16 @@ class TrainingDock(QWidget):
 
     Parameters
     ----------
-    napari_viewer : Viewer
-        The viewer it is docked in; a run's models are shown on its open CT.
+    window : Window
+        On whose open CT a run's models are shown.
+    prompts : PromptFlow
+        Loads the models, and queries them.
     """
 
-    def __init__(self, napari_viewer: Viewer) -> None:
+    def __init__(self, window: Window, prompts: PromptFlow) -> None:
         super().__init__()
         self.setObjectName("ctclip training")
-        self._bench = workbench_of(napari_viewer)
+        self._window, self._prompts = window, prompts
         self.record: RunRecord | None = None
         self.reading = RunWatch(self)
         self.folder = QLineEdit()
@@ -69,16 +69,16 @@ class TrainingDock(QWidget):
         self.browse = QPushButton("Open run…")
         self.state = sentence("No run is open.", "State of the run")
         self.curves = TrainingCurves()
-        self.curves.set_theme(self._bench.viewer.theme)
+        self.curves.set_theme(self._window.viewer.theme)
         self.log = QCheckBox("Logarithmic loss")
         self.snapshots = QComboBox()
         self.snapshots.setAccessibleName("Model of the run")
         self.show_snapshot = QPushButton("Show on the open CT")
-        self.show_snapshot.setToolTip("Loads this model and asks it the prompts of the panel")
+        self.show_snapshot.setToolTip("Loads this model and queries the prompts of the panel")
         self.shown = QLabel()
         self.shown.setWordWrap(True)
         self.start = TrainingStart()
-        self.status = StatusStrip(self._bench.jobs, messages=self._bench.messages)
+        self.status = StatusStrip(self._window.jobs, messages=self._window.messages)
         self._lay_out()
         self._connect()
         self._show(None)
@@ -108,20 +108,20 @@ class TrainingDock(QWidget):
         layout.addWidget(self.status)
 
     def _connect(self) -> None:
-        bench = self._bench
+        window = self._window
         self.browse.clicked.connect(self._ask_folder)
         self.folder.returnPressed.connect(self._watch_typed)
         self.log.toggled.connect(self.curves.set_log)
-        self.show_snapshot.clicked.connect(lambda: bench.guarded(self.open_snapshot))
-        self.start.start.clicked.connect(lambda: bench.guarded(self.start.begin))
-        self.start.stop.clicked.connect(lambda: bench.guarded(self._stop))
-        self.start.resume.clicked.connect(lambda: bench.guarded(self._resume))
-        self.start.other.clicked.connect(lambda: bench.guarded(self.start.ask_recipe))
+        self.show_snapshot.clicked.connect(lambda: window.guarded(self.open_snapshot))
+        self.start.start.clicked.connect(lambda: window.guarded(self.start.begin))
+        self.start.stop.clicked.connect(lambda: window.guarded(self._stop))
+        self.start.resume.clicked.connect(lambda: window.guarded(self._resume))
+        self.start.other.clicked.connect(lambda: window.guarded(self.start.ask_recipe))
         self.start.started.connect(self.watch)
         self.reading.found.connect(self._show)
-        self.reading.failed.connect(bench.messages.error)
-        bench.session.model_changed.connect(self._tell_shown)
-        bench.viewer.events.theme.connect(self._on_theme)
+        self.reading.failed.connect(window.messages.error)
+        window.session.model_changed.connect(self._show_origin)
+        window.viewer.events.theme.connect(self._on_theme)
 
     def sizeHint(self) -> QSize:
         """Return the panel's size."""
@@ -139,7 +139,7 @@ class TrainingDock(QWidget):
     # --- the user -------------------------------------------------------------------------------
 
     def watch(self, folder: Path) -> None:
-        """Show a run, and go on showing it while it grows.
+        """Show a run, and follow it while it grows.
 
         Raises
         ------
@@ -151,38 +151,38 @@ class TrainingDock(QWidget):
         self.record = None
 
     def open_snapshot(self) -> None:
-        """Load the chosen model and ask it the panel's prompts, or the run's first one.
+        """Load the chosen model and query it with the panel's prompts, or the run's first one.
 
         Raises
         ------
         CtClipError
             If there is no CT or no model to show.
         """
-        snapshot, prompts = self.snapshots.currentData(), self._bench.prompts
+        snapshot, prompts = self.snapshots.currentData(), self._prompts
         if snapshot is None:
             raise CtClipError("This run has written no model yet; wait for its first checkpoint.")
-        self._bench.session.open_study()
-        prompts.load_model(str(snapshot.folder), device=self._bench.session.device)
+        self._window.session.open_study()
+        prompts.load_model(str(snapshot.folder), device=self._window.session.device)
         if not prompts.state.rows and self.record is not None and self.record.prompts:
             prompts.add(self.record.prompts[0])
 
     def _ask_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of a run")
         if folder:
-            self._bench.guarded(lambda: self.watch(Path(folder)))
+            self._window.guarded(lambda: self.watch(Path(folder)))
 
     def _watch_typed(self) -> None:
         typed = self.folder.text().strip()
-        self._bench.guarded(lambda: self.watch(Path(typed).expanduser()))
+        self._window.guarded(lambda: self.watch(Path(typed).expanduser()))
 
     def _stop(self) -> None:
         if self.record is not None:
             self.start.end(self.record.folder)
-            self._bench.messages.info("The training is told to save and stop after this step.")
+            self._window.messages.info("The training will save its state and stop after this step.")
 
     def _resume(self) -> None:
         if self.record is not None:
-            self.start.go_on(self.record.folder)
+            self.start.resume_run(self.record.folder)
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -209,8 +209,8 @@ class TrainingDock(QWidget):
         kept = snapshots.index(chosen) if chosen in snapshots else len(snapshots) - 1
         self.snapshots.setCurrentIndex(kept)
 
-    def _tell_shown(self, *_: object) -> None:
-        name = self._bench.prompts.model_name
+    def _show_origin(self, *_: object) -> None:
+        name = self._prompts.model_name
         snapshots = () if self.record is None else self.record.snapshots
         shown = [_title(s) for s in snapshots if str(s.folder) == name]
         self.shown.setText(f"On the CT: {shown[0]}." if shown else "")

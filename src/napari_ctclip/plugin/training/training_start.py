@@ -75,11 +75,11 @@ class TrainingStart(QWidget):
         for field, name in ((self.data, "Data"), (self.out, "Folder"), (self.overrides, "Set")):
             field.setAccessibleName(name)
         self.start = QPushButton("Start")
-        self.start.setToolTip("Starts a process of its own; it goes on when this window closes")
+        self.start.setToolTip("Starts a process of its own; it continues when this window closes")
         self.stop = QPushButton("Stop")
         self.stop.setToolTip("The training saves its state after the step it is at, and ends")
         self.resume = QPushButton("Resume")
-        self.resume.setToolTip("Go on from the last checkpoint of the run that is shown")
+        self.resume.setToolTip("Resume the shown run from its last checkpoint")
         self._lay_out()
         self.find_data.clicked.connect(self._ask_data)
         self.find_out.clicked.connect(self._ask_out)
@@ -113,7 +113,7 @@ class TrainingStart(QWidget):
         self.recipe.setCurrentIndex(self.recipe.count() - 1)
 
     def command(self, *, out: Path | None = None, resume: bool = False) -> TrainingCommand:
-        """Return what the form says; ``out`` is a run to go on with.
+        """Return what the form says; ``out`` is a run to resume.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class TrainingStart(QWidget):
         start_training(command)
         self.started.emit(command.out)
 
-    def go_on(self, run: Path) -> None:
+    def resume_run(self, run: Path) -> None:
         """Resume a run with its own recipe; *Set* may give it more steps.
 
         Raises
