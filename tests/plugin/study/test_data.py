@@ -7,8 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_ctclip.plugin.shell import reader
 from napari_ctclip.plugin.shell.reader import get_reader, read_ct
-from napari_ctclip.plugin.study import reader, series_dialog
+from napari_ctclip.plugin.study import series_dialog
 from napari_ctclip.plugin.study.series_dialog import SeriesDialog
 from tests.phantom import ball_study
 from tests.plugin.conftest import Desk
