@@ -71,6 +71,7 @@ class HeatmapLayers:
         self._own = own
         self._frame: Frame | None = None
         self._drawn: dict[str, Heatmap] = {}
+        self._limits, self._opacity = (0.0, 1.0), 1.0
         own.removed.connect(self._on_removed)
 
     def set_frame(self, frame: Frame | None) -> None:
@@ -95,42 +96,50 @@ class HeatmapLayers:
         if self._frame is None:
             return
         wanted = {heatmap.key: heatmap for heatmap in heatmaps}
-        spare = [key for key, layer in self._layers().items() if not layer.visible]
+        seen = {heatmap.key for heatmap in heatmaps if heatmap.visible}
+        spare = [k for k, layer in self._layers().items() if not layer.visible and k not in seen]
         for key, layer in self._layers().items():
             if key not in wanted:
                 self._own.remove(_PREFIX + key)
                 self._drawn.pop(key, None)
                 continue
-            if not wanted[key].visible:
+            if layer.visible and not wanted[key].visible:
                 layer.visible = False
-            _set_limits(layer, limits)
-            if layer.opacity != opacity:
-                layer.opacity = opacity
+        self._set_display(limits, opacity)
         for heatmap in heatmaps:
             if heatmap.visible or _PREFIX + heatmap.key in self._own:
-                self._draw_one(heatmap, spare, limits=limits, opacity=opacity)
+                self._draw_one(heatmap, spare)
         self._describe()
 
-    def _draw_one(
-        self, heatmap: Heatmap, spare: list[str], *, limits: tuple[float, float], opacity: float
-    ) -> None:
+    def _set_display(self, limits: tuple[float, float], opacity: float) -> None:
+        """Give every layer another range or opacity; what a user set in napari stays until then."""
+        for layer in self._layers().values():
+            if limits != self._limits:
+                layer.contrast_limits_range = _slider_range(limits)
+                layer.contrast_limits = limits
+            if opacity != self._opacity:
+                layer.opacity = opacity
+        self._limits, self._opacity = limits, opacity
+
+    def _draw_one(self, heatmap: Heatmap, spare: list[str]) -> None:
         key = _PREFIX + heatmap.key
         layer = self._own.get(key) or self._recycled(key, spare)
         if layer is None or not heatmap.draws_as(self._drawn.get(heatmap.key)):
             assert self._frame is not None
             data, properties, kind = heatmap_layer(
-                heatmap.similarity_map, self._frame, colour=heatmap.colour, limits=limits
+                heatmap.similarity_map, self._frame, colour=heatmap.colour, limits=self._limits
             )
             if layer is None:
-                properties |= {"opacity": opacity, "visible": heatmap.visible}
+                properties |= {"opacity": self._opacity, "visible": heatmap.visible}
                 layer = self._own.add((data, properties, kind), key)
-                layer.contrast_limits_range = _slider_range(limits)
+                layer.contrast_limits_range = _slider_range(self._limits)
                 layer.colorbar.visible = True
                 layer.events.visible.connect(self._on_visible)
             else:
                 _redraw(layer, data, properties)
         self._drawn[heatmap.key] = heatmap
-        layer.visible = heatmap.visible
+        if layer.visible != heatmap.visible:  # napari draws anew even if nothing changes
+            layer.visible = heatmap.visible
 
     def _recycled(self, key: str, spare: list[str]) -> Any:
         """Return the layer of a heatmap that was hidden before, now under another key."""
@@ -168,12 +177,6 @@ def _redraw(layer: Any, data: Any, properties: dict[str, Any]) -> None:
         if not np.array_equal(getattr(layer, name), properties[name]):
             setattr(layer, name, properties[name])
     layer.data = data
-
-
-def _set_limits(layer: Any, limits: tuple[float, float]) -> None:
-    if tuple(layer.contrast_limits) != limits:
-        layer.contrast_limits_range = _slider_range(limits)
-        layer.contrast_limits = limits
 
 
 def _slider_range(limits: tuple[float, float]) -> tuple[float, float]:
