@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from napari_ctclip.core.errors import CheckpointMismatch
 from napari_ctclip.models.factory import load_model, model_folder
-from napari_ctclip.models.folder.architecture import start_text_encoder, text_table_of
+from napari_ctclip.models.folder.architecture import (
+    build_architecture,
+    start_text_encoder,
+    text_table_of,
+)
+from napari_ctclip.models.folder.files import read_description
 from napari_ctclip.models.folder.model_folder import kind_of_folder
 from napari_ctclip.models.folder.organ_head import load_organ_head
-from napari_ctclip.models.text.text_encoders import WordPieceTransformer, load_tokenizer
 
 WRITTEN = Path(__file__).with_name("written_before")
 ANSWERS = json.loads((WRITTEN / "answers.json").read_text("utf-8"))
@@ -65,17 +70,17 @@ def test_head_and_calibration_come_along() -> None:
 
 
 def test_text_encoder_of_a_folder_starts_a_training() -> None:
-    table = text_table_of(WRITTEN / "siglip")
-    assert table.pop("kind") == "word_piece"
-    encoder = WordPieceTransformer(load_tokenizer(WRITTEN / "siglip"), **table)
-    start_text_encoder(encoder, model_folder(WRITTEN / "siglip"))
-    found = load_model(WRITTEN / "siglip").text_encoder.state_dict()
-    assert torch.equal(encoder.words.weight, found["words.weight"])
+    folder = model_folder(WRITTEN / "siglip")
+    description = read_description(folder)
+    description["architecture"]["text"] = text_table_of(folder)
+    torch.manual_seed(7)
+    model = build_architecture(description, text_folder=folder)
+    start_text_encoder(model.text_encoder, folder)
+    found = load_model(folder).text_encoder.state_dict()
+    assert all(torch.equal(model.text_encoder.state_dict()[name], found[name]) for name in found)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
-    from napari_ctclip.core.errors import CheckpointMismatch
-
     shutil.copytree(WRITTEN / "lrclr", tmp_path / "lrclr")
     (tmp_path / "lrclr" / "weights.safetensors").unlink()
     with pytest.raises(CheckpointMismatch, match=r"missing weights\.safetensors"):
