@@ -79,7 +79,18 @@ def test_dropout_keeps_the_share_and_the_mean():
     assert torch.equal(layer.eval()(out), out)
 
 
-def test_chance_is_torchs_and_nothing_else():
+def test_compiled_layer_draws_the_same_masks() -> None:
+    layer = FastDropout(0.5).train()
+    compiled = torch.compile(layer, backend="eager")
+    outputs = []
+    for call in (layer, compiled):
+        torch.manual_seed(0)
+        outputs.append(call(torch.ones(64, 65)))
+    assert torch.equal(outputs[0], outputs[1])
+    assert 0.4 < (outputs[0] == 0).float().mean() < 0.6
+
+
+def test_masks_follow_the_seed_of_torch_and_nothing_else():
     vit = TokenVit3d(
         width=16, depth=2, heads=2, mlp_width=32, patch_size=(4, 4, 4), position_grid=(2, 4, 4),
         level_blocks=(), dropout=0.5,
