@@ -10,6 +10,7 @@ from napari_ctclip.core.anatomy import (
     MAJOR_ANATOMIES,
     TOTALSEGMENTATOR_V1,
     TOTALSEGMENTATOR_V2,
+    anatomy_in_text,
     anatomy_label,
     coarse_anatomy,
     colour_of,
@@ -133,3 +134,28 @@ def test_masks_are_found_by_group():
     assert masks.mask("ribs").sum() == 1
     with pytest.raises(KeyError, match="no anatomy 'spleen'"):
         masks.mask("spleen")
+
+
+@pytest.mark.parametrize(
+    ("text", "anatomy"),
+    [
+        ("lung nodule", "lung"),
+        ("A small ground-glass opacity", "lung"),
+        ("pneumothorax", "lung"),
+        ("left pleural effusion", "thoracic_cavity"),
+        ("pericardial effusion", "heart"),
+        ("coronary artery calcification", "heart"),
+        ("aortic aneurysm", "aorta"),
+        ("Arterial wall calcification", "aorta"),
+        ("Mosaic attenuation pattern", "lung"),
+        ("Interlobular septal thickening", "lung"),
+        ("pulmonary artery", "lung"),
+        ("hiatal hernia", "esophagus"),
+        ("rib fracture", "bone"),
+        ("renal cyst", "kidney"),
+        ("something odd", ""),
+        ("illustration of aplomb", ""),
+    ],
+)
+def test_prompt_is_sent_to_the_anatomy_it_speaks_of(text: str, anatomy: str) -> None:
+    assert anatomy_in_text(text) == anatomy
