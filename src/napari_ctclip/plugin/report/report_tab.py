@@ -39,7 +39,7 @@ __all__ = [
 _WIDTHS = (134, 104, 56, 42, 60)
 _HINT = (
     "Each finding is queried in its organ. ⚠ marks where scan and report disagree, by this model; "
-    "what it was not trained on is not judged. The text is stored only where you keep it."
+    "what it was not trained on is not judged. The text is stored only where you save it."
 )
 _DISAGREES = "#c9641f"  # on the paper of either theme
 _Underline = QTextCharFormat.UnderlineStyle
@@ -94,7 +94,7 @@ class ReportTab(QWidget):
         self.words.setEnabled(False)
         self.clear = push_button("Clear", "Drop the report and what was read of it")
         self.query.setEnabled(False)
-        self.keep = QCheckBox("Keep in session")
+        self.keep = QCheckBox("Save in session")
         self.keep.setToolTip(
             "The text goes into saved sessions and into the copy for a crash; else into no file"
         )
