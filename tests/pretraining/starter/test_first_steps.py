@@ -100,8 +100,9 @@ def test_the_starter_trains_what_it_trained(tmp_path: Path) -> None:
             self._rng = self.choices
 
     recipe = load_recipe(TRAINING / "starter" / "smoke.toml", overrides=CPU)
+    small_tokenizer().save(str(tmp_path / "tokenizer.json"))
     torch.manual_seed(0)
-    model = starter.build_model(starter.describe(recipe), small_tokenizer())
+    model = starter.build_architecture(starter.describe(recipe), text_folder=tmp_path)
     model.own_autocast = False
     objective = Grounding(objective_options(recipe, TokenGrounding), Setting((), 0, batch=2))
     assembly = Assembly(objective.module(model, lambda: model), objective, lambda *_: None)
