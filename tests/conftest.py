@@ -24,14 +24,21 @@ SLOW_TESTS = tuple(
         "cli",
         "evaluation",
         "experiments",
+        "exporting",
+        "models/folder",
+        "models/published",
+        "models/test_starter.py",
+        "models/test_starter_start_up.py",
         "preparation",
         "pretraining",
+        "segmentation",
         "simulation",
         "test_benchmarks.py",
         "test_documentation.py",
         "test_real_disks.py",
         "test_real_patches.py",
         "test_real_scans.py",
+        "test_repository.py",
     )
 )
 """Where most tests train, simulate studies, start processes or read real scans."""
