@@ -20,7 +20,7 @@ class TextCache:
     Parameters
     ----------
     most : int
-        Texts kept.
+        The most texts that are cached.
     """
 
     def __init__(self, most: int = _MOST_TEXTS) -> None:
