@@ -199,8 +199,8 @@ class FollowUpDock(QWidget):
         change = self.changes.rows[self.sorted.mapToSource(index).row()]
         frame = self._window.scene.frame
         if frame is not None:
-            index = frame.world_to_index(change.after.peak.world_mm)
-            self._window.guarded(lambda: self._probe.look_at(index))
+            voxel = frame.world_to_index(change.after.peak.world_mm)
+            self._window.guarded(lambda: self._probe.look_at(voxel))
 
     # --- what changes elsewhere -----------------------------------------------------------------
 
