@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from napari.utils.theme import get_theme
 
 from napari_ctclip import plugin
-from napari_ctclip.exporting import faithfulness_figures as truth_pictures
+from napari_ctclip.exporting import faithfulness_figures as faithfulness_figures
 from napari_ctclip.plugin.canvas import difference_layer, layers, slice_strip, texts
 from napari_ctclip.plugin.canvas.texts import LETTER_COLOUR
 from napari_ctclip.plugin.montage import gallery
@@ -90,7 +90,7 @@ def test_lines_of_a_training_stand_out(theme: str, lines: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("theme", _THEMES)
-@pytest.mark.parametrize("mark", [truth_pictures._OWN, truth_pictures._NULL])
+@pytest.mark.parametrize("mark", [faithfulness_figures._OWN, faithfulness_figures._REFERENCE])
 def test_marks_of_a_test_of_the_map_stand_out(mark: str, theme: str) -> None:
     assert _contrast(mark, get_theme(theme).background.as_hex()) >= _GRAPHIC
 

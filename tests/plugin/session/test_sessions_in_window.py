@@ -57,7 +57,11 @@ def test_a_session_comes_back_whole(worked: Desk, tmp_path: Path, make_desk: Any
     (finding,) = _kept(other).findings
     assert (finding.name, finding.volume_ml) == (before.name, before.volume_ml)
     assert other.bench.scene.window == Window(100.0, 900.0)
-    assert saved_view(other.bench.scene, other.bench.views).position == (3, 4, 5)
+    assert saved_view(other.bench.scene, other.bench.views, other.bench.prompts.state).position == (
+        3,
+        4,
+        5,
+    )
     (row,) = other.bench.prompts.state.rows
     assert row.prompt == worked.bench.prompts.state.rows[0].prompt
     assert row.answer is not None
