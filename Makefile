@@ -57,7 +57,7 @@ smoke: setup  ## a training of seconds from every recipe
 	  $(BIN)/napari-ctclip-train $$(basename $$(dirname $$recipe)) --recipe $$recipe \
 	    --out runs/smoke/$$(basename $$(dirname $$recipe)) || exit 1; done
 
-study: setup  ## the methods at the same work on a simulated cohort: an hour; resumes when stopped
+study: setup  ## the methods with equal compute on a simulated cohort: an hour; resumes when stopped
 	$(BIN)/napari-ctclip-train study --out runs/study --page docs/explanation/study.md
 
 bench: setup  ## speed: reading, encoding, slices, prompt to layer, the longest block of the window

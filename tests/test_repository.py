@@ -117,15 +117,10 @@ def test_lock_satisfies_what_the_project_asks_for() -> None:
 # --- files ------------------------------------------------------------------------------------
 
 ALONE = {
-    "evaluation.manifest_study",
-    "evaluation.record_rows",
-    "evaluation.report_page",
-    "evaluation.run_provenance",
     "plugin.faithfulness.faithfulness_cost",
     "plugin.session.saved_view",
     "plugin.shell.demo",  # what `make demo` does
     "plugin.shell.display",
-    "pretraining.starter.calibrate",
 }
 """Small files of one importer that stand alone all the same. The list may only become shorter."""
 

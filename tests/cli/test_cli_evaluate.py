@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_ctclip.cli import main as cli
+from napari_ctclip.evaluation.simulated_cohort import save_study
 from napari_ctclip.models import factory
+from napari_ctclip.simulation import simulate_study
 from napari_ctclip.testing import TinyModel
 from tests.evaluation.evaluation_studies import Studies, write_studies
 from tests.models.small_open_clip import small_open_clip
@@ -70,6 +72,7 @@ def test_evaluate_writes_tables_and_a_page_without_scripts(studies: Studies) -> 
         "metrics.json",
         "localisation.csv",
         "report.html",
+        "summary.md",
     }
     with (out / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -165,6 +168,7 @@ def test_studies_are_judged_by_a_montage_of_their_patches(studies: Studies, monk
     [
         (("--read-out", "slices"), 2, "no --read-out"),
         (("--read-out", "montage", "--faithfulness", "1"), 2, "no heatmap"),
+        (("--read-out", "whole", "--faithfulness", "1"), 2, "no embedding"),
         (("--read-out", "montage"), 3, "model of volumes"),
     ],
 )
@@ -174,3 +178,20 @@ def test_montage_that_cannot_be_read_is_refused(
     result = _evaluate(studies, *options)
     assert result.exit_code == code
     assert message in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("read_out", ["volume", "whole", "organ"])
+def test_simulated_studies_stand_in_for_a_manifest(tmp_path: Path, read_out: str) -> None:
+    for seed, findings in ((100_000, ["aortic calcification"]), (100_001, [])):
+        study = simulate_study(seed, spacing_mm=(6.0, 6.0, 6.0), findings=findings, degrade=False)
+        save_study(study, tmp_path / "out" / "simulated" / f"{seed}.npz")
+    command = ["evaluate", "simulated:100000-100001", "--task", "simulated", "--out"]
+    options = ["--threshold-on", "none", "--replicates", "100", "--read-out", read_out]
+    result = runner.invoke(cli.app, [*command, str(tmp_path / "out"), *options])
+    assert result.exit_code == 0, result.output
+    summary = (tmp_path / "out" / "summary.md").read_text("utf-8")
+    assert "| finding | studies with / without | AUROC | peak in lesion |" in summary
+    assert "| aortic calcification | 1 / 1 |" in summary
+    rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").open()))
+    regions = {row["region"] for row in rows if row["label"] == "aortic calcification"}
+    assert regions == {"whole scan" if read_out == "whole" else "aorta"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from napari_ctclip.encoding.feature_cache import FeatureCache
-from napari_ctclip.evaluation.evaluate_manifest import evaluate_manifest
+from napari_ctclip.evaluation.evaluate_studies import evaluate_studies
 from napari_ctclip.evaluation.evaluation_result import Plan
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.score_studies import StudyScorer
+from napari_ctclip.evaluation.study_source import file_studies
 from napari_ctclip.io.store.manifest import read_manifest
 from napari_ctclip.testing import TinyModel
 from tests.evaluation.evaluation_studies import TASKS
@@ -24,8 +25,8 @@ def scorer_in(folder, **options):
 
 def evaluated(studies, scorer=None, plan=QUICKLY, **options):
     scorer = scorer or scorer_in(studies.folder)
-    entries = read_manifest(studies.manifest).entries
-    return evaluate_manifest(entries, scorer, plan, out=studies.folder / "out", **options)
+    cohort = file_studies(read_manifest(studies.manifest).entries)
+    return evaluate_studies(cohort, scorer, plan, out=studies.folder / "out", **options)
 
 
 def metrics_of(evaluation, label):

@@ -11,10 +11,11 @@ from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.geometry import Geometry
 from napari_ctclip.core.prompt import Prompt
 from napari_ctclip.core.similarity_map import SimilarityMap
-from napari_ctclip.evaluation.lesion_files import LesionFile, lesion_mask, read_lesion_table
+from napari_ctclip.evaluation.lesion_files import LesionFile, read_lesion_table
 from napari_ctclip.evaluation.localisation import (
     Localisation,
     lesion_diameter_mm,
+    lesion_tokens,
     localisation_rows,
     localise,
 )
@@ -28,14 +29,8 @@ PATCH = (2, 2, 2)
 
 def _localise(values, mask):
     similarity_map = SimilarityMap(values, GRID.coarsened(PATCH), Prompt("x"))
-    return localise(
-        similarity_map,
-        similarity_map.peak(),
-        mask,
-        volume_geometry=GRID,
-        input_geometry=GRID,
-        patch_size=PATCH,
-    )
+    lesion = lesion_tokens(mask, volume_geometry=GRID, input_geometry=GRID, patch_size=PATCH)
+    return localise(similarity_map, similarity_map.peak(), lesion)
 
 
 def test_a_peak_in_a_touched_token_is_a_hit_and_precision_counts_all_tokens():
@@ -95,15 +90,15 @@ def volume(tmp_path):
 def test_masks_and_boxes_in_pixels_or_millimetres_mark_the_same_place(volume, tmp_path):
     truth = volume.voxels == 700
     save((2 * truth).astype(np.uint8), volume.geometry, tmp_path / "m.nii.gz")
-    assert (lesion_mask(LesionFile(tmp_path / "m.nii.gz"), volume) == truth).all()
-    assert (lesion_mask(LesionFile(tmp_path / "m.nii.gz", 2), volume) == truth).all()
+    assert (LesionFile(tmp_path / "m.nii.gz").mask(volume) == truth).all()
+    assert (LesionFile(tmp_path / "m.nii.gz", 2).mask(volume) == truth).all()
     with pytest.raises(DataError, match="no voxel of the scan is marked"):
-        lesion_mask(LesionFile(tmp_path / "m.nii.gz", 1), volume)
+        LesionFile(tmp_path / "m.nii.gz", 1).mask(volume)
     world = volume.geometry.index_to_world(BALL_CENTRE)
     file = tmp_path / "b.json"
     corners = {"low_mm": (world - 6.5).tolist(), "high_mm": (world + 6.5).tolist()}
     file.write_text(json.dumps([corners]), "utf-8")
-    box = lesion_mask(LesionFile(file), volume)
+    box = LesionFile(file).mask(volume)
     assert box[BALL_CENTRE]
     expected = np.abs(volume.geometry.index_to_world(np.argwhere(box)) - world).max()
     assert expected <= 6.5
@@ -111,7 +106,7 @@ def test_masks_and_boxes_in_pixels_or_millimetres_mark_the_same_place(volume, tm
     i, j, k = volume.stored_geometry.world_to_index(world).round().astype(int).tolist()
     pixel = {"z_mm": world[2] + 0.4, "xmin": i, "xmax": i + 1, "ymin": j, "ymax": j}
     file.write_text(json.dumps([pixel]), "utf-8")
-    two = lesion_mask(LesionFile(file), volume)
+    two = LesionFile(file).mask(volume)
     assert (two.sum(), two[BALL_CENTRE]) == (2, True)
     assert volume.stored_geometry.axis_codes[:2] == "RA"
     assert k == volume.stored_geometry.shape[2] - 1 - BALL_CENTRE[0]
@@ -121,7 +116,7 @@ def test_odd_boxes_and_tables_are_refused_by_name(volume, tmp_path):
     file = tmp_path / "b.json"
     file.write_text('[{"xmin": 1}]', "utf-8")
     with pytest.raises(DataError, match=r"b\.json: expected a list of boxes"):
-        lesion_mask(LesionFile(file), volume)
+        LesionFile(file).mask(volume)
     table = tmp_path / "lesions.csv"
     table.write_text("study_id,label\n", "utf-8")
     with pytest.raises(DataError, match=r"lesions\.csv: expected columns"):

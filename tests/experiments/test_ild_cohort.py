@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_ctclip.core.errors import DataError
-from napari_ctclip.evaluation.manifest_study import read_manifest_study
+from napari_ctclip.evaluation.study_source import FileStudy
 from napari_ctclip.evaluation.task_files import read_tasks
 from napari_ctclip.experiments.ild_cohort import write_ild_cohort
 from napari_ctclip.io.store.manifest import read_manifest
@@ -31,7 +31,7 @@ def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_
     assert len(made) == 4
     told: list[tuple[int, int]] = []
     manifest = write_ild_cohort(
-        tmp_path, train=1, test=2, seed=4, spacing_mm=coarse, told=lambda *n: told.append(n)
+        tmp_path, train=1, test=2, seed=4, spacing_mm=coarse, progress=lambda *n: told.append(n)
     )
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert all(path.stat().st_mtime_ns == when for path, when in made.items())
@@ -42,7 +42,8 @@ def test_cohort_has_scans_masks_reports_and_labels_and_goes_on_after_a_stop(tmp_
         assert entry.organ_normal == {"lung": pattern == "Normal"}
         assert entry.findings in entry.organ_sentences["lung"]
     assert set(entries[0].labels) == set(read_tasks("simulated_ild").labels)
-    study, notices = read_manifest_study(entries[0], quick_masks=False)
+    loaded = FileStudy(entries[0]).load(quick_masks=False)
+    study, notices = loaded.study, loaded.notices
     assert study.organ_masks.labels_of("lung")
     assert study.volume.geometry.spacing_mm == coarse
     assert not [notice for notice in notices if notice.severity.name == "WARNING"], notices

@@ -1,4 +1,4 @@
-"""The bundled model: small, quick with words, and right about wordings it never saw."""
+"""The bundled model: small, quick with words, and right about phrasings it never saw."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import pytest
 import torch
 
 from napari_ctclip.core.prompt import Prompt
-from napari_ctclip.evaluation.simulated import EVALUATION_SEED, examine_study
+from napari_ctclip.encoding.feature_cache import FeatureCache
+from napari_ctclip.evaluation.score_studies import StudyQuestions, StudyScorer
+from napari_ctclip.evaluation.simulated_cohort import (
+    EVALUATION_SEED,
+    kept_study,
+    simulated_cohort,
+    simulated_lesions,
+)
+from napari_ctclip.evaluation.task_files import read_tasks
 from napari_ctclip.models.factory import load_model
 from napari_ctclip.models.hub.registry import known_model
 from napari_ctclip.models.interface import assert_implements
 from napari_ctclip.pretraining.data.sentences import load_vocabulary
-from napari_ctclip.simulation import FINDINGS, simulate_study
+from napari_ctclip.simulation import FINDINGS
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +40,7 @@ def test_starter_keeps_the_contract(starter):
     assert starter.patch_size == (2, 2, 2)
 
 
-def test_unseen_wordings_name_their_finding(starter):
+def test_held_out_phrasings_name_their_finding(starter):
     names = FINDINGS + starter.background_prompts
     vectors = starter.embed_text(names)
     right = []
@@ -53,9 +61,11 @@ def test_a_negated_finding_is_nearer_to_normal_tissue_than_the_finding_is(starte
 
 
 @pytest.mark.model
-def test_heatmap_peak_lies_in_the_lesion(starter):
-    finding = "lung mass"
-    seed = EVALUATION_SEED + 900
-    study = simulate_study(seed, findings=[finding])
-    result = examine_study(starter, study, seed=seed, prompts={finding: (finding,)})
-    assert result.answers[0].hit
+def test_heatmap_peak_lies_in_the_lesion(starter, tmp_path):
+    finding, seed = "lung mass", EVALUATION_SEED + 900
+    kept_study(seed, tmp_path, findings=[finding])
+    (source,) = simulated_cohort([seed], tmp_path)
+    cache = FeatureCache(tmp_path / "cache", limit_bytes=0)
+    scorer = StudyScorer(starter, read_tasks("simulated"), cache=cache)
+    lesions = simulated_lesions([source])[source.study_id]
+    assert scorer.score(source, StudyQuestions(lesions)).scores[finding].localisation.hit

@@ -37,7 +37,8 @@ def evaluate(
     Parameters
     ----------
     manifest : path
-        The studies and their labels, .jsonl or .csv.
+        The studies and their labels, .jsonl or .csv; or seeds of simulated studies, such as
+        ``"simulated:100000-100199"``, which are kept in ``out/simulated``.
     task : str
         The name of a shipped task set, or a TOML file.
     out : path
@@ -53,25 +54,30 @@ def evaluate(
     DataError
         If a split is empty, no label is known, or no study can be used.
     """
-    from napari_ctclip.evaluation.evaluate_manifest import StudiesPending, evaluate_manifest
+    from napari_ctclip.evaluation.evaluate_studies import (
+        Extras,
+        StudiesPending,
+        evaluate_studies,
+    )
     from napari_ctclip.evaluation.evaluation_result import Plan
     from napari_ctclip.evaluation.result_files import write_evaluation
     from napari_ctclip.evaluation.score_studies import StudyScorer
+    from napari_ctclip.evaluation.simulated_cohort import read_cohort
     from napari_ctclip.evaluation.task_files import read_tasks
-    from napari_ctclip.io.store.manifest import read_manifest
     from napari_ctclip.models.runtime.device import resolved_device
 
     device = resolved_device("auto")
     loaded = load_model(model) if isinstance(model, str | Path) else model
     scorer = StudyScorer(loaded, read_tasks(task), device=device)
-    entries = read_manifest(Path(manifest)).entries
+    cohort, lesions = read_cohort(str(manifest), Path(out) / "simulated")
     with progress_bar("scoring") as report:
-        found = evaluate_manifest(
-            entries,
+        found = evaluate_studies(
+            cohort,
             scorer,
             plan or Plan(),
             out=Path(out),
-            told=lambda done, total, _: report(done, total),
+            extras=Extras(lesions=lesions),
+            progress=lambda done, total, _: report(done, total),
         )
     if isinstance(found, StudiesPending):
         raise CtClipError(

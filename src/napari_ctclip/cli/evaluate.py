@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from napari_ctclip.evaluation.bootstrap import Interval
-    from napari_ctclip.evaluation.evaluate_manifest import Extras
+    from napari_ctclip.evaluation.embedding_readout import EmbeddingReadout
+    from napari_ctclip.evaluation.evaluate_studies import Extras
     from napari_ctclip.evaluation.evaluation_result import Evaluation, Plan
     from napari_ctclip.evaluation.montage_readout import MontageReadout
     from napari_ctclip.evaluation.operating_point import Rule
-    from napari_ctclip.evaluation.score_studies import StudyScorer, Told
-    from napari_ctclip.io.store.manifest_entry import ManifestEntry
+    from napari_ctclip.evaluation.score_studies import StudyProgress, StudyScorer
+    from napari_ctclip.evaluation.study_source import Lesion, StudySource
 
 __all__ = ["compare", "evaluate"]
 
@@ -31,7 +33,8 @@ ReplicatesOption = Annotated[int, typer.Option(min=100, help="Resamples behind a
 ReadOutOption = Annotated[
     str,
     typer.Option(
-        help="volume; montage: one of randomly drawn patches, the same for every model; "
+        help="volume: the task's organ, as in the viewer; whole, organ: the embedding of the scan "
+        "or of the organ; montage: of randomly drawn patches, the same for every model; "
         "ranked-montage: of those most similar to the task's prompts."
     ),
 ]
@@ -39,7 +42,13 @@ SeedOption = Annotated[int, typer.Option(help="Of the resamples.")]
 
 
 def evaluate(
-    manifest: Annotated[Path, typer.Argument(help="Studies and labels, .jsonl or .csv.")],
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            help="Studies and labels, .jsonl or .csv; or simulated:FIRST-LAST (seeds), or "
+            "simulated-patches:COUNT for a 2D model."
+        ),
+    ],
     task: Annotated[str, typer.Option(help="Name of a shipped task set, or a TOML file.")],
     out: OutOption,
     model: Annotated[str, typer.Option(help="Name of a model, or its folder.")] = "starter",
@@ -65,7 +74,7 @@ def evaluate(
         Path | None, typer.Option(help="CSV study_id and further columns, for --subgroup.")
     ] = None,
     subgroup: Annotated[
-        list[str] | None, typer.Option(help="Column to tell apart; repeatable.")
+        list[str] | None, typer.Option(help="Column of subgroups; repeatable.")
     ] = None,
     faithfulness: Annotated[
         int, typer.Option(min=0, help="Positive studies a label whose heatmaps are tested; slow.")
@@ -85,15 +94,15 @@ def evaluate(
         raise typer.BadParameter(f"{masks!r} is neither 'quick' nor 'none'")
     from napari_ctclip.evaluation.evaluation_result import Plan
     from napari_ctclip.evaluation.label_metrics import Resampling
-    from napari_ctclip.io.store.manifest import read_manifest
 
     rule: Rule = "youden" if threshold_rule == "youden" else "closest-to-corner"
     plan = Plan(split, threshold_on, rule, Resampling(replicates, seed))
-    extras = _extras(manifest, lesions, columns, subgroup or [], faithfulness)
-    montage = _montage(read_out, grid, extras)
-    entries = read_manifest(manifest).entries
-    scorer = _scorer(task, model=model, masks=masks, device=device, montage=montage)
-    _run(entries, scorer, plan, extras, out=out)
+    extras = _extras(lesions, columns, subgroup or [], faithfulness)
+    readout = _readout(read_out, grid, extras)
+    scorer = _scorer(task, model=model, masks=masks, device=device, readout=readout)
+    cohort, known = _cohort(manifest, scorer, out / "simulated")
+    extras = replace(extras, lesions={**known, **extras.lesions})
+    _run(cohort, scorer, plan, extras, out=out)
 
 
 def compare(
@@ -113,7 +122,7 @@ def compare(
         if row.label == MACRO:
             terminal.say(
                 f"{row.pair[1]} less {row.pair[0]}, macro {row.metric.replace('_', ' ')}: "
-                f"{_told(row.difference)}, p {row.p_bootstrap:.3f}"
+                f"{_shown(row.difference)}, p {row.p_bootstrap:.3f}"
             )
     _print_files(files)
 
@@ -122,14 +131,13 @@ def compare(
 
 
 def _extras(
-    manifest: Path,
     lesions: Path | None,
     columns: Path | None,
     subgroups: list[str],
     faithfulness: int,
 ) -> Extras:
     from napari_ctclip.core.errors import DataError
-    from napari_ctclip.evaluation.evaluate_manifest import Extras
+    from napari_ctclip.evaluation.evaluate_studies import Extras
     from napari_ctclip.evaluation.lesion_files import read_lesion_table
     from napari_ctclip.evaluation.subgroups import read_study_columns
 
@@ -147,55 +155,81 @@ def _extras(
     )
 
 
-def _montage(read_out: str, grid: str, extras: Extras) -> MontageReadout | None:
+def _readout(read_out: str, grid: str, extras: Extras) -> MontageReadout | EmbeddingReadout | None:
+    from napari_ctclip.evaluation.embedding_readout import EmbeddingReadout
     from napari_ctclip.evaluation.montage_readout import MontageReadout
 
-    if read_out not in ("volume", "montage", "ranked-montage"):
-        raise typer.BadParameter(f"no --read-out {read_out!r}: volume, montage or ranked-montage")
     if read_out == "volume":
         return None
+    if read_out == "whole" or read_out == "organ":
+        if extras.faithfulness:
+            raise typer.BadParameter("--faithfulness tests --read-out volume, no embedding")
+        return EmbeddingReadout("whole" if read_out == "whole" else "organ")
+    if read_out not in ("montage", "ranked-montage"):
+        raise typer.BadParameter(
+            f"no --read-out {read_out!r}: volume, whole, organ, montage or ranked-montage"
+        )
     if extras.lesions or extras.faithfulness:
-        raise typer.BadParameter("a montage has no heatmap: --lesions and --faithfulness need "
-                                 "--read-out volume")  # fmt: skip
+        raise typer.BadParameter(
+            "a montage has no heatmap: --lesions and --faithfulness need another --read-out"
+        )
     return MontageReadout(read_out == "ranked-montage", terminal.rows_and_columns(grid))
 
 
 def _scorer(
-    task: str, *, model: str, masks: str, device: str, montage: MontageReadout | None
+    task: str,
+    *,
+    model: str,
+    masks: str,
+    device: str,
+    readout: MontageReadout | EmbeddingReadout | None,
 ) -> StudyScorer:
     from napari_ctclip.evaluation.score_studies import StudyScorer
-    from napari_ctclip.evaluation.sharding import share_of_launcher
     from napari_ctclip.evaluation.task_files import read_tasks
+    from napari_ctclip.evaluation.worker import worker_of_launcher
     from napari_ctclip.models.factory import load_model
 
     tasks = read_tasks(task)
-    where = share_of_launcher().device(device)
+    where = worker_of_launcher().device(device)
     return StudyScorer(
         load_model(model, device=where),
         tasks,
         masks="none" if masks == "none" else "quick",
         device=where,
-        montage=montage,
+        readout=readout,
     )
 
 
-def _run(
-    entries: Sequence[ManifestEntry], scorer: StudyScorer, plan: Plan, extras: Extras, *, out: Path
-) -> None:
-    from napari_ctclip.evaluation.evaluate_manifest import StudiesPending, evaluate_manifest
-    from napari_ctclip.evaluation.result_files import write_evaluation
-    from napari_ctclip.evaluation.sharding import share_of_launcher
+def _cohort(
+    manifest: str, scorer: StudyScorer, folder: Path
+) -> tuple[Sequence[StudySource], dict[str, dict[str, Lesion]]]:
+    from napari_ctclip.evaluation.simulated_cohort import read_cohort
+    from napari_ctclip.pretraining.starter import evaluation as patches
 
-    share = share_of_launcher()
+    if manifest.startswith(patches.SIMULATED_PATCHES):
+        count = patches.patches_of(manifest)
+        return patches.simulated_patches(scorer.model, patches=count), {}
+    return read_cohort(manifest, folder)
+
+
+def _run(
+    cohort: Sequence[StudySource], scorer: StudyScorer, plan: Plan, extras: Extras, *, out: Path
+) -> None:
+    from napari_ctclip.evaluation.evaluate_studies import StudiesPending, evaluate_studies
+    from napari_ctclip.evaluation.result_files import write_evaluation
+    from napari_ctclip.evaluation.worker import worker_of_launcher
+
+    worker = worker_of_launcher()
     with terminal.bar(counts=True) as bar:
-        told = _teller(bar)
-        found = evaluate_manifest(
-            entries, scorer, plan, out=out, extras=extras, share=share, told=told
+        progress = _progress(bar)
+        found = evaluate_studies(
+            cohort, scorer, plan, out=out, extras=extras, worker=worker, progress=progress
         )
     if isinstance(found, StudiesPending):
         terminal.say(
-            f"process {share.rank + 1} of {share.processes} is done; {len(found.studies)} studies "
-            "are with others. The last to finish writes the results, or this command run once more."
+            f"process {worker.rank + 1} of {worker.world_size} is done; {len(found.studies)} "
+            "studies are with others. The last to finish writes the results, or this command run "
+            "once more."
         )
         return
     terminal.print_notices(found.notices)
@@ -204,17 +238,17 @@ def _run(
     _print_files(files)
 
 
-def _teller(bar: Progress) -> Told:
+def _progress(bar: Progress) -> StudyProgress:
     from napari_ctclip.evaluation.scored_study import ScoredStudy
 
     task = bar.add_task("scoring", total=None)
 
-    def told(done: int, total: int, study: ScoredStudy) -> None:
+    def update(done: int, total: int, study: ScoredStudy) -> None:
         bar.update(task, completed=done, total=total)
         if study.error:
             terminal.warn(f"warning: {study.study_id}: {study.error}")
 
-    return told
+    return update
 
 
 def _print_metrics(evaluation: Evaluation) -> None:
@@ -223,11 +257,11 @@ def _print_metrics(evaluation: Evaluation) -> None:
         counts = f"{metrics.studies} studies"
         if metrics.operating_point is not None:
             counts = f"{metrics.positives} of {counts}"
-        line = f"{metrics.label:34s} {counts:20s} AUROC {_told(area)}"
+        line = f"{metrics.label:34s} {counts:20s} AUROC {_shown(area)}"
         terminal.say(f"{line}  {'; '.join(metrics.notes)}".rstrip())
 
 
-def _told(interval: Interval) -> str:
+def _shown(interval: Interval) -> str:
     if not math.isfinite(interval.value):
         return "not defined"
     if not math.isfinite(interval.low):

@@ -32,6 +32,6 @@ def simulate_ild(
             test=test,
             seed=seed,
             workers=workers,
-            told=lambda done, total: bar.update(task, completed=done),
+            progress=lambda done, total: bar.update(task, completed=done),
         )
     terminal.say(f"{train} patients to train on and {test} to test on in {manifest}")

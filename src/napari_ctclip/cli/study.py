@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from napari_ctclip.experiments.arm_run import ArmResult
-    from napari_ctclip.experiments.plan import WorkPlan
+    from napari_ctclip.experiments.plan import ExperimentPlan
     from napari_ctclip.pretraining.runs.run_log import StepReport
 
 __all__ = ["study"]
@@ -46,36 +46,32 @@ def study(
     from napari_ctclip.experiments.cohort import (
         arm_folder,
         cohort_of,
-        exam_of,
+        evaluator_of,
         locked_tower_of,
-        tasks_of,
     )
-    from napari_ctclip.experiments.plan import load_work_plan
+    from napari_ctclip.experiments.plan import load_plan
     from napari_ctclip.pretraining.loop import Stopped
 
-    work = load_work_plan(
-        plan or installed_recipe("study", "study.toml"), overrides=overrides or ()
-    )
+    work = load_plan(plan or installed_recipe("study", "study.toml"), overrides=overrides or ())
     kept = simulated or out / "simulated"
     tower = locked_tower_of(work)
-    cohort, tasks = cohort_of(work, kept, tower), tasks_of(work)
-    studies = exam_of(work, kept, tower)
+    cohort, evaluator = cohort_of(work, kept, tower), evaluator_of(work, kept, tower)
     results = []
     with terminal.bar() as bar:
         for arm in work.arms:
             try:
                 report = _reporter(bar, arm.name)
                 folder = arm_folder(out, arm)
-                results.append(
-                    run_arm(work, arm, cohort, studies, tasks, folder=folder, report=report)
-                )
+                results.append(run_arm(work, arm, cohort, evaluator, folder=folder, report=report))
             except Stopped:
                 terminal.warn("stopped; the same command resumes")
                 raise typer.Exit(EXIT_STOPPED) from None
     terminal.say(_written(work, results, out, page))
 
 
-def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path | None) -> str:
+def _written(
+    work: ExperimentPlan, results: Sequence[ArmResult], out: Path, page: Path | None
+) -> str:
     """Write table and figure into the folder, and into the page where there is one; return it."""
     from napari_ctclip.evaluation.label_metrics import Resampling
     from napari_ctclip.experiments.results import (
@@ -87,8 +83,8 @@ def _written(work: WorkPlan, results: Sequence[ArmResult], out: Path, page: Path
     )
     from napari_ctclip.io.files import write_text
 
-    how = Resampling(work.examination.replicates)
-    rows = [arm_row(result, how) for result in results]
+    how = Resampling(work.evaluation.replicates)
+    rows = [arm_row(result) for result in results]
     pairs = paired_rows(results, work.pairs, how)
     figure = out / _FIGURE if page is None else page.parent.parent / "images" / _FIGURE
     write_figure(results, rows, figure)

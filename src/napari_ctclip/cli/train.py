@@ -36,8 +36,6 @@ cli_methods.register(app)
 
 _METHODS = {**STARTER_SUMMARIES, **METHOD_SUMMARIES}
 
-_STARTER_TOKEN_ML = 0.064  # a cube of 4 mm
-
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of simulated studies.")]
 Overrides = Annotated[
@@ -114,7 +112,7 @@ def _of_device(device: str) -> list[str]:
     return [f"loop.accelerator={device}", "loop.devices=1"]
 
 
-@app.command()
+@app.command(hidden=True)
 def evaluate_starter(
     out: Out,
     model: Annotated[str, typer.Option(help="Name or folder.")] = "starter",
@@ -123,35 +121,18 @@ def evaluate_starter(
         int, typer.Option(help="Of the first study; from 100000: never seen.")
     ] = 100_000,
 ) -> None:
-    """Evaluate a model on simulated studies: AUROC and pointing, known and unseen phrasings."""
-    from napari_ctclip.evaluation.simulated import examine
-    from napari_ctclip.evaluation.simulated_report import finding_rows, markdown_table
-    from napari_ctclip.io.files import write_text
-    from napari_ctclip.models.factory import load_model
-    from napari_ctclip.pretraining.data.sentences import load_vocabulary
-
-    unseen = {finding.name: finding.unseen for finding in load_vocabulary().findings}
-    prompts = {name: (name, *wordings) for name, wordings in unseen.items()}
-    results = examine(load_model(model), range(seed, seed + studies), prompts=prompts, cache=out)
-    table = markdown_table(finding_rows(results, unseen, tokens=_readout_tokens()))
-    write_text(out / "table.md", table + "\n")
-    typer.echo(table)
+    """Evaluate a model on simulated studies; see ``napari-ctclip evaluate simulated:SEEDS``."""
+    _evaluate(f"simulated:{seed}-{seed + studies - 1}", "simulated_phrasings", model, out)
 
 
-@app.command("evaluate-starter-2d")
+@app.command("evaluate-starter-2d", hidden=True)
 def evaluate_starter_2d(
     model: Annotated[str, typer.Option(help="Name or folder.")] = "starter-2d",
     patches: Annotated[int, typer.Option(help="How many simulated patches.")] = 1200,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/patches"),
 ) -> None:
-    """Evaluate a 2D model on simulated patches: AUROC, known and unseen phrasings."""
-    from napari_ctclip.models.factory import load_model
-    from napari_ctclip.models.published.slice_model import SliceModel
-    from napari_ctclip.pretraining.starter.examine_patches import examine_patches, markdown_rows
-
-    loaded = load_model(model)
-    if not isinstance(loaded, SliceModel):
-        raise CtClipError(f"{model!r} embeds no patches; choose starter-2d or an open_clip model")
-    typer.echo(markdown_rows(examine_patches(loaded, patches=patches)))
+    """Evaluate a 2D model on simulated patches; see ``napari-ctclip evaluate``."""
+    _evaluate(f"simulated-patches:{patches}", "simulated_patches", model, out)
 
 
 @app.command()
@@ -161,19 +142,19 @@ def calibrate_starter(
     studies: Annotated[int, typer.Option(help="How many validation studies.")] = 60,
 ) -> None:
     """Fit the probability of a region score on simulated validation studies."""
-    from napari_ctclip.evaluation.simulated import VALIDATION_SEED
-    from napari_ctclip.pretraining.starter.calibrate import calibrate_checkpoint
+    from napari_ctclip.evaluation.simulated_cohort import VALIDATION_SEED
+    from napari_ctclip.pretraining.starter.evaluation import calibrate_checkpoint
 
     seeds = range(VALIDATION_SEED, VALIDATION_SEED + studies)
-    calibration = calibrate_checkpoint(folder, seeds, cache=out, tokens=_readout_tokens())
+    calibration = calibrate_checkpoint(folder, seeds, out=out)
     typer.echo(f"slope {calibration.slope:.3f}, intercept {calibration.intercept:.3f}")
 
 
-def _readout_tokens() -> int:
-    """Return how many of the starter's tokens the viewer reads a region's score from."""
-    from napari_ctclip.scoring.region_scores import READOUT_ML
+def _evaluate(manifest: str, task: str, model: str, out: Path) -> None:
+    """Run the users' evaluation of a cohort without a validation split."""
+    from napari_ctclip.cli.evaluate import evaluate
 
-    return max(1, round(READOUT_ML / _STARTER_TOKEN_ML))
+    evaluate(manifest, task=task, out=out, model=model, split="all", threshold_on="none")
 
 
 if __name__ == "__main__":

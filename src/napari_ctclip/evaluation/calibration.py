@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.score_table import Column
@@ -28,7 +29,8 @@ __all__ = [
     "tempered",
 ]
 
-_ITERATIONS = 100
+_BINS = 10
+_TEMPERATURES = (1e-2, 1e3)  # beyond lies nothing but a step or one half for all
 
 
 def fit_platt(labels: npt.NDArray[Any], scores: npt.NDArray[Any], *, source: str) -> Calibration:
@@ -52,24 +54,12 @@ def fit_platt(labels: npt.NDArray[Any], scores: npt.NDArray[Any], *, source: str
             f"calibration needs both classes, got {count} positives, {others} negatives"
         )
     target = np.where(positive, (count + 1) / (count + 2), 1 / (others + 2))
-    x = np.asarray(scores, dtype=np.float64)
-    centre, spread = x.mean(), max(float(x.std()), 1e-9)
-    design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
-    weights = np.zeros(2)
-    for _ in range(_ITERATIONS):
-        p = 1 / (1 + np.exp(-design @ weights))
-        gradient = design.T @ (p - target)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        weights -= np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-9:
-            break
-    slope = weights[0] / spread
-    return Calibration(float(slope), float(weights[1] - slope * centre), source)
-
-
-_BINS = 10
-_TEMPERATURES = (1e-2, 1e3)  # beyond lies nothing but a step or one half for all
+    x = np.asarray(scores, dtype=np.float64)[:, None]
+    # a soft target is a positive and a negative of these weights
+    truth, weight = np.r_[np.ones(len(x)), np.zeros(len(x))], np.r_[target, 1 - target]
+    curve = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
+    curve.fit(np.r_[x, x], truth, sample_weight=weight)
+    return Calibration(float(curve.coef_[0, 0]), float(curve.intercept_[0]), source)
 
 
 @dataclass(frozen=True)
@@ -96,14 +86,14 @@ def reliability_bins(
 ) -> tuple[ReliabilityBin, ...]:
     """Return the bins of equal width over 0 to 1 that hold studies, lowest first."""
     positive = np.asarray(labels, dtype=bool)
-    place = np.clip((np.asarray(probabilities) * bins).astype(int), 0, bins - 1)
+    bin_of = np.clip((np.asarray(probabilities) * bins).astype(int), 0, bins - 1)
     return tuple(
         ReliabilityBin(
-            float(probabilities[place == b].mean()),
-            float(positive[place == b].mean()),
-            int((place == b).sum()),
+            float(probabilities[bin_of == b].mean()),
+            float(positive[bin_of == b].mean()),
+            int((bin_of == b).sum()),
         )
-        for b in np.unique(place)
+        for b in np.unique(bin_of)
     )
 
 

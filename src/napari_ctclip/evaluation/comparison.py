@@ -129,9 +129,9 @@ def compare_tables(
     rows: list[ComparisonRow] = []
     notices: list[Notice] = []
     for a, b in combinations(tables, 2):
-        found, told = _compare_pair((a, b), (tables[a], tables[b]), how)
+        found, remarks = _compare_pair((a, b), (tables[a], tables[b]), how)
         rows += found
-        notices += told
+        notices += remarks
     return Comparison(tuple(tables), tuple(rows), tuple(notices))
 
 

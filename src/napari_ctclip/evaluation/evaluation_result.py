@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from napari_ctclip.evaluation.operating_point import (
     choose_threshold,
     literature_threshold,
 )
+from napari_ctclip.evaluation.record_rows import PhrasingRow
 from napari_ctclip.evaluation.score_table import Column, ScoreTable
 from napari_ctclip.evaluation.subgroups import subgroups_of
 
@@ -106,15 +107,19 @@ class Evaluation:
     temperature : float
         Fitted on the other split; NaN if none was.
     subgroups : tuple of SubgroupMetrics
-        For the columns asked for.
+        For the chosen columns.
     localisation : tuple of LocalisationRow
         Where there are lesion files.
     faithfulness : tuple of FaithfulnessRow
-        Where it was asked for.
+        Where it was measured.
+    phrasings : tuple of PhrasingRow
+        Where the task set has further phrasings.
     notices : tuple of Notice
         What the reader of the numbers should know.
     provenance : mapping
         Model, task, versions.
+    averaged : frozenset of str
+        The labels that the macro average counts.
     """
 
     plan: Plan
@@ -126,12 +131,27 @@ class Evaluation:
     subgroups: tuple[SubgroupMetrics, ...]
     localisation: tuple[LocalisationRow, ...] = ()
     faithfulness: tuple[FaithfulnessRow, ...] = ()
+    phrasings: tuple[PhrasingRow, ...] = ()
     notices: tuple[Notice, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    averaged: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The labels with a truth, their operating points, and which the mean leaves out."""
+
+    labels: tuple[str, ...]
+    points: tuple[OperatingPoint, ...]
+    not_in_mean: frozenset[str]
 
 
 def evaluate_scores(
-    table: ScoreTable, plan: Plan, *, columns: Mapping[str, Mapping[str, str]] | None = None
+    table: ScoreTable,
+    plan: Plan,
+    *,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    not_in_mean: Collection[str] = (),
 ) -> Evaluation:
     """Return every number of a table of scores.
 
@@ -143,6 +163,8 @@ def evaluate_scores(
         What is evaluated and what may be learnt from.
     columns : mapping, optional
         Column -> study id -> value: subgroups.
+    not_in_mean : collection of str
+        Labels that the macro average leaves out.
 
     Raises
     ------
@@ -167,15 +189,24 @@ def evaluate_scores(
         other = [chosen_on.column(label) for label in known]
     points = _operating_points(on_evaluated, other, plan)
     calibrations, temperature = calibration_metrics(on_evaluated, other)
-    labels, macro = _metrics(evaluated, on_evaluated, points, plan)
+    measured = _Measured(tuple(known), tuple(points), frozenset(not_in_mean))
+    labels, macro = _metrics(evaluated, measured, plan)
     groups = tuple(
-        _subgroup(evaluated.rows(members), (name, group), (known, points), plan)
+        _subgroup(evaluated.rows(members), (name, group), measured, plan)
         for name, values in (columns or {}).items()
         for group, members in subgroups_of(evaluated.studies, values)
     )
     notices = _label_notices(table, known, plan)
     return Evaluation(
-        plan, evaluated, labels, macro, tuple(calibrations), temperature, groups, notices=notices
+        plan,
+        evaluated,
+        labels,
+        macro,
+        tuple(calibrations),
+        temperature,
+        groups,
+        notices=notices,
+        averaged=frozenset(known) - measured.not_in_mean,
     )
 
 
@@ -196,24 +227,31 @@ def _operating_points(
 
 
 def _metrics(
-    table: ScoreTable, columns: Sequence[Column], points: Sequence[OperatingPoint], plan: Plan
+    table: ScoreTable, measured: _Measured, plan: Plan
 ) -> tuple[tuple[LabelMetrics, ...], LabelMetrics]:
-    labels = tuple(
-        label_metrics(column, point, resampling=plan.resampling)
-        for column, point in zip(columns, points, strict=True)
+    pairs = [
+        (table.column(label), point)
+        for label, point in zip(measured.labels, measured.points, strict=True)
+    ]
+    how = plan.resampling
+    labels = tuple(label_metrics(column, point, resampling=how) for column, point in pairs)
+    averaged = [pair for pair in pairs if pair[0].label not in measured.not_in_mean]
+    macro = macro_metrics(
+        [column for column, _ in averaged],
+        [point for _, point in averaged],
+        patients=table.patients,
+        resampling=how,
     )
-    macro = macro_metrics(columns, points, patients=table.patients, resampling=plan.resampling)
     return labels, macro
 
 
 def _subgroup(
     table: ScoreTable,
     name: tuple[str, str],
-    asked: tuple[Sequence[str], Sequence[OperatingPoint]],
+    measured: _Measured,
     plan: Plan,
 ) -> SubgroupMetrics:
-    known, points = asked
-    labels, macro = _metrics(table, [table.column(label) for label in known], points, plan)
+    labels, macro = _metrics(table, measured, plan)
     return SubgroupMetrics(name[0], name[1], labels, macro)
 
 

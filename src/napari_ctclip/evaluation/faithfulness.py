@@ -34,10 +34,10 @@ def measure_faithfulness(
     label: str,
     device: str = "cpu",
 ) -> tuple[FaithfulnessCurves, FaithfulnessCurves | None]:
-    """Return the curves of a label's own heatmap, and those of the null.
+    """Return the curves of a label's own heatmap, and those of the reference.
 
-    The null keeps the question and shuffles the prompt that ranks the tokens: the map is that of
-    the next label of the task set. None if there is no other label.
+    The reference keeps the prompt and shuffles the map that ranks the tokens: it is that of the
+    next label of the task set. None if there is no other label.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def measure_faithfulness(
     study, encoded : Study, EncodedStudy
         As they were scored.
     tasks : TaskSet
-        All questions.
+        All tasks.
     label : str
         The one that is tested.
     """
-    place = tasks.labels.index(label)
-    task = tasks.tasks[place]
-    other = tasks.tasks[(place + 1) % len(tasks.tasks)]
+    number = tasks.labels.index(label)
+    task = tasks.tasks[number]
+    other = tasks.tasks[(number + 1) % len(tasks.tasks)]
     model_input = model.preprocessing.prepare(study.volume)
     ready, work = Ready(study, model, encoded), Work(device=device)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy.typing as npt
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.core.volume import Volume
+from napari_ctclip.evaluation.study_source import file_state
 from napari_ctclip.io.csv_tables import read_csv_rows
 
-__all__ = ["LesionFile", "lesion_mask", "read_lesion_table"]
+__all__ = ["LesionFile", "read_lesion_table"]
 
 _COLUMNS = ("study_id", "label", "file")
 _PIXEL_KEYS = ("z_mm", "xmin", "xmax", "ymin", "ymax")
@@ -36,6 +38,26 @@ class LesionFile:
 
     path: Path
     value: int = 0
+
+    def mask(self, volume: Volume) -> npt.NDArray[np.bool_]:
+        """Return the voxels (D, H, W) of the finding on the volume's grid.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, lies elsewhere in the patient, or marks no voxel.
+        """
+        read = _boxes if self.path.suffix.lower() == ".json" else partial(_labelled, self.value)
+        mask = read(self.path, volume)
+        if not mask.any():
+            raise DataError(
+                f"{self.path}: no voxel of the scan is marked; give this scan's lesions"
+            )
+        return mask
+
+    def fingerprint(self) -> list[Any]:
+        """Return size and time of the file, and the number in it."""
+        return [file_state(self.path), self.value]
 
 
 def read_lesion_table(path: Path) -> dict[str, dict[str, LesionFile]]:
@@ -62,23 +84,6 @@ def read_lesion_table(path: Path) -> dict[str, dict[str, LesionFile]]:
     return found
 
 
-def lesion_mask(lesion: LesionFile, volume: Volume) -> npt.NDArray[np.bool_]:
-    """Return the voxels (D, H, W) of a finding on the volume's grid.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, lies elsewhere in the patient, or marks no voxel.
-    """
-    if lesion.path.suffix.lower() == ".json":
-        mask = _boxes(lesion.path, volume)
-    else:
-        mask = _mask(lesion, volume)
-    if not mask.any():
-        raise DataError(f"{lesion.path}: no voxel of the scan is marked; give this scan's lesions")
-    return mask
-
-
 def _lesion_file(row: Mapping[str, str], table: Path, number: int) -> LesionFile:
     path, value = table.parent / row["file"], (row.get("value") or "0").strip()
     if not path.is_file():
@@ -88,15 +93,15 @@ def _lesion_file(row: Mapping[str, str], table: Path, number: int) -> LesionFile
     return LesionFile(path, int(value))
 
 
-def _mask(lesion: LesionFile, volume: Volume) -> npt.NDArray[np.bool_]:
+def _labelled(value: int, path: Path, volume: Volume) -> npt.NDArray[np.bool_]:
     from napari_ctclip.io.masks.label_map import read_label_map
     from napari_ctclip.io.masks.label_resampling import Placement, labels_on_grid
 
-    label_map = read_label_map(lesion.path)
+    label_map = read_label_map(path)
     labels = labels_on_grid(
         label_map.labels, Placement(label_map.geometry, volume.geometry), np.uint16
     )
-    return np.asarray(labels == lesion.value if lesion.value else labels > 0)
+    return np.asarray(labels == value if value else labels > 0)
 
 
 def _boxes(path: Path, volume: Volume) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,8 @@
-"""Localisation: whether a heatmap points to the lesion, and how well it tells its tokens apart."""
+"""Localisation: whether a heatmap points to the lesion, and how well it separates its tokens."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +25,11 @@ from napari_ctclip.regions.token_grid import token_regions
 
 __all__ = [
     "SIZES_MM",
+    "LesionTokens",
     "Localisation",
     "LocalisationRow",
     "lesion_diameter_mm",
+    "lesion_tokens",
     "localisation_rows",
     "localise",
 ]
@@ -40,7 +43,7 @@ _LESION = "lesion"
 
 @dataclass(frozen=True)
 class Localisation:
-    """One heatmap held against one lesion mask.
+    """One heatmap compared with one lesion mask.
 
     Attributes
     ----------
@@ -84,23 +87,37 @@ class LocalisationRow:
     chance: Interval
 
 
-def localise(
-    similarity_map: SimilarityMap,
-    peak: Peak,
+@dataclass(frozen=True, eq=False)
+class LesionTokens:
+    """A lesion on the token grid: prepared once, compared with many maps.
+
+    Attributes
+    ----------
+    touched : ndarray, shape (N,), bool
+        Tokens that the lesion touches, flat.
+    diameter_mm : float
+        Of the ball with the volume of the largest lesion.
+    """
+
+    touched: npt.NDArray[np.bool_]
+    diameter_mm: float
+
+    def hit_by(self, peak: Peak, shape: tuple[int, ...]) -> bool:
+        """Return whether a peak on the token grid (d, h, w) touches the lesion."""
+        return bool(self.touched[np.ravel_multi_index(peak.index, shape)])
+
+
+def lesion_tokens(
     mask: npt.NDArray[np.bool_],
     *,
     volume_geometry: Geometry,
     input_geometry: Geometry,
     patch_size: tuple[int, int, int],
-) -> Localisation:
-    """Return how a map lies on a lesion.
+) -> LesionTokens:
+    """Return the tokens of a lesion.
 
     Parameters
     ----------
-    similarity_map : SimilarityMap
-        On the token grid (d, h, w).
-    peak : Peak
-        Highest token of the region that was read out.
     mask : ndarray, shape (D, H, W), bool
         The lesion on the scan's own grid.
     volume_geometry, input_geometry : Geometry
@@ -109,20 +126,35 @@ def localise(
         Voxels (z, y, x) of the prepared image behind one token.
     """
     masks = OrganMasks(mask.astype(np.uint8), {_LESION: 1}, volume_geometry, source=_LESION)
+    touched = np.zeros(math.prod(input_geometry.coarsened(patch_size).shape), dtype=bool)
     # an organ that is not aerated takes every token it touches
-    touched = token_regions(masks, input_geometry, patch_size).tokens.get(_LESION)
+    found = token_regions(masks, input_geometry, patch_size).tokens.get(_LESION)
+    if found is not None:
+        touched[found] = True
+    return LesionTokens(touched, lesion_diameter_mm(mask, volume_geometry))
+
+
+def localise(similarity_map: SimilarityMap, peak: Peak, lesion: LesionTokens) -> Localisation:
+    """Return how a map lies on a lesion.
+
+    Parameters
+    ----------
+    similarity_map : SimilarityMap
+        On the token grid (d, h, w).
+    peak : Peak
+        Highest token of the region that was read out.
+    lesion : LesionTokens
+        On the same grid.
+    """
     values = similarity_map.values.ravel()
     inside = np.isfinite(values)
-    positive = np.zeros(len(values), dtype=bool)
-    if touched is not None:
-        positive[touched] = True
-    flat_peak = int(np.ravel_multi_index(peak.index, similarity_map.values.shape))
+    positive = lesion.touched[inside]
     precision, chance = float("nan"), float("nan")
-    if positive[inside].any():
-        precision = average_precision(positive[inside], values[inside])
-        chance = float(positive[inside].mean())
-    diameter = lesion_diameter_mm(mask, volume_geometry)
-    return Localisation(bool(positive[flat_peak]), precision, chance, diameter)
+    if positive.any():
+        precision = average_precision(positive, values[inside])
+        chance = float(positive.mean())
+    hit = lesion.hit_by(peak, similarity_map.values.shape)
+    return Localisation(hit, precision, chance, lesion.diameter_mm)
 
 
 def lesion_diameter_mm(mask: npt.NDArray[np.bool_], geometry: Geometry) -> float:

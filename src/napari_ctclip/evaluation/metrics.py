@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 __all__ = [
     "DECISION_METRICS",
     "auroc",
     "average_precision",
     "decision_metrics",
-    "macro_auroc",
     "mean_of_known",
     "quotient",
     "resampled_auroc",
@@ -51,27 +50,17 @@ def auroc(labels: npt.NDArray[Any], scores: npt.NDArray[Any]) -> float:
     Hanley and McNeil 1982 (the area as the Mann-Whitney statistic).
     """
     positive = np.asarray(labels, dtype=bool)
-    count = int(positive.sum())
-    others = len(positive) - count
-    if count == 0 or others == 0:
+    if positive.all() or not positive.any():
         return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
-
-
-def macro_auroc(labels: npt.NDArray[Any], scores: npt.NDArray[Any]) -> float:
-    """Return the mean AUROC over classes (N, K) that hold both positives and negatives."""
-    each = [auroc(labels[:, k], scores[:, k]) for k in range(labels.shape[1])]
-    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+    return float(roc_auc_score(positive, scores))
 
 
 def average_precision(labels: npt.NDArray[Any], scores: npt.NDArray[Any]) -> float:
-    """Return the mean precision over the recall steps of scores (N,); NaN without a positive.
-
-    Ties count as one step, as in scikit-learn's ``average_precision_score``.
-    """
-    weights = np.ones((1, len(scores)))
-    return float(resampled_average_precision(labels, scores, weights)[0])
+    """Return the mean precision over the recall steps of scores (N,); NaN without a positive."""
+    positive = np.asarray(labels, dtype=bool)
+    if not positive.any():
+        return float("nan")
+    return float(average_precision_score(positive, scores))
 
 
 def resampled_auroc(labels: npt.NDArray[Any], scores: npt.NDArray[Any], weights: Floats) -> Floats:

@@ -36,8 +36,8 @@ class MontageReadout:
     Attributes
     ----------
     ranked : bool
-        Whether its patches are the best for the task's own wordings, as the model ranks them; if
-        not, they are drawn by chance, the same ones for every model.
+        Whether its patches are the best for the task's own prompts, as the model ranks them; if
+        not, they are drawn at random, the same ones for every model.
     grid : tuple of int
         Rows and columns of tiles. Ours: 4 x 4.
     plan : PatchPlan
@@ -71,7 +71,7 @@ def study_montage(
     study : Study
         With masks of the plan's organ.
     tasks : TaskSet
-        Its positive wordings rank the patches where ``readout`` says so.
+        Its positive prompts rank the patches where ``readout`` says so.
     readout : MontageReadout
         Which patches, how many.
     cache, device
@@ -93,7 +93,7 @@ def study_montage(
         grid, scores = encoded.grid, encoded.scores(model, PatchPrompts(targets))
     else:
         grid = lay_patches(_common_grid(study.volume.geometry), study.organ_masks, readout.plan)
-        scores = _chance(study.volume.content_hash(), grid)
+        scores = _random_scores(study.volume.content_hash(), grid)
     rows, columns = readout.grid
     side = max(getattr(model, "image_size", (_PICTURE_PIXELS,)))
     return build_montage(
@@ -111,7 +111,7 @@ def _common_grid(geometry: Geometry) -> Geometry:
     return geometry.resampled((max(z, _SLICE_MM), max(y, _PIXEL_MM), max(x, _PIXEL_MM)))
 
 
-def _chance(content_hash: str, grid: PatchGrid) -> npt.NDArray[np.float32]:
+def _random_scores(content_hash: str, grid: PatchGrid) -> npt.NDArray[np.float32]:
     """Return scores (N,) that depend on the scan alone."""
     rng = np.random.default_rng(int(content_hash[:16], 16))
     return rng.random(len(grid), dtype=np.float32)

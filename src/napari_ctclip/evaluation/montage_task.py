@@ -1,4 +1,4 @@
-"""Montage task: the classes of a task set asked of a montage, which is one picture."""
+"""Montage task: what a montage, which is one picture, answers to the classes of a task set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ from napari_ctclip.scoring.similarity import (
 if TYPE_CHECKING:
     from napari_ctclip.encoding.patch_encoding import PatchModel
 
-__all__ = ["ClassifiedMontage", "MontageClass", "classify_montage"]
+__all__ = [
+    "ClassifiedMontage",
+    "MontageClass",
+    "classify_montage",
+    "picture_classes",
+    "picture_vector",
+]
 
 _AIR_HU = -1024
 
@@ -37,8 +43,8 @@ class MontageClass:
     label : str
         Of the task set.
     similarity : float
-        Cosine with the class less that of what it is held against: all other classes of a set whose
-        classes exclude each other, else its own negatives.
+        Cosine with the class less that of what it is contrasted with: all other classes of a set
+        whose classes exclude each other, else its own negatives.
     probability : float
         The softmax of the two: over all classes of an exclusive set they sum to 1. Not calibrated.
     """
@@ -68,26 +74,39 @@ def classify_montage(
     References
     ----------
     Van Uden et al. 2023 (arXiv 2306.01111), abstract: montages classified zero-shot; Radford et al.
-    2021, section 3.1.4: an ensemble is the mean of its wordings' embeddings.
+    2021, section 3.1.4: an ensemble is the mean of its phrasings' embeddings.
     """
-    asked = with_ensembles(model, tasks.wordings, ensemble=tasks.ensemble)
     channels = window_channels(_square(montage.hounsfield), model.preprocessing.windows_hu)
-    vector = model.embed_patches(torch.from_numpy(channels)[None].to(device)).float().cpu()
-    positives = asked.embed_text([ensemble_text(t.positives) for t in tasks.tasks]).float().cpu()
+    vector = picture_vector(model, channels, device=device)
+    return ClassifiedMontage(montage, tasks, picture_classes(model, vector, tasks))
+
+
+@torch.inference_mode()
+def picture_vector(
+    model: PatchModel, channels: npt.NDArray[np.float32], *, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Return the vector (E,) of one prepared picture (C, H, W)."""
+    return model.embed_patches(torch.from_numpy(channels)[None].to(device)).float().cpu()[0]
+
+
+@torch.inference_mode()
+def picture_classes(model: PatchModel, vector: Tensor, tasks: TaskSet) -> tuple[MontageClass, ...]:
+    """Return what a picture's vector (E,) answers to each class of a task set."""
+    queried = with_ensembles(model, tasks.ensembles, ensemble=tasks.ensemble)
+    positives = queried.embed_text([ensemble_text(t.positives) for t in tasks.tasks]).float().cpu()
     scale = float(model.logit_scale.exp())
-    cosines = (positives @ vector[0]).reshape(-1)
+    cosines = (positives @ vector).reshape(-1)
     if tasks.exclusive:
         against = _others(cosines, scale)
     else:
-        texts = asked.embed_text([ensemble_text(t.negatives) for t in tasks.tasks]).float().cpu()
-        against = texts @ vector[0]
+        texts = queried.embed_text([ensemble_text(t.negatives) for t in tasks.tasks]).float().cpu()
+        against = texts @ vector
     similarity = contrast(cosines, against)
     probability = softmax_probability(similarity, scale)
-    classes = tuple(
+    return tuple(
         MontageClass(task.label, float(s), float(p))
         for task, s, p in zip(tasks.tasks, similarity, probability, strict=True)
     )
-    return ClassifiedMontage(montage, tasks, classes)
 
 
 def _square(hounsfield: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

@@ -36,7 +36,7 @@ class OperatingPoint:
     origin : str
         How and on what it was chosen, in the words that every output repeats.
     of : {"similarity", "probability"}
-        Which of the model's two answers it is held against; both rank alike.
+        Which of the model's two answers it is compared with; both rank alike.
     """
 
     threshold: float
@@ -52,7 +52,7 @@ class OperatingPoint:
 
 
 EVEN_ODDS = OperatingPoint(0.5, "probability 0.5 of the model, chosen on no data", "probability")
-"""The zero-shot rule itself: the prompt is likelier than what it is held against."""
+"""The zero-shot rule itself: the prompt is likelier than what it is contrasted with."""
 
 
 def choose_threshold(

@@ -24,6 +24,7 @@ __all__ = [
     "SCORES_FILE",
     "compare_folders",
     "plain",
+    "summary_table",
     "write_comparison",
     "write_evaluation",
     "write_rows",
@@ -37,10 +38,10 @@ _COUNTS = ("studies", "patients", "positives", "unlabelled", "unscored")
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write scores.csv, metrics.csv, metrics.json and report.html; return the files.
+    """Write scores.csv, metrics.csv, metrics.json, summary.md and report.html; return the files.
 
-    localisation.csv and faithfulness.csv are added where they were measured. Each file is replaced
-    whole or not at all.
+    localisation.csv, faithfulness.csv and phrasings.csv are added where they were measured. Each
+    file is replaced whole or not at all.
     """
     from napari_ctclip.evaluation.report_page import report_page
 
@@ -50,6 +51,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     for name, rows in (
         ("localisation", evaluation.localisation),
         ("faithfulness", evaluation.faithfulness),
+        ("phrasings", evaluation.phrasings),
     ):
         if rows:
             files.append(folder / f"{name}.csv")
@@ -57,9 +59,64 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     files.append(folder / METRICS_FILE)
     text = json.dumps(plain(_content(evaluation)), indent=2, ensure_ascii=False)
     write_text(files[-1], text + "\n")
+    files.append(folder / "summary.md")
+    write_text(files[-1], summary_table(evaluation) + "\n")
     files.append(folder / "report.html")
     write_text(files[-1], report_page(evaluation))
     return files
+
+
+def summary_table(evaluation: Evaluation) -> str:
+    """Return one Markdown row a finding and their mean: the table of a model card.
+
+    AUROC, and the share of findings that the heatmap's peak lies in where lesions are known, for
+    the task's own words and as the mean over its further phrasings.
+    """
+    columns = _summary_columns(evaluation)
+    titles = ["finding", "studies with / without", *columns]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for metrics in evaluation.labels:
+        counts = f"{metrics.positives} / {metrics.studies - metrics.positives}"
+        values = [_summary_cell(name, found[metrics.label]) for name, found in columns.items()]
+        lines.append(f"| {' | '.join([metrics.label, counts, *values])} |")
+    averaged = [m.label for m in evaluation.labels if m.label in evaluation.averaged]
+    means = [
+        f"**{_summary_cell(name, _mean([values[label] for label in averaged]))}**"
+        for name, values in columns.items()
+    ]
+    left_out = [m.label for m in evaluation.labels if m.label not in averaged]
+    name = f"**mean** (without {', '.join(left_out)})" if left_out else "**mean**"
+    return "\n".join([*lines, f"| {name} | | {' | '.join(means)} |"])
+
+
+def _summary_columns(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """Return title -> label -> value for everything that was measured."""
+    labels = [metrics.label for metrics in evaluation.labels]
+    columns = {"AUROC": {m.label: m.values["auroc"].value for m in evaluation.labels}}
+    places = {r.label: r.pointing.value for r in evaluation.localisation if r.size == "all"}
+    if places:
+        columns["peak in lesion"] = {label: places.get(label, math.nan) for label in labels}
+    rows = {label: [r for r in evaluation.phrasings if r.label == label] for label in labels}
+    if evaluation.phrasings:
+        columns["AUROC, other phrasings"] = {
+            label: _mean([row.auroc for row in rows[label]]) for label in labels
+        }
+    if any(row.located for row in evaluation.phrasings):
+        columns["peak in lesion, other phrasings"] = {
+            label: _mean([row.pointing for row in rows[label]]) for label in labels
+        }
+    return columns
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def _summary_cell(title: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2f}" if title.startswith("peak") else f"{value:.3f}"
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -134,6 +191,7 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
         "subgroups": evaluation.subgroups,
         "localisation": evaluation.localisation,
         "faithfulness": evaluation.faithfulness,
+        "phrasings": evaluation.phrasings,
         "notices": [asdict(notice) for notice in evaluation.notices],
         "provenance": evaluation.provenance,
     }

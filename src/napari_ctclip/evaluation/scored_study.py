@@ -15,8 +15,27 @@ from napari_ctclip.evaluation.localisation import Localisation
 from napari_ctclip.explanation.faithfulness import FaithfulnessCurves
 from napari_ctclip.io.files import write_text
 
-__all__ = ["ScoredStudy", "TaskScore", "read_scored_study", "scored_study_file",
-           "write_scored_study"]  # fmt: skip
+__all__ = ["PhrasingScore", "ScoredStudy", "TaskScore", "read_scored_study",
+           "scored_study_file", "write_scored_study"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PhrasingScore:
+    """A study's answer to one further phrasing of a task.
+
+    Attributes
+    ----------
+    text : str
+        The phrasing.
+    similarity : float
+        NaN where the study lacks the region.
+    hit : bool or None
+        Whether the peak touches the lesion; None where no lesion is known.
+    """
+
+    text: str
+    similarity: float
+    hit: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -30,11 +49,13 @@ class TaskScore:
     region : str
         What was read out.
     peak_mm : tuple of float
-        Place of the highest token, RAS mm; empty if none.
+        The position of the highest token, RAS mm; empty if none.
     localisation : Localisation or None
-        Where the study has a lesion file for the label.
+        Where the lesion of the label is known.
     faithfulness, null : FaithfulnessCurves or None
-        Where asked for; ``null`` ranks the tokens by the map of another label.
+        Where it was measured; ``null`` ranks the tokens by the map of another label.
+    phrasings : tuple of PhrasingScore
+        The answers to the task's further phrasings.
     """
 
     similarity: float
@@ -44,6 +65,7 @@ class TaskScore:
     localisation: Localisation | None = None
     faithfulness: FaithfulnessCurves | None = None
     null: FaithfulnessCurves | None = None
+    phrasings: tuple[PhrasingScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,22 +135,26 @@ def read_scored_study(folder: Path, study_id: str, *, fingerprint: str) -> Score
 
 
 def _score(values: Mapping[str, Any]) -> TaskScore:
-    place = values["localisation"]
+    found = values["localisation"]
     return TaskScore(
         _number(values["similarity"]),
         _number(values["probability"]),
         values["region"],
         tuple(values["peak_mm"]),
         None
-        if place is None
+        if found is None
         else Localisation(
-            place["hit"],
-            _number(place["auprc"]),
-            _number(place["chance"]),
-            _number(place["diameter_mm"]),
+            found["hit"],
+            _number(found["auprc"]),
+            _number(found["chance"]),
+            _number(found["diameter_mm"]),
         ),
         _curves(values["faithfulness"]),
         _curves(values["null"]),
+        tuple(
+            PhrasingScore(one["text"], _number(one["similarity"]), one["hit"])
+            for one in values["phrasings"]
+        ),
     )
 
 

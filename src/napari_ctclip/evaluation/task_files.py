@@ -1,10 +1,10 @@
-"""Task files: findings to evaluate, each with where to look and the words it is asked in."""
+"""Task files: the findings to evaluate, each with its prompts and the anatomy it is read from."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,29 @@ __all__ = ["TaskSet", "ZeroShotTask", "read_tasks", "shipped_tasks"]
 
 _FOLDER = Path(__file__).parent / "tasks"
 _EXPECTED = "expected name, source and tasks, each with label, anatomy and positive"
-_KEYS = {"name", "description", "source", "ensemble", "exclusive", "templates", "tasks"}
-_TASK_KEYS = {"label", "anatomy", "positive", "negative", "published_auroc"}
+_KEYS = {"name", "description", "source", "ensemble", "exclusive", "templates", "tasks",
+         "phrasings_from"}  # fmt: skip
+_TASK_KEYS = {"label", "anatomy", "positive", "negative", "published_auroc", "phrasings", "in_mean"}
 
 
 @dataclass(frozen=True)
 class ZeroShotTask:
-    """One finding to be told from its absence.
+    """One finding to be distinguished from its absence.
 
     Attributes
     ----------
     label : str
         Its name in the table of labels.
     positives, negatives : tuple of str
-        Its wordings, and those it is held against.
+        Its phrasings as one ensemble, and the negative prompts they are contrasted with.
     anatomies : tuple of str
         Where it is read out; the highest of several decides. Empty: where the words say.
     published_auroc : float or None
         What the model's authors, or a check of their output, reach.
+    phrasings : tuple of str
+        Further phrasings, each queried by itself: how far the numbers hang on the words.
+    in_mean : bool
+        Whether the macro average counts it.
     """
 
     label: str
@@ -43,12 +48,20 @@ class ZeroShotTask:
     negatives: tuple[str, ...]
     anatomies: tuple[str, ...] = ()
     published_auroc: float | None = None
+    phrasings: tuple[str, ...] = ()
+    in_mean: bool = True
 
     @property
     def prompt(self) -> Prompt:
-        """The question as one prompt; several wordings stand in it as their ensemble."""
+        """The question as one prompt; several phrasings stand in it as their ensemble."""
         anatomy = self.anatomies[0] if self.anatomies else ""
         return Prompt(ensemble_text(self.positives), ensemble_text(self.negatives), anatomy)
+
+    def phrased(self, text: str) -> ZeroShotTask:
+        """Return the task in another phrasing; its negatives stay where they were chosen."""
+        automatic = tuple(automatic_negative(positive) for positive in self.positives)
+        negatives = (automatic_negative(text),) if self.negatives == automatic else self.negatives
+        return replace(self, positives=(text,), negatives=negatives, phrasings=())
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ class TaskSet:
     tasks : tuple of ZeroShotTask
         In the file's order.
     ensemble : {"mean-embedding", "mean-logit"}
-        How several wordings become one.
+        How several phrasings become one.
     exclusive : bool
         Whether a patient has one of the findings only: a montage's answer is then the softmax over
         all of them.
@@ -81,8 +94,8 @@ class TaskSet:
         return tuple(task.label for task in self.tasks)
 
     @property
-    def wordings(self) -> tuple[tuple[str, ...], ...]:
-        """Every group of wordings that is asked as one text."""
+    def ensembles(self) -> tuple[tuple[str, ...], ...]:
+        """Every group of phrasings that is queried as one text."""
         return tuple(group for t in self.tasks for group in (t.positives, t.negatives))
 
 
@@ -121,16 +134,16 @@ def _task_set(content: Mapping[str, Any]) -> TaskSet:
     if ensemble not in ENSEMBLES:
         raise DataError(f"ensemble is one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
     templates = TemplateSet("task", _texts(content.get("templates", "{}"), "templates"))
-    tasks = tuple(_task(entry, templates) for entry in content["tasks"])
+    tasks = _with_shared_phrasings(
+        [_task(entry, templates) for entry in content["tasks"]], content.get("phrasings_from")
+    )
     labels = [task.label for task in tasks]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not tasks:
         raise DataError(f"labels are unique and at least one, got twice: {twice}")
-    exclusive = content.get("exclusive", False)
-    if not isinstance(exclusive, bool):
-        raise DataError(f"exclusive is true or false, got {exclusive!r}")
-    source, told = content["source"].strip(), content.get("description", "")
-    return TaskSet(content["name"], told, source, tasks, ensemble, exclusive)
+    source, description = content["source"].strip(), content.get("description", "")
+    exclusive = _flag(content, "exclusive", default=False)
+    return TaskSet(content["name"], description, source, tasks, ensemble, exclusive)
 
 
 def _task(entry: Mapping[str, Any], templates: TemplateSet) -> ZeroShotTask:
@@ -146,6 +159,19 @@ def _task(entry: Mapping[str, Any], templates: TemplateSet) -> ZeroShotTask:
         tuple(worded for text in negatives for worded in templates.worded(text, organ=organ)),
         anatomies,
         entry.get("published_auroc"),
+        _texts(entry.get("phrasings", []), "phrasings", may_be_empty=True),
+        _flag(entry, "in_mean", default=True),
+    )
+
+
+def _with_shared_phrasings(
+    tasks: Sequence[ZeroShotTask], set_name: str | None
+) -> tuple[ZeroShotTask, ...]:
+    """Return the tasks; one without phrasings has those of its words elsewhere in the sets."""
+    elsewhere = () if set_name is None else read_tasks(set_name).tasks
+    known = {task.positives: task.phrasings for task in (*elsewhere, *tasks) if task.phrasings}
+    return tuple(
+        replace(task, phrasings=task.phrasings or known.get(task.positives, ())) for task in tasks
     )
 
 
@@ -158,6 +184,13 @@ def _texts(value: Any, what: str, *, may_be_empty: bool = False) -> tuple[str, .
     if not found and not may_be_empty:
         raise DataError(f"{what} needs at least one word, got {value!r}")
     return found
+
+
+def _flag(table: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise DataError(f"{key} is true or false, got {value!r}")
+    return value
 
 
 def _refuse_unknown(entry: Mapping[str, Any], known: set[str]) -> None:

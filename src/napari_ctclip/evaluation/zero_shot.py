@@ -69,8 +69,8 @@ def _of_anatomy(answer: Answer, prompt: Prompt, anatomy: str) -> list[RegionScor
     if anatomy == WHOLE_SCAN:
         return [answer.whole]
     scored = {score.anatomy: score for score in answer.scores[1:]}
-    asked = Prompt(prompt.positive, prompt.negative, anatomy)
-    name = queried_anatomy(asked, tuple(scored))
+    queried = Prompt(prompt.positive, prompt.negative, anatomy)
+    name = queried_anatomy(queried, tuple(scored))
     if name:
         return [scored[name]]
     parts = members(anatomy, scored) if anatomy else ()

@@ -1,26 +1,16 @@
-"""Arm run: one method trained with the ordinary loop, watched, and examined at its end."""
+"""Arm run: one method trained with the ordinary loop, watched, and evaluated at its end."""
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from napari_ctclip.evaluation.evaluation_result import NO_SPLIT, Plan, evaluate_scores
+from napari_ctclip.evaluation.evaluation_result import NO_SPLIT, Evaluation, Plan, evaluate_scores
 from napari_ctclip.evaluation.label_metrics import Resampling
-from napari_ctclip.evaluation.localisation import Localisation
-from napari_ctclip.evaluation.score_table import ScoreTable, read_score_table, write_score_table
-from napari_ctclip.evaluation.task_files import TaskSet
-from napari_ctclip.experiments.examination import (
-    ExaminedStudy,
-    locate_findings,
-    score_studies,
-)
-from napari_ctclip.experiments.plan import Arm, WorkPlan
-from napari_ctclip.io.files import write_text
+from napari_ctclip.experiments.arm_evaluation import ArmEvaluator
+from napari_ctclip.experiments.plan import Arm, ExperimentPlan
 from napari_ctclip.pretraining.building import Assembly, assemble
 from napari_ctclip.pretraining.data.draws import StudyDraws
 from napari_ctclip.pretraining.data.samples import SampleSource
@@ -32,7 +22,7 @@ from napari_ctclip.pretraining.runs.run_log import StepReport
 
 __all__ = ["ArmResult", "CurvePoint", "run_arm"]
 
-_CURVE, _SCORES, _PLACES = "curve.csv", "scores.csv", "places.json"
+_CURVE, _EVALUATION = "curve.csv", "evaluation"
 
 CurvePoint = tuple[int, float]
 """Step, and mean AUROC over the findings of some validation studies."""
@@ -40,32 +30,28 @@ CurvePoint = tuple[int, float]
 
 @dataclass(frozen=True, eq=False)
 class ArmResult:
-    """What one arm reached.
+    """The result of one arm.
 
     Attributes
     ----------
     arm : Arm
-        Which one.
-    table : ScoreTable
-        Its answers about validation and test studies.
-    places : list of (study, label, Localisation)
-        Its heatmaps of the test studies' findings.
+        The arm.
+    evaluation : Evaluation
+        Of the test studies, at thresholds from the validation studies.
     curve : list of (step, AUROC)
         While it was trained.
     """
 
     arm: Arm
-    table: ScoreTable
-    places: list[tuple[str, str, Localisation]]
+    evaluation: Evaluation
     curve: list[CurvePoint]
 
 
 def run_arm(
-    plan: WorkPlan,
+    plan: ExperimentPlan,
     arm: Arm,
     cohort: SampleSource,
-    studies: Sequence[ExaminedStudy],
-    tasks: TaskSet,
+    evaluator: ArmEvaluator,
     *,
     folder: Path,
     report: StepReport | None = None,
@@ -78,12 +64,10 @@ def run_arm(
         What to train.
     cohort : SampleSource
         What to train on; the same for every arm.
-    studies : sequence of ExaminedStudy
-        Validation studies, then test studies.
-    tasks : TaskSet
-        What is asked.
+    evaluator : ArmEvaluator
+        Validation and test studies; the same for every arm.
     folder : Path
-        Of the arm: the run, its learning curve and its answers.
+        Of the arm: the run, its learning curve and its evaluation.
     report : StepReport, optional
         Shows progress.
 
@@ -96,50 +80,45 @@ def run_arm(
     run = RunFolder(folder)
     if run.has_state:
         run.require_same_recipe(recipe)
-    if not _is_examined(folder, studies):
-        assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
-        draws = StudyDraws(cohort, recipe.optimizer.batch, seed=recipe.loop.seed)
-        training = Training(recipe, assembly, draws, launch_fabric(recipe))
-        watch = _Watch(plan, arm, assembly, studies, tasks, folder, report)
-        train(training, run, resume=True, report=watch)
-        _examine(plan, arm, assembly, studies, tasks, folder)
-    return ArmResult(
-        arm,
-        read_score_table(folder / _SCORES),
-        _read_places(folder / _PLACES),
-        _read_curve(folder / _CURVE),
+    assembly = assemble(recipe, abnormalities=simulated_abnormalities(recipe.data.anatomies))
+    draws = StudyDraws(cohort, recipe.optimizer.batch, seed=recipe.loop.seed)
+    training = Training(recipe, assembly, draws, launch_fabric(recipe))
+    watch = _Watch(plan, arm, assembly, evaluator, folder, report)
+    train(training, run, resume=True, report=watch)
+    evaluation = evaluator.evaluate(
+        assembly.objective.model_of(assembly.trained),
+        of=arm.reads,
+        resampling=Resampling(plan.evaluation.replicates),
+        out=folder / _EVALUATION,
     )
+    return ArmResult(arm, evaluation, _read_curve(folder / _CURVE))
 
 
 class _Watch:
-    """Asks the model in training about some validation studies, every so many steps."""
+    """Scores the model in training on some validation studies, every so many steps."""
 
     def __init__(
         self,
-        plan: WorkPlan,
+        plan: ExperimentPlan,
         arm: Arm,
         assembly: Assembly,
-        studies: Sequence[ExaminedStudy],
-        tasks: TaskSet,
+        evaluator: ArmEvaluator,
         folder: Path,
         report: StepReport | None,
     ) -> None:
-        self._plan, self._arm, self._assembly, self._tasks = plan, arm, assembly, tasks
-        valid = [study for study in studies if study.split == "valid"]
-        self._studies = valid[: plan.examination.curve_studies]
-        self._file, self._report = folder / _CURVE, report
+        self._plan, self._arm, self._assembly = plan, arm, assembly
+        self._evaluator, self._file, self._report = evaluator, folder / _CURVE, report
 
     def __call__(self, step: int, steps: int, numbers: Mapping[str, float]) -> None:
         if self._report is not None:
             self._report(step, steps, numbers)
-        if step % self._plan.examination.curve_every and step != steps:
+        if step % self._plan.evaluation.curve_every and step != steps:
             return
-        table = score_studies(
+        table = self._evaluator.scores(
             self._assembly.objective.model_of(self._assembly.trained),
-            self._studies,
-            self._tasks,
-            anatomies=self._plan.data.anatomies,
-            reads=self._arm.reads,
+            of=self._arm.reads,
+            split="valid",
+            studies=self._plan.evaluation.curve_studies,
         )
         how = Plan("valid", NO_SPLIT, resampling=Resampling(replicates=100))
         value = evaluate_scores(table, how).macro.values["auroc"].value
@@ -147,37 +126,6 @@ class _Watch:
         kept = [point for point in _read_curve(self._file) if point[0] < step]
         with self._file.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows([("step", "auroc"), *kept, (step, f"{value:.6g}")])
-
-
-def _examine(
-    plan: WorkPlan,
-    arm: Arm,
-    assembly: Assembly,
-    studies: Sequence[ExaminedStudy],
-    tasks: TaskSet,
-    folder: Path,
-) -> None:
-    """Write the answers of the trained model; the last file says that all are there."""
-    model = assembly.objective.model_of(assembly.trained)
-    anatomies = plan.data.anatomies
-    table = score_studies(model, studies, tasks, anatomies=anatomies, reads=arm.reads)
-    write_score_table(table, folder / _SCORES)
-    test = [study for study in studies if study.split == "test"]
-    places = [[s, label, asdict(place)] for s, label, place in locate_findings(model, test, tasks)]
-    write_text(folder / _PLACES, json.dumps(places))
-
-
-def _is_examined(folder: Path, studies: Sequence[ExaminedStudy]) -> bool:
-    """Return whether the answers in a folder are all there, and about these studies."""
-    if not (folder / _PLACES).is_file():
-        return False
-    asked = tuple(study.simulated.study.study_id for study in studies)
-    return read_score_table(folder / _SCORES).studies == asked
-
-
-def _read_places(file: Path) -> list[tuple[str, str, Localisation]]:
-    rows: list[tuple[str, str, dict[str, Any]]] = json.loads(file.read_text("utf-8"))
-    return [(study, label, Localisation(**place)) for study, label, place in rows]
 
 
 def _read_curve(file: Path) -> list[CurvePoint]:

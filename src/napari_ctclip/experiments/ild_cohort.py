@@ -19,7 +19,7 @@ from napari_ctclip.simulation.ild_reports import PATTERNS
 
 __all__ = ["write_ild_cohort"]
 
-Told = Callable[[int, int], None]
+CohortProgress = Callable[[int, int], None]
 """Called with (studies done, studies in all)."""
 
 
@@ -31,11 +31,11 @@ def write_ild_cohort(
     seed: int = 0,
     spacing_mm: tuple[float, float, float] = ILD_SPACING_MM,
     workers: int = 1,
-    told: Told | None = None,
+    progress: CohortProgress | None = None,
 ) -> Path:
     """Write CTs, lung masks and a manifest; return the manifest.
 
-    Patterns take turns, so each has as many patients; the reports of the test split are written
+    Patterns alternate, so each has as many patients; the reports of the test split are written
     too. Studies whose files are there already are not made again.
 
     Parameters
@@ -50,8 +50,8 @@ def write_ild_cohort(
         Voxel spacing (z, y, x).
     workers : int
         Processes.
-    told : callable, optional
-        Told after every study.
+    progress : callable, optional
+        Called after every study.
     """
     splits: list[Split] = ["train" if n < train else "test" for n in range(train + test)]
     make = partial(_write_study, folder.absolute(), seed, spacing_mm)
@@ -62,8 +62,8 @@ def write_ild_cohort(
     ) as pool:
         for entry in pool.map(make, range(len(splits)), splits):
             entries.append(entry)
-            if told is not None:
-                told(len(entries), len(splits))
+            if progress is not None:
+                progress(len(entries), len(splits))
     manifest = folder / "manifest.jsonl"
     write_manifest(entries, manifest)
     return manifest

@@ -1,4 +1,4 @@
-"""WorkPlan: which methods are compared, and the one recipe that they share."""
+"""ExperimentPlan: which methods are compared, and the one recipe that they share."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from napari_ctclip.pretraining.recipe import (
 from napari_ctclip.pretraining.recipe_files import read_table
 from napari_ctclip.simulation import FINDINGS
 
-__all__ = ["Arm", "CohortTable", "ExaminationTable", "Reading", "WorkPlan", "load_work_plan"]
+__all__ = ["Arm", "CohortTable", "EvaluationTable", "ExperimentPlan", "Reading", "load_plan"]
+
+_EARLIER = "examination"  # the evaluation in plans of earlier versions
 
 Reading = Literal["whole", "organ"]
-"""What a method answers from: its embedding of the whole scan, or that of the organ asked about."""
+"""What a method answers from: its embedding of the whole scan, or that of the queried organ."""
 
 
 class Arm(Table):
@@ -62,13 +64,13 @@ class ModelPart(Table):
 
 
 class CohortTable(Table):
-    """How studies are simulated, those of the examination too.
+    """How studies are simulated, those of the evaluation too.
 
     Attributes
     ----------
     prevalence : dict of str to float
-        Chance of each finding, independently of the others; findings that are not named do not
-        occur and are not asked for.
+        The probability of each finding, independently of the others; findings that are not named
+        do not occur and are not queried.
     report : {"whole", "impression"}
         What of a report those arms read that read reports.
     shift : bool
@@ -84,15 +86,15 @@ class CohortTable(Table):
     @classmethod
     def _can_be_simulated(cls, value: dict[str, float]) -> dict[str, float]:
         unknown = sorted(set(value) - set(FINDINGS))
-        if unknown or not value or not all(0 < chance < 1 for chance in value.values()):
+        if unknown or not value or not all(0 < share < 1 for share in value.values()):
             raise ValueError(
-                f"expected chances between 0 and 1 of findings among {', '.join(FINDINGS)}; "
+                f"expected probabilities between 0 and 1 of findings among {', '.join(FINDINGS)}; "
                 f"unknown: {', '.join(unknown) or 'none'}"
             )
         return value
 
 
-class ExaminationTable(Table):
+class EvaluationTable(Table):
     """Studies that no arm is trained on.
 
     Attributes
@@ -115,8 +117,8 @@ class ExaminationTable(Table):
     replicates: int = Field(default=1000, ge=100)
 
 
-class WorkPlan(Table):
-    """A comparison at the same work: one recipe, many methods.
+class ExperimentPlan(Table):
+    """An experiment with equal compute: one recipe, many methods.
 
     Attributes
     ----------
@@ -124,8 +126,8 @@ class WorkPlan(Table):
         The recipe of every arm; see ``recipe``.
     cohort : CohortTable
         What is simulated.
-    examination : ExaminationTable
-        What they are asked about.
+    evaluation : EvaluationTable
+        The studies they are scored on; plans of earlier versions call it ``examination``.
     arms : list of Arm
         The methods.
     pairs : list of (first, second)
@@ -138,12 +140,21 @@ class WorkPlan(Table):
     optimizer: OptimizerTable
     loop: LoopTable
     cohort: CohortTable
-    examination: ExaminationTable
+    evaluation: EvaluationTable
     arms: tuple[Arm, ...]
     pairs: tuple[tuple[str, str], ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_present_form(cls, values: Any) -> Any:
+        """Read a plan of an earlier version, which calls the evaluation an examination."""
+        if not isinstance(values, dict) or _EARLIER not in values:
+            return values
+        present = {key: value for key, value in values.items() if key != _EARLIER}
+        return present | {"evaluation": values[_EARLIER] | values.get("evaluation", {})}
+
     @model_validator(mode="after")
-    def _names_fit(self) -> WorkPlan:
+    def _names_fit(self) -> ExperimentPlan:
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names) or not names:
             raise ValueError(f"expected arms with different names, got {names}")
@@ -166,6 +177,12 @@ class WorkPlan(Table):
         )
 
 
-def load_work_plan(file: Path, *, overrides: Sequence[str] = ()) -> WorkPlan:
+def load_plan(file: Path, *, overrides: Sequence[str] = ()) -> ExperimentPlan:
     """Return the plan of a TOML file; see ``recipe_files.read_table``."""
-    return read_table(file, WorkPlan, overrides=overrides)
+    present = [
+        "evaluation." + text.removeprefix(f"{_EARLIER}.")
+        if text.startswith(f"{_EARLIER}.")
+        else text
+        for text in overrides
+    ]
+    return read_table(file, ExperimentPlan, overrides=present)

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.bootstrap import Interval
 from napari_ctclip.evaluation.comparison import ComparisonRow, compare_tables
-from napari_ctclip.evaluation.evaluation_result import Plan, evaluate_scores
 from napari_ctclip.evaluation.label_metrics import MACRO, LabelMetrics, Resampling
-from napari_ctclip.evaluation.localisation import LocalisationRow, localisation_rows
+from napari_ctclip.evaluation.localisation import LocalisationRow
 from napari_ctclip.experiments.arm_run import ArmResult
 from napari_ctclip.io.files import write_text
 
@@ -35,40 +34,33 @@ class ArmRow:
         Every finding, on the test studies.
     macro : LabelMetrics
         Their mean.
-    places : LocalisationRow
+    localisation : LocalisationRow
         All findings of all test studies together.
     """
 
     name: str
     labels: tuple[LabelMetrics, ...]
     macro: LabelMetrics
-    places: LocalisationRow
+    localisation: LocalisationRow
 
 
-def arm_row(result: ArmResult, resampling: Resampling) -> ArmRow:
+def arm_row(result: ArmResult) -> ArmRow:
     """Return an arm's numbers: thresholds from the validation studies, the rest from the others.
 
-    A finding's place is one row, a study may have several: resamples draw studies, each with all
-    its findings.
+    A study may have several findings to localise: resamples draw studies, each with all of them.
     """
-    evaluation = evaluate_scores(result.table, Plan(resampling=resampling))
-    rows = localisation_rows(
-        "all findings",
-        [study for study, _, _ in result.places],
-        [place for _, _, place in result.places],
-        replicates=resampling.replicates,
-        seed=resampling.seed,
-    )
-    if not rows:
+    evaluation = result.evaluation
+    overall = [row for row in evaluation.localisation if row.size == "all"]
+    if not overall:
         raise DataError(f"arm {result.arm.name!r}: no test study has a finding to localise")
-    return ArmRow(result.arm.name, evaluation.labels, evaluation.macro, rows[0])
+    return ArmRow(result.arm.name, evaluation.labels, evaluation.macro, overall[-1])
 
 
 def paired_rows(
     results: Sequence[ArmResult], pairs: Sequence[tuple[str, str]], resampling: Resampling
 ) -> list[ComparisonRow]:
     """Return the difference in mean AUROC of each pair of arms, by paired bootstrap."""
-    tables = {result.arm.name: result.table.of_split("test") for result in results}
+    tables = {result.arm.name: result.evaluation.table for result in results}
     rows = []
     for a, b in pairs:
         compared = compare_tables({a: tables[a], b: tables[b]}, resampling=resampling)
@@ -83,16 +75,16 @@ def results_part(rows: Sequence[ArmRow], pairs: Sequence[ComparisonRow], figure:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row.name} | {_told(row.macro.values['auroc'])} | {_told(row.macro.values['f1'])} "
-        f"| {_told(row.places.pointing)} | {_told(row.places.auprc)} |"
+        f"| {row.name} | {_shown(row.macro.values['auroc'])} | {_shown(row.macro.values['f1'])} "
+        f"| {_shown(row.localisation.pointing)} | {_shown(row.localisation.auprc)} |"
         for row in rows
     ]
-    chance = rows[0].places.chance.value
-    tested, placed = rows[0].macro.studies, rows[0].places.studies
+    chance = rows[0].localisation.chance.value
+    tested, located = rows[0].macro.studies, rows[0].localisation.studies
     lines += [
         "",
-        f"Means over {len(rows[0].labels)} findings of {tested} test studies ({placed} findings to "
-        f"localise), 95 % intervals from resampled patients. Guessing: AUROC 0.50, average "
+        f"Means over {len(rows[0].labels)} findings of {tested} test studies ({located} findings "
+        f"to localise), 95 % intervals from resampled patients. Guessing: AUROC 0.50, average "
         f"precision {chance:.2f}.",
         "",
         f"![AUROC while trained, and at the end with 95 % intervals]({figure})",
@@ -101,7 +93,7 @@ def results_part(rows: Sequence[ArmRow], pairs: Sequence[ComparisonRow], figure:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {r.pair[0]} | {r.pair[1]} | {_told(r.difference, sign=True)} | {_p(r.p_bootstrap)} |"
+        f"| {r.pair[0]} | {r.pair[1]} | {_shown(r.difference, sign=True)} | {_p(r.p_bootstrap)} |"
         for r in pairs
     ]
     names = [row.name for row in rows]
@@ -133,7 +125,7 @@ def insert_part(page: Path, part: str) -> None:
     write_text(page, f"{before}{_BEGIN}\n\n{part}\n\n{_END}{after}")
 
 
-def _told(interval: Interval, *, sign: bool = False) -> str:
+def _shown(interval: Interval, *, sign: bool = False) -> str:
     form = "+.3f" if sign else ".3f"
     if math.isnan(interval.low):
         return f"{interval.value:{form}} (no interval: the same in every resample)"
@@ -154,7 +146,7 @@ def write_figure(results: Sequence[ArmResult], rows: Sequence[ArmRow], file: Pat
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     curves, ends = figure.subplots(1, 2, sharey=False)
     seen: dict[str, int] = {}
-    for place, (result, row) in enumerate(zip(results, rows, strict=True)):
+    for line_number, (result, row) in enumerate(zip(results, rows, strict=True)):
         method = result.arm.method
         seen[method] = seen.get(method, -1) + 1
         colour = _COLOURS.get(method, _OTHER)
@@ -162,8 +154,10 @@ def write_figure(results: Sequence[ArmResult], rows: Sequence[ArmRow], file: Pat
         steps, values = [p[0] for p in result.curve], [p[1] for p in result.curve]
         curves.plot(steps, values, line, color=colour, label=row.name)
         area = row.macro.values["auroc"]
-        ends.plot([area.low, area.high], [place, place], line, color=colour, linewidth=2)
-        ends.plot(area.value, place, "o", color=colour)
+        ends.plot(
+            [area.low, area.high], [line_number, line_number], line, color=colour, linewidth=2
+        )
+        ends.plot(area.value, line_number, "o", color=colour)
     for axes in (curves, ends):
         axes.grid(alpha=0.25)
     curves.set(xlabel="step", ylabel="mean AUROC, some validation studies")

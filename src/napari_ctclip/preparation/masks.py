@@ -64,7 +64,7 @@ def require_choice(choice: str) -> None:
     Raises
     ------
     CtClipError
-        If it is unknown, or TotalSegmentator is asked for and not installed.
+        If it is unknown, or TotalSegmentator is requested and not installed.
     """
     if choice not in MASK_CHOICES:
         raise CtClipError(f"unknown masks {choice!r}; expected one of {', '.join(MASK_CHOICES)}")

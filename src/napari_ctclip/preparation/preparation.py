@@ -45,7 +45,7 @@ __all__ = [
 
 _FILES = ("manifest.jsonl", "rejected.csv", "suspicious.csv", "report.html")
 _STORE = "store"
-_SPARE = 1.1  # Ours: disk asked for, over the estimate
+_SPARE = 1.1  # Ours: disk required, over the estimate
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to do, told from tables alone.
+    """What there is to do, read from tables alone.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told how far it is; all of it optional.
+    """Callbacks for progress; all of them optional.
 
     Attributes
     ----------

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from napari_ctclip.core.anatomy import anatomy_label
 from napari_ctclip.io.files import write_text
+from napari_ctclip.io.html_page import render_page
 from napari_ctclip.io.store.manifest_entry import SPLITS, ManifestEntry
 from napari_ctclip.io.store.study_record import StudyRecord
 from napari_ctclip.io.store.study_store import StudyStore
@@ -25,7 +25,7 @@ __all__ = ["write_quality_report"]
 
 _ROWS_SHOWN = 200
 _SHEET_STUDIES = 24
-_TEMPLATE = "quality_report.html.j2"
+_TEMPLATE = "quality_report.html.jinja"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,6 @@ def write_quality_report(
     rejections, suspicions : sequence
         Listed, the first 200 of each.
     """
-    import jinja2  # of the extra [train]
-
     entries = [study.entry for study in studies]
     records = [store.record(entry.study_id) for entry in entries]
     shown = _spread(entries, _SHEET_STUDIES)
@@ -86,12 +84,10 @@ def write_quality_report(
         "rejected": len(rejections),
         "suspicious": len({s.study_id for s in suspicions}),
     }
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    page = render_page(
+        "napari_ctclip.preparation", _TEMPLATE, filters={"anatomy": anatomy_label}, **values
     )
-    environment.filters["anatomy"] = anatomy_label
-    template = files("napari_ctclip.preparation").joinpath(_TEMPLATE).read_text("utf-8")
-    write_text(path, environment.from_string(template).render(values))
+    write_text(path, page)
 
 
 def _spread(entries: Sequence[ManifestEntry], most: int) -> list[ManifestEntry]:

@@ -49,7 +49,7 @@ class Rejection:
     code : str
         Stable short name; ``docs/how-to/prepare-a-training-set.md`` lists them.
     reason : str
-        What, expected, got, how to mend it.
+        What, expected, got, how to fix it.
     """
 
     study_id: str

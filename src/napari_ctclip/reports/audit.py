@@ -6,12 +6,10 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, select_autoescape
-
 from napari_ctclip.io.files import replacing, write_text
+from napari_ctclip.io.html_page import render_page
 from napari_ctclip.reports.structure import Certainty, DecomposedReport, Sentence
 
 __all__ = ["AuditRow", "audit_rows", "write_audit_csv", "write_audit_html"]
@@ -73,9 +71,9 @@ def write_audit_html(rows: Sequence[AuditRow], file: Path, *, most: int = 5000) 
     most : int
         Rows shown; a browser is slow with more. The page says how many were left to the CSV.
     """
-    environment = Environment(autoescape=select_autoescape(default=True), undefined=StrictUndefined)
-    source = files("napari_ctclip.reports").joinpath("audit.html.j2")
-    page = environment.from_string(source.read_text("utf-8")).render(
+    page = render_page(
+        "napari_ctclip.reports",
+        "audit.html.jinja",
         rows=rows[:most],
         left_out=max(0, len(rows) - most),
         sentences=sum(row.number > 0 for row in rows),

@@ -20,11 +20,11 @@ class OrganCaption:
     normal : bool
         Whether the report's impression leaves the anatomy out.
     abnormalities : frozenset of str
-        Names of the abnormalities it tells of, where they are known: no text about one of them is
+        Names of the abnormalities it describes, where they are known: no text about one of them is
         a negative of this one.
     doubtful : frozenset of str
-        Names of those that may be there too: told of as possible, narrower than one it tells of, or
-        often the same. They are neither true nor untrue.
+        Names of those that may be there too: described as possible, narrower than one it
+        describes, or often the same. They are neither true nor untrue.
     """
 
     text: str
@@ -41,7 +41,7 @@ def organ_caption(anatomy: str, *, findings: str = "", impression: str = "") -> 
     References
     ----------
     Shui et al. 2025 (arXiv 2501.14548), section 3: reports taken apart by anatomy; anatomies that
-    the impression does not mention count as normal. The wording is that of its CT-RATE release.
+    the impression does not mention count as normal. The phrasing is that of its CT-RATE release.
     """
     first = impression.strip() or _normal_prefix(anatomy)
     return " ".join(part for part in (first, findings.strip()) if part)

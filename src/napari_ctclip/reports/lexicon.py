@@ -23,7 +23,7 @@ _FIELDS = {*_LISTS, "default", "normal"}
 
 @dataclass(frozen=True)
 class Site:
-    """A named place.
+    """A named anatomical site.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Lexicon:
     Attributes
     ----------
     sites : mapping of str to Site
-        Places by name.
+        Sites by name.
     findings : mapping of str to FindingEntry
         Findings by canonical name.
     cues : mapping
@@ -154,18 +154,18 @@ class Lexicon:
         return tuple(entry for entry in self.findings.values() if entry.anatomy == anatomy)
 
     def is_place_and_head(self, entry: FindingEntry, term: str) -> bool:
-        """Return whether a term is only a place and a head: "pericardial effusion".
+        """Return whether a term is only a site and a head: "pericardial effusion".
 
-        Read as a head it also means the places joined to it: "pleural or pericardial effusion".
+        Read as a head it also means the sites joined to it: "pleural or pericardial effusion".
         """
         tokens = self.folding.tokens(term)
-        places = [
+        sites = [
             " ".join(token.word for token in tokens[: hit.first])
             for hit in self._head_matcher.find(tokens)
             if hit.last == len(tokens) - 1 and entry.name in hit.values
         ]
-        own = (place for site in entry.sites for place in self.sites[site].terms)
-        return bool(places) and any(" ".join(self.folding.words(p)) in places for p in own)
+        own = (term for site in entry.sites for term in self.sites[site].terms)
+        return bool(sites) and any(" ".join(self.folding.words(p)) in sites for p in own)
 
     def anatomies_of(self, sites: Iterable[str]) -> tuple[str, ...]:
         """Return the anatomies of sites, each once."""

@@ -61,7 +61,7 @@ class LlmReader:
     model : str
         Name the service knows the model by.
     cache : Path
-        Folder that keeps every good answer under the hash of what was asked.
+        Folder that keeps every good answer under the hash of the query.
     key : str
         Sent as bearer token if not empty; never written or logged.
     timeout_s : float
@@ -93,16 +93,16 @@ class LlmReader:
         and status are the model's. An answer that cannot be had or used leaves the rules' reading.
         """
         ruled = decompose(report, lexicon=self._words)
-        asked = [s for s in ruled.sentences if s.section in _READ]
-        if not asked:
+        queried = [s for s in ruled.sentences if s.section in _READ]
+        if not queried:
             return ruled
         try:
-            answers = self._answer(asked)
+            answers = self._answer(queried)
         except (OSError, HTTPException, ValueError) as error:
             message = f"{self.model} gave no usable answer ({_brief(error)}); read by the rules"
             notice = Notice(Severity.WARNING, "llm-fallback", message)
             return replace(ruled, notices=(*ruled.notices, notice))
-        read = dict(zip(asked, answers, strict=True))
+        read = dict(zip(queried, answers, strict=True))
         sentences = tuple(self._filled(s, read[s]) if s in read else s for s in ruled.sentences)
         return DecomposedReport(ruled.text, sentences)
 
@@ -110,14 +110,14 @@ class LlmReader:
     def _words(self) -> Lexicon:
         return load_lexicon() if self.lexicon is None else self.lexicon
 
-    def _answer(self, asked: list[Sentence]) -> list[_SentenceAnswer]:
-        numbered = "\n".join(f"{n}. {' '.join(s.text.split())}" for n, s in enumerate(asked, 1))
+    def _answer(self, queried: list[Sentence]) -> list[_SentenceAnswer]:
+        numbered = "\n".join(f"{n}. {' '.join(s.text.split())}" for n, s in enumerate(queried, 1))
         instructions = _instructions(self._words)
         kept = self.cache / f"{_hash(self.model, instructions, numbered)}.json"
         if kept.is_file():
-            return self._checked(kept.read_text("utf-8"), len(asked))
+            return self._checked(kept.read_text("utf-8"), len(queried))
         said = self._ask(instructions, numbered)
-        answers = self._checked(said, len(asked))  # only a good answer is kept
+        answers = self._checked(said, len(queried))  # only a good answer is kept
         write_text(kept, said)
         return answers
 

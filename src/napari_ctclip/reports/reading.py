@@ -12,7 +12,7 @@ from napari_ctclip.reports.clauses import clauses_of
 from napari_ctclip.reports.folding import TokenLine
 from napari_ctclip.reports.lexicon import FindingEntry, Lexicon
 from napari_ctclip.reports.phrases import Hit
-from napari_ctclip.reports.sites import Places, places_of
+from napari_ctclip.reports.sites import Sites, sites_of
 from napari_ctclip.reports.structure import Change, FindingMention, Measurement, Status
 
 __all__ = [
@@ -178,7 +178,7 @@ NOT_ENGLISH = "not recognised as English"
 class Reading:
     """What one sentence says; spans count from its first character.
 
-    ``sites`` are the places that the next sentence may go on speaking of; ``words`` counts the
+    ``sites`` are those that the next sentence may continue with; ``words`` counts the
     known ones and all.
     """
 
@@ -212,11 +212,11 @@ def read_sentence(text: str, carried: tuple[str, ...], lexicon: Lexicon) -> Read
         return Reading(reasons=(NOT_ENGLISH,))
     clauses = clauses_of(tokens, lexicon)
     carried = () if _HEADED.match(text) else carried
-    places = places_of(tokens, clauses, carried, lexicon)
+    sites = sites_of(tokens, clauses, carried, lexicon)
     scopes = scopes_of(tokens, clauses, lexicon)
-    findings = _findings(tokens, places, scopes, lexicon)
+    findings = _findings(tokens, sites, scopes, lexicon)
     status, why_status = status_of(tokens, findings, scopes, lexicon)
-    anatomies, why_anatomies = _anatomies(places, findings, status, lexicon)
+    anatomies, why_anatomies = _anatomies(sites, findings, status, lexicon)
     return Reading(
         anatomies=anatomies,
         structures=structures_in(text, anatomies),
@@ -225,19 +225,19 @@ def read_sentence(text: str, carried: tuple[str, ...], lexicon: Lexicon) -> Read
         measurements=measurements_in(text),
         change=change_of(tokens, lexicon),
         reasons=(why_anatomies, why_status),
-        sites=places.subjects or carried,
+        sites=sites.subjects or carried,
         words=(known, count),
     )
 
 
 def _findings(
-    tokens: TokenLine, places: Places, scopes: Scopes, lexicon: Lexicon
+    tokens: TokenLine, sites: Sites, scopes: Scopes, lexicon: Lexicon
 ) -> tuple[FindingMention, ...]:
     """Return the findings of a sentence; vague words only where nothing better is named."""
     found: list[tuple[bool, FindingMention]] = [
         (all(kind == "vague" for kind, _ in hit.values), mention)
         for hit in lexicon.finding_matcher.find(tokens)
-        for mention in _mentions(hit, tokens, places, scopes, lexicon)
+        for mention in _mentions(hit, tokens, sites, scopes, lexicon)
     ]
     named = {anatomy for vague, m in found if not vague for anatomy in m.anatomies}
     return tuple(m for vague, m in found if not (vague and named.intersection(m.anatomies)))
@@ -246,11 +246,11 @@ def _findings(
 def _mentions(
     hit: Hit[tuple[str, str]],
     tokens: TokenLine,
-    places: Places,
+    sites: Sites,
     scopes: Scopes,
     lexicon: Lexicon,
 ) -> list[FindingMention]:
-    entries, why = _meant(hit, places, lexicon)
+    entries, why = _meant(hit, sites, lexicon)
     certainty, said = scopes.certainty_at(hit.first, hit.last)
     words = " ".join(token.word for token in tokens[hit.first : hit.last + 1])
     span = (tokens[hit.first].start, tokens[hit.last].end)
@@ -263,27 +263,27 @@ def _mentions(
 
 
 def _meant(
-    hit: Hit[tuple[str, str]], places: Places, lexicon: Lexicon
+    hit: Hit[tuple[str, str]], sites: Sites, lexicon: Lexicon
 ) -> tuple[tuple[FindingEntry, ...], str]:
-    """Return the findings a phrase means: a general word by its place, else a term by itself."""
+    """Return the findings a phrase means: a general word by its site, else a term by itself."""
     terms = tuple(lexicon.findings[name] for kind, name in hit.values if kind == "term")
     heads = tuple(lexicon.findings[name] for kind, name in hit.values if kind != "term")
     if heads:
-        placed, why = places.entries_at(hit.first, hit.last, heads)
+        placed, why = sites.entries_at(hit.first, hit.last, heads)
         if placed or not terms:
             return placed, f"with {why}"
     return terms, "is a term"
 
 
 def _anatomies(
-    places: Places, findings: Sequence[FindingMention], status: Status, lexicon: Lexicon
+    sites: Sites, findings: Sequence[FindingMention], status: Status, lexicon: Lexicon
 ) -> tuple[tuple[str, ...], str]:
-    found = dict.fromkeys(lexicon.anatomies_of(places.subjects))
+    found = dict.fromkeys(lexicon.anatomies_of(sites.subjects))
     found |= dict.fromkeys(name for mention in findings for name in mention.anatomies)
-    if places.subjects:
-        return tuple(found), "named: " + ", ".join(places.subjects)
+    if sites.subjects:
+        return tuple(found), "named: " + ", ".join(sites.subjects)
     if found:
         return tuple(found), "implied by the finding"
-    if places.carried and status is not Status.UNSTATED:
-        return lexicon.anatomies_of(places.carried), "goes on about the sentence before"
+    if sites.carried and status is not Status.UNSTATED:
+        return lexicon.anatomies_of(sites.carried), "continues the sentence before"
     return (), "no anatomy named"

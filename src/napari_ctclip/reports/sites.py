@@ -1,4 +1,4 @@
-"""Places: which sites a sentence names, and where the finding behind a general word lies."""
+"""Sites: which sites a sentence names, and where the finding behind a general word lies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_ctclip.reports.clauses import Clauses
 from napari_ctclip.reports.folding import TokenLine
 from napari_ctclip.reports.lexicon import FindingEntry, Lexicon
 
-__all__ = ["Places", "places_of"]
+__all__ = ["Sites", "sites_of"]
 
 _JOINING = frozenset(
     {"and", ",", "or", "/", "the", "both", "bilateral", "right", "left", "in", "of"}
@@ -19,7 +19,7 @@ _BESIDE_REACH = 5  # Ours: "adjacent to the wall of the descending aorta"
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Site:
     first: int
     last: int
     site: str
@@ -33,7 +33,7 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class Places:
+class Sites:
     """The sites of a sentence.
 
     Attributes
@@ -44,7 +44,7 @@ class Places:
         Sites of the sentence before, used where this one names none.
     """
 
-    named: tuple[_Place, ...]
+    named: tuple[_Site, ...]
     carried: tuple[str, ...]
     words: tuple[str, ...]
     clauses: Clauses
@@ -52,7 +52,7 @@ class Places:
     @property
     def subjects(self) -> tuple[str, ...]:
         """Sites the sentence is about: those not merely beside it, if there are any."""
-        own = [place.site for place in self.named if not place.aside]
+        own = [site.site for site in self.named if not site.aside]
         return tuple(dict.fromkeys(own or [p.site for p in self.named if not p.locates]))
 
     def entries_at(
@@ -62,10 +62,10 @@ class Places:
 
         The nearest fitting site decides: in the clause, else in the sentence, else in the sentence
         before; sites joined to it by "and" count with it. A word whose sentence names only other
-        places means none of them; one without any place means the default finding.
+        sites means none of them; one without any site means the default finding.
         """
         allowed = {site for entry in entries for site in entry.sites}
-        fitting = [place for place in self.named if place.site in allowed]
+        fitting = [site for site in self.named if site.site in allowed]
         clause = self.clauses.numbers[first]
         for where, pool in (
             ("clause", [p for p in fitting if self.clauses.numbers[p.first] == clause]),
@@ -75,47 +75,47 @@ class Places:
             if nearest is not None:
                 sites = self._joined(nearest, pool)
                 return _holding(entries, sites), f"{self._said(nearest)!r} in the {where}"
-        if all(place.aside for place in self.named):
+        if all(site.aside for site in self.named):
             known = [site for site in self.carried if site in allowed]
             if known:
                 return _holding(entries, known), f"{known[0]} in the sentence before"
             defaults = tuple(entry for entry in entries if entry.default)
-            return defaults, "the usual place"
-        return (), "only other places are named"
+            return defaults, "the usual site"
+        return (), "only other sites are named"
 
-    def _nearest(self, first: int, last: int, pool: Sequence[_Place]) -> _Place | None:
+    def _nearest(self, first: int, last: int, pool: Sequence[_Site]) -> _Site | None:
         return min(
             pool,
             key=lambda p: (p.beside, max(p.first - last, first - p.last, 0), -p.last),
             default=None,
         )
 
-    def _joined(self, nearest: _Place, pool: Iterable[_Place]) -> set[str]:
+    def _joined(self, nearest: _Site, pool: Iterable[_Site]) -> set[str]:
         sites = {nearest.site}
         reach = [nearest]
-        for place in sorted(pool, key=lambda p: abs(p.first - nearest.first)):
-            if any(self._is_joined(place, other) for other in reach):
-                sites.add(place.site)
-                reach.append(place)
+        for site in sorted(pool, key=lambda p: abs(p.first - nearest.first)):
+            if any(self._is_joined(site, other) for other in reach):
+                sites.add(site.site)
+                reach.append(site)
         return sites
 
-    def _is_joined(self, a: _Place, b: _Place) -> bool:
+    def _is_joined(self, a: _Site, b: _Site) -> bool:
         low, high = sorted((a, b), key=lambda p: p.first)
         return all(word in _JOINING for word in self.words[low.last + 1 : high.first])
 
-    def _said(self, place: _Place) -> str:
-        return " ".join(self.words[place.first : place.last + 1])
+    def _said(self, site: _Site) -> str:
+        return " ".join(self.words[site.first : site.last + 1])
 
 
-def places_of(
+def sites_of(
     tokens: TokenLine, clauses: Clauses, carried: tuple[str, ...], lexicon: Lexicon
-) -> Places:
+) -> Sites:
     """Return the sites a sentence names."""
     beside_ends = [
         hit.last for hit in lexicon.relation_matcher.find(tokens) if "beside" in hit.values
     ]
     named = tuple(
-        _Place(
+        _Site(
             hit.first,
             hit.last,
             site,
@@ -125,7 +125,7 @@ def places_of(
         for hit in lexicon.site_matcher.find(tokens)
         for site in hit.values
     )
-    return Places(named, carried, tuple(token.word for token in tokens), clauses)
+    return Sites(named, carried, tuple(token.word for token in tokens), clauses)
 
 
 def _holding(entries: Iterable[FindingEntry], sites: Iterable[str]) -> tuple[FindingEntry, ...]:

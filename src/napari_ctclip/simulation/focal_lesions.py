@@ -189,7 +189,7 @@ def _veil(
 
 
 def add_confusers(scene: Scene, rng: np.random.Generator) -> None:
-    """Add what a nodule has to be told from."""
+    """Add what a nodule has to be distinguished from."""
     if rng.random() < 0.45:
         _add_bands(scene, rng)
     if rng.random() < 0.4:

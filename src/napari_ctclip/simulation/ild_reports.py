@@ -1,4 +1,4 @@
-"""Short lung sections of reports, one a pattern of interstitial lung disease; our own wording."""
+"""Short lung sections of reports, one a pattern of interstitial lung disease; our own phrasing."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ _OTHERS: dict[str, tuple[_Painter, ...]] = {
     "pneumothorax": (add_free_air,),
 }
 
-# Ours: half of what is seen in 2D is told by texture, and normal lung is what all is held against.
+# Ours: half of what is seen in 2D is recognised by texture, and every finding is contrasted with
+# normal lung.
 _SHARES = {
     "": 0.29,
     "emphysema": 0.22,

@@ -1,4 +1,4 @@
-"""Plain-English reports of simulated studies; the wording is our own."""
+"""Plain-English reports of simulated studies; the phrasing is our own."""
 
 from __future__ import annotations
 

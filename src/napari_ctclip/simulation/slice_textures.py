@@ -1,4 +1,4 @@
-"""Emphysema and fibrosis in one slice: what is told by fine texture.
+"""Emphysema and fibrosis in one slice: what is recognised by fine texture.
 
 Each painter returns where (H, W) the lung is diseased.
 """

@@ -1,7 +1,7 @@
 """Vessels of one slice, and what else is round and dense in a healthy lung.
 
-Nodules have to be told from these: vessels cut across or branching, the hilum, and the domes of
-diaphragm and heart, none of which is a finding.
+Nodules have to be distinguished from these: vessels cut across or branching, the hilum, and the
+domes of diaphragm and heart, none of which is a finding.
 """
 
 from __future__ import annotations

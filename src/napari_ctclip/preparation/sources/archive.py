@@ -1,4 +1,4 @@
-"""An archive of any known layout to a draft of its studies; the layout is told or recognised."""
+"""An archive of any known layout to a draft of its studies; the layout is given or recognised."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def draft_of(source: Source) -> Draft:
     DataError
         If its tables cannot be read.
     CtClipError
-        If the layout is unknown or cannot be told.
+        If the layout is unknown or cannot be recognised.
     """
     folder = source.masks_folder
     source = replace(  # workers on other machines start in other folders

@@ -52,7 +52,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Return a CSV file; the delimiter is told from its first line.
+    """Return a CSV file; the delimiter is recognised from its first line.
 
     Raises
     ------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
+
+from napari_ctclip.evaluation.task_files import read_tasks
 
 __all__ = ["TextClass", "Vocabulary", "canonical", "load_vocabulary"]
 
@@ -93,11 +95,20 @@ def canonical(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def load_vocabulary() -> Vocabulary:
-    """Return the vocabulary that ships with the package."""
+    """Return the vocabulary that ships with the package.
+
+    The sentences held out of training are the phrasings of the task set ``simulated_phrasings``.
+    """
     text = files("napari_ctclip.pretraining.data").joinpath("vocabulary.toml").read_text("utf-8")
     table = tomllib.loads(text)
+    held_out = {
+        task.positives[0]: task.phrasings for task in read_tasks("simulated_phrasings").tasks
+    }
     return Vocabulary(
-        findings=tuple(_text_class(name, entry) for name, entry in table["findings"].items()),
+        findings=tuple(
+            replace(_text_class(name, entry), unseen=held_out[name])
+            for name, entry in table["findings"].items()
+        ),
         tissues=tuple(_text_class(name, entry) for name, entry in table["normal"].items()),
         templates=tuple(table["templates"]),
         negations=tuple(table["negations"]),
@@ -106,9 +117,7 @@ def load_vocabulary() -> Vocabulary:
 
 
 def _text_class(name: str, entry: Mapping[str, Any]) -> TextClass:
-    lists = {
-        key: tuple(entry[key]) for key in ("terms", "sentences", "unseen", "where") if key in entry
-    }
+    lists = {key: tuple(entry[key]) for key in ("terms", "sentences", "where") if key in entry}
     return TextClass(
         name, **lists, tissue=entry.get("tissue", ""), background=entry.get("background", "")
     )

@@ -1,4 +1,4 @@
-"""Evaluate a manifest: score its studies, alone or as one of several processes, then measure."""
+"""Evaluate studies: score a cohort, alone or as one of several workers, then measure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ from napari_ctclip.evaluation.evaluation_result import (
     evaluate_scores,
 )
 from napari_ctclip.evaluation.lesion_files import LesionFile
-from napari_ctclip.evaluation.record_rows import recorded_faithfulness, recorded_localisation
-from napari_ctclip.evaluation.run_provenance import run_provenance
+from napari_ctclip.evaluation.record_rows import (
+    recorded_faithfulness,
+    recorded_localisation,
+    recorded_phrasings,
+)
 from napari_ctclip.evaluation.score_studies import (
+    StudyProgress,
     StudyQuestions,
     StudyScorer,
-    Told,
+    run_provenance,
     score_studies,
     stored_scores,
 )
 from napari_ctclip.evaluation.score_table import ScoreTable
 from napari_ctclip.evaluation.scored_study import ScoredStudy
-from napari_ctclip.evaluation.sharding import Share
-from napari_ctclip.io.store.manifest_entry import ManifestEntry
+from napari_ctclip.evaluation.study_source import Lesion, StudySource
+from napari_ctclip.evaluation.worker import Worker
 
-__all__ = ["Extras", "StudiesPending", "evaluate_manifest", "studies_of_plan"]
+__all__ = ["Extras", "StudiesPending", "evaluate_studies", "score_table", "studies_of_plan"]
 
 RECORDS = "studies"
 """Folder of the records, one a study, beside the results."""
@@ -45,21 +49,21 @@ class Extras:
     Attributes
     ----------
     lesions : mapping
-        Study id -> label -> lesion file: localisation.
+        Study id -> label -> lesion: localisation.
     columns : mapping
         Column -> study id -> value: subgroups.
     faithfulness : int
         Positive studies a label whose heatmap is tested; each costs 36 encodings.
     """
 
-    lesions: Mapping[str, Mapping[str, LesionFile]] = field(default_factory=dict)
+    lesions: Mapping[str, Mapping[str, Lesion]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     faithfulness: int = 0
 
 
 @dataclass(frozen=True)
 class StudiesPending:
-    """What other processes have still to do.
+    """What other workers have still to do.
 
     Attributes
     ----------
@@ -70,37 +74,37 @@ class StudiesPending:
     studies: tuple[str, ...]
 
 
-def evaluate_manifest(
-    entries: Sequence[ManifestEntry],
+def evaluate_studies(
+    cohort: Sequence[StudySource],
     scorer: StudyScorer,
     plan: Plan,
     *,
     out: Path,
     extras: Extras | None = None,
-    share: Share | None = None,
-    told: Told | None = None,
+    worker: Worker | None = None,
+    progress: StudyProgress | None = None,
 ) -> Evaluation | StudiesPending:
-    """Return the evaluation, or what is still missing for it in other processes.
+    """Return the evaluation, or what is still missing for it in other workers.
 
-    Whichever process finds every study scored returns the evaluation; a later run of one process
+    Whichever worker finds every study scored returns the evaluation; a later run of one worker
     does so as well, and scores what is left.
 
     Parameters
     ----------
-    entries : sequence of ManifestEntry
-        The manifest.
+    cohort : sequence of StudySource
+        The studies of a manifest, or simulated ones.
     scorer : StudyScorer
-        The model and what it is asked.
+        The model and its tasks.
     plan : Plan
         What is evaluated and what may be learnt from.
     out : Path
         Records are kept in its folder ``studies``.
     extras : Extras, optional
         Lesions, subgroups, faithfulness.
-    share : Share, optional
-        This process's part of the work; all of it by default.
-    told : callable, optional
-        Told of every study.
+    worker : Worker, optional
+        This process among several; the only one by default.
+    progress : callable, optional
+        Called for every study.
 
     Raises
     ------
@@ -108,31 +112,34 @@ def evaluate_manifest(
         If a split is empty, no label is known, or no study can be used.
     """
     extras = extras or Extras()
-    used = studies_of_plan(entries, plan)
+    used = studies_of_plan(cohort, plan)
     _refuse_unknown_labels(used, scorer.tasks.labels)
     questions = _questions(used, scorer.tasks.labels, plan, extras)
     folder = out / RECORDS
-    own = (share or Share()).of(used)
-    score_studies(scorer, own, questions, folder=folder, told=told)
+    own = (worker or Worker()).own(used)
+    score_studies(scorer, own, questions, folder=folder, progress=progress)
     scored, missing = stored_scores(scorer, used, questions, folder=folder)
     if missing:
         return StudiesPending(tuple(missing))
     kept, notices = _usable(used, scored)
     notices += _about_lesions(extras, questions)
-    table = _table([entry for entry, _ in kept], [one for _, one in kept], scorer.tasks.labels)
-    evaluation = evaluate_scores(table, plan, columns=extras.columns)
+    tasks = scorer.tasks
+    table = score_table([study for study, _ in kept], [one for _, one in kept], tasks.labels)
+    apart = [task.label for task in tasks.tasks if not task.in_mean]
+    evaluation = evaluate_scores(table, plan, columns=extras.columns, not_in_mean=apart)
     evaluated = set(evaluation.table.studies)
-    tested = [(e.patient_id, one) for e, one in kept if e.study_id in evaluated]
+    tested = [(study.patient_id, one) for study, one in kept if study.study_id in evaluated]
     return replace(
         evaluation,
-        localisation=recorded_localisation(tested, scorer.tasks.labels, plan.resampling),
-        faithfulness=recorded_faithfulness(tested, scorer.tasks.labels, plan.resampling),
+        localisation=recorded_localisation(tested, tasks.labels, plan.resampling),
+        faithfulness=recorded_faithfulness(tested, tasks.labels, plan.resampling),
+        phrasings=recorded_phrasings(tested, _truths(evaluation.table), tasks.labels),
         notices=notices + evaluation.notices,
         provenance=run_provenance(scorer),
     )
 
 
-def studies_of_plan(entries: Sequence[ManifestEntry], plan: Plan) -> list[ManifestEntry]:
+def studies_of_plan(cohort: Sequence[StudySource], plan: Plan) -> list[StudySource]:
     """Return the studies that must be scored, evaluated ones first.
 
     Raises
@@ -146,11 +153,11 @@ def studies_of_plan(entries: Sequence[ManifestEntry], plan: Plan) -> list[Manife
                 f"every study is evaluated, so none is left to choose thresholds on in split "
                 f"{plan.threshold_on!r}; choose {NO_SPLIT!r} (probability 0.5)"
             )
-        return list(entries)
-    have = sorted({entry.split or "no split" for entry in entries})
+        return list(cohort)
+    have = sorted({study.split or "no split" for study in cohort})
     found = []
     for split in plan.splits:
-        members = [entry for entry in entries if entry.split == split]
+        members = [study for study in cohort if study.split == split]
         if not members:
             raise DataError(
                 f"no study of the manifest is in split {split!r}; it has {', '.join(have)}. "
@@ -161,9 +168,9 @@ def studies_of_plan(entries: Sequence[ManifestEntry], plan: Plan) -> list[Manife
     return found
 
 
-def _refuse_unknown_labels(entries: Sequence[ManifestEntry], labels: Sequence[str]) -> None:
+def _refuse_unknown_labels(cohort: Sequence[StudySource], labels: Sequence[str]) -> None:
     """Refuse before hours of encoding what no truth could ever be compared with."""
-    known = {label for entry in entries for label in entry.labels}
+    known = {label for study in cohort for label in study.labels}
     if not known & set(labels):
         shown = ", ".join(sorted(known)[:20]) or "none"
         raise DataError(
@@ -172,30 +179,31 @@ def _refuse_unknown_labels(entries: Sequence[ManifestEntry], labels: Sequence[st
 
 
 def _questions(
-    entries: Sequence[ManifestEntry], labels: Sequence[str], plan: Plan, extras: Extras
+    cohort: Sequence[StudySource], labels: Sequence[str], plan: Plan, extras: Extras
 ) -> dict[str, StudyQuestions]:
-    evaluated = [e for e in entries if plan.split in (ALL_STUDIES, e.split)]
-    tested: dict[str, list[str]] = {entry.study_id: [] for entry in evaluated}
+    evaluated = [study for study in cohort if plan.split in (ALL_STUDIES, study.split)]
+    tested: dict[str, list[str]] = {study.study_id: [] for study in evaluated}
     for label in labels:
-        positives = [e.study_id for e in evaluated if e.labels.get(label) == 1]
-        for study in positives[: extras.faithfulness]:
-            tested[study].append(label)
+        positives = [study.study_id for study in evaluated if study.labels.get(label) == 1]
+        for study_id in positives[: extras.faithfulness]:
+            tested[study_id].append(label)
     return {
-        entry.study_id: StudyQuestions(
-            {k: v for k, v in extras.lesions.get(entry.study_id, {}).items() if k in labels},
-            tuple(tested[entry.study_id]),
+        study.study_id: StudyQuestions(
+            {k: v for k, v in extras.lesions.get(study.study_id, {}).items() if k in labels},
+            tuple(tested[study.study_id]),
         )
-        for entry in evaluated
+        for study in evaluated
     }
 
 
 def _about_lesions(extras: Extras, questions: Mapping[str, StudyQuestions]) -> tuple[Notice, ...]:
-    """Return a notice on rows of the lesion table that nothing asked for, as a misspelt name is."""
+    """Return a notice on rows of the lesion table that no study uses, as a misspelt name."""
     unused = [
         f"{study!r}, {label!r}"
         for study, labels in extras.lesions.items()
-        for label in labels
-        if study not in questions or label not in questions[study].lesions
+        for label, lesion in labels.items()
+        if isinstance(lesion, LesionFile)
+        and (study not in questions or label not in questions[study].lesions)
     ]
     if not unused:
         return ()
@@ -207,29 +215,29 @@ def _about_lesions(extras: Extras, questions: Mapping[str, StudyQuestions]) -> t
 
 
 def _usable(
-    entries: Sequence[ManifestEntry], scored: Sequence[ScoredStudy]
-) -> tuple[list[tuple[ManifestEntry, ScoredStudy]], tuple[Notice, ...]]:
+    cohort: Sequence[StudySource], scored: Sequence[ScoredStudy]
+) -> tuple[list[tuple[StudySource, ScoredStudy]], tuple[Notice, ...]]:
     """Return the studies without copies of the same scan, and what was found on the way.
 
     A copy is left out, not its original, which is the one that comes first: evaluated studies do.
     """
     notices, kept = [], []
     first: dict[str, str] = {}
-    for entry, one in zip(entries, scored, strict=True):
+    for study, one in zip(cohort, scored, strict=True):
         original = first.get(one.content_sha256)
         if one.content_sha256 and original is not None:
             message = (
-                f"Study {entry.study_id!r} is the same scan as {original!r}: left out, so that it "
+                f"Study {study.study_id!r} is the same scan as {original!r}: left out, so that it "
                 "counts once."
             )
             notices.append(Notice(Severity.WARNING, "duplicate-scan", message))
             continue
         if one.error:
-            message = f"Study {entry.study_id!r} could not be scored: {one.error}"
+            message = f"Study {study.study_id!r} could not be scored: {one.error}"
             notices.append(Notice(Severity.WARNING, "study-not-scored", message))
         else:
-            first[one.content_sha256] = entry.study_id
-        kept.append((entry, one))
+            first[one.content_sha256] = study.study_id
+        kept.append((study, one))
     if all(one.error for _, one in kept):
         raise DataError(
             f"none of {len(kept)} studies could be scored; the first: {kept[0][1].error}"
@@ -237,26 +245,35 @@ def _usable(
     return kept, tuple(notices)
 
 
-def _table(
-    entries: Sequence[ManifestEntry], scored: Sequence[ScoredStudy], labels: Sequence[str]
+def score_table(
+    cohort: Sequence[StudySource], scored: Sequence[ScoredStudy], labels: Sequence[str]
 ) -> ScoreTable:
-    values = np.full((3, len(entries), len(labels)), np.nan)
-    regions = [[""] * len(labels) for _ in entries]
-    for i, (entry, one) in enumerate(zip(entries, scored, strict=True)):
+    """Return the truth and the answers of studies, in their order."""
+    values = np.full((3, len(cohort), len(labels)), np.nan)
+    regions = [[""] * len(labels) for _ in cohort]
+    for i, (study, one) in enumerate(zip(cohort, scored, strict=True)):
         for j, label in enumerate(labels):
-            given = entry.labels.get(label)
+            given = study.labels.get(label)
             values[0, i, j] = np.nan if given is None else given
             score = one.scores.get(label)
             if score is not None:
                 values[1:, i, j] = score.similarity, score.probability
                 regions[i][j] = score.region
     return ScoreTable(
-        tuple(entry.study_id for entry in entries),
-        tuple(entry.patient_id for entry in entries),
-        tuple(entry.split or "" for entry in entries),
+        tuple(study.study_id for study in cohort),
+        tuple(study.patient_id for study in cohort),
+        tuple(study.split or "" for study in cohort),
         tuple(labels),
         values[0],
         values[1],
         values[2],
         tuple(tuple(row) for row in regions),
     )
+
+
+def _truths(table: ScoreTable) -> dict[str, dict[str, float]]:
+    """Return label -> study id -> 1, 0 or NaN."""
+    return {
+        label: dict(zip(table.studies, table.truth[:, j].tolist(), strict=True))
+        for j, label in enumerate(table.labels)
+    }

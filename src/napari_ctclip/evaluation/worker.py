@@ -1,4 +1,4 @@
-"""Sharding: which studies are this process's own, by the variables its launcher sets."""
+"""Worker: one process of several that share an evaluation, by the variables its launcher sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from napari_ctclip.core.errors import DataError
 
-__all__ = ["Share", "share_of_launcher"]
+__all__ = ["Worker", "worker_of_launcher"]
 
 T = TypeVar("T")
 
@@ -20,27 +20,27 @@ _LAUNCHERS = (
 
 
 @dataclass(frozen=True)
-class Share:
+class Worker:
     """One process among several that do the same work.
 
     Attributes
     ----------
-    rank, processes : int
-        Its number, from 0, and how many there are.
+    rank, world_size : int
+        Its number, from 0, and the number of processes.
     local_rank : int
-        Its number on its own machine: which GPU it takes.
+        Its number on its own machine: it selects the GPU.
     """
 
     rank: int = 0
-    processes: int = 1
+    world_size: int = 1
     local_rank: int = 0
 
-    def of(self, items: Sequence[T]) -> list[T]:
-        """Return this process's own items: every ``processes``-th, so that long ones spread."""
-        return list(items[self.rank :: self.processes])
+    def own(self, items: Sequence[T]) -> list[T]:
+        """Return this worker's items: every ``world_size``-th, so that long ones spread."""
+        return list(items[self.rank :: self.world_size])
 
     def device(self, wanted: str) -> str:
-        """Return the device for "auto": this process's GPU where there are any."""
+        """Return the device for "auto": this worker's GPU where there are any."""
         import torch
 
         if wanted != "auto":
@@ -50,8 +50,8 @@ class Share:
         return f"cuda:{self.local_rank % torch.cuda.device_count()}"
 
 
-def share_of_launcher(environment: Mapping[str, str] = os.environ) -> Share:
-    """Return this process's share under torchrun or srun; all of the work where there is neither.
+def worker_of_launcher(environment: Mapping[str, str] = os.environ) -> Worker:
+    """Return this worker under torchrun or srun; the only one where there is neither.
 
     Raises
     ------
@@ -72,5 +72,5 @@ def share_of_launcher(environment: Mapping[str, str] = os.environ) -> Share:
                     f"expected {rank_name} below {size_name}, both whole numbers; got {rank!r} and "
                     f"{size!r}"
                 )
-            return Share(int(rank), int(size), int(local))
-    return Share()
+            return Worker(int(rank), int(size), int(local))
+    return Worker()

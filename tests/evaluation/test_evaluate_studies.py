@@ -1,4 +1,4 @@
-"""From a manifest to numbers: encoded once, resumed, shared out, and honest about odd sets."""
+"""From a manifest to numbers: encoded once, resumed, distributed, and honest about odd sets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from napari_ctclip.evaluation.evaluate_manifest import Extras, StudiesPending, evaluate_manifest
+from napari_ctclip.evaluation.evaluate_studies import Extras, StudiesPending, evaluate_studies
 from napari_ctclip.evaluation.evaluation_result import Evaluation, Plan
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.evaluation.lesion_files import LesionFile
 from napari_ctclip.evaluation.score_studies import StudyScorer
-from napari_ctclip.evaluation.sharding import Share
+from napari_ctclip.evaluation.study_source import file_studies
+from napari_ctclip.evaluation.worker import Worker
 from napari_ctclip.io.store.manifest import read_manifest
 from tests.evaluation.runs import QUICKLY, evaluated, metrics_of, scorer_in
 
@@ -49,11 +50,11 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_numbers(studies, monke
     score = StudyScorer.score
     done = []
 
-    def die_after_three(self, entry, questions):
+    def die_after_three(self, source, questions):
         if len(done) == 3:
             raise KeyboardInterrupt
-        done.append(entry.study_id)
-        return score(self, entry, questions)
+        done.append(source.study_id)
+        return score(self, source, questions)
 
     monkeypatch.setattr(StudyScorer, "score", die_after_three)
     with pytest.raises(KeyboardInterrupt):
@@ -64,8 +65,8 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_numbers(studies, monke
     (records / next(records.iterdir()).name).write_text("{ cut off", "utf-8")
     resumed = evaluated(studies, scorer)
     assert len(scorer.model.encoded_on) == (8 + 1) * WINDOWS  # only the damaged one twice
-    again = evaluate_manifest(
-        read_manifest(studies.manifest).entries,
+    again = evaluate_studies(
+        file_studies(read_manifest(studies.manifest).entries),
         scorer_in(studies.folder),
         QUICKLY,
         out=studies.folder / "undisturbed",
@@ -74,13 +75,13 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_numbers(studies, monke
     assert repr(resumed.labels) == repr(again.labels)  # NaN is not equal to itself
 
 
-def test_processes_share_the_studies_and_the_last_one_measures(studies):
+def test_workers_score_their_own_studies_and_the_last_one_measures(studies):
     scorer = scorer_in(studies.folder)
-    first = evaluated(studies, scorer, share=Share(0, 3))
+    first = evaluated(studies, scorer, worker=Worker(0, 3))
     assert isinstance(first, StudiesPending)
     assert len(first.studies) == 5
-    assert isinstance(evaluated(studies, scorer, share=Share(2, 3)), StudiesPending)
-    last = evaluated(studies, scorer, share=Share(1, 3))
+    assert isinstance(evaluated(studies, scorer, worker=Worker(2, 3)), StudiesPending)
+    last = evaluated(studies, scorer, worker=Worker(1, 3))
     assert isinstance(last, Evaluation)
     assert len(scorer.model.encoded_on) == 8 * WINDOWS
     alone = evaluated(studies, scorer_in(studies.folder))

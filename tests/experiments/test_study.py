@@ -1,8 +1,9 @@
-"""A same-work comparison: the same work for every arm, nothing done twice, a page made from it."""
+"""An experiment: the same compute for every arm, nothing done twice, a page made from it."""
 
 from __future__ import annotations
 
 import csv
+import shutil
 import tomllib
 
 import numpy as np
@@ -15,15 +16,15 @@ from napari_ctclip.cli import train as cli_train
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.experiments.cohort import (
     cohort_of,
-    exam_of,
+    evaluator_of,
     locked_tower_of,
     tasks_of,
 )
-from napari_ctclip.experiments.examination import score_studies
-from napari_ctclip.experiments.plan import load_work_plan
+from napari_ctclip.experiments.plan import load_plan
 from napari_ctclip.experiments.results import insert_part
 from napari_ctclip.models.interface import RegionEmbeddings
 from napari_ctclip.pretraining.building import assemble
+from napari_ctclip.testing import WIDTH, TinyModel
 from tests.paths import TRAINING
 
 SHIPPED = TRAINING / "study" / "study.toml"
@@ -32,7 +33,7 @@ SMALL = {
     "data": {"anatomies": ["lung", "heart"], "crop": [32, 32, 32], "simulated_studies": 6},
     "optimizer": {"steps": 3, "batch": 4, "warm_up": 1},
     "cohort": {"prevalence": {"pleural effusion": 0.5, "cardiomegaly": 0.5}},
-    "examination": {
+    "evaluation": {
         "valid": 6, "test": 8, "curve_studies": 6, "curve_every": 2, "replicates": 100
     },
 }  # fmt: skip
@@ -52,7 +53,7 @@ def plan_file(tmp_path):
 
 
 def test_shipped_plan_gives_every_arm_the_same_work():
-    plan = load_work_plan(SHIPPED)
+    plan = load_plan(SHIPPED)
     recipes = [plan.recipe_of(arm) for arm in plan.arms]
     assert {arm.method for arm in plan.arms} == {"clip", "ct_glip", "lrclr", "fvlm"}
     assert all(r.optimizer == recipes[0].optimizer for r in recipes)
@@ -70,7 +71,7 @@ def test_shipped_plan_gives_every_arm_the_same_work():
     assert learned[0] > 100_000
 
 
-def test_study_is_trained_examined_and_goes_on_where_it_was(plan_file, tmp_path):
+def test_study_is_trained_evaluated_and_resumes_where_it_was(plan_file, tmp_path):
     page = tmp_path / "docs" / "explanation" / "study.md"
     page.parent.mkdir(parents=True)
     page.write_text("# Study\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n")
@@ -87,8 +88,9 @@ def test_study_is_trained_examined_and_goes_on_where_it_was(plan_file, tmp_path)
     for arm in ("clip", "fvlm-normal-pairs", "lrclr-selection"):
         curve = list(csv.DictReader((out / arm / "curve.csv").open()))
         assert [int(row["step"]) for row in curve] == [2, 3]
-    # an arm whose end was lost is examined again without being trained again
-    (out / "clip" / "places.json").unlink()
+    assert (out / "clip" / "evaluation" / "metrics.json").is_file()
+    # an arm whose evaluation was lost is evaluated again without being trained again
+    shutil.rmtree(out / "clip" / "evaluation")
     states = {file: file.stat().st_mtime_ns for file in out.glob("*/state.pt")}
     assert len(states) == 3
     again = CliRunner().invoke(cli_train.app, arguments)
@@ -107,38 +109,60 @@ def test_another_plan_in_the_same_folder_is_refused(plan_file, tmp_path):
 
 
 def test_an_embedding_that_knows_the_answer_scores_it(plan_file, tmp_path):
-    """The organ asked about decides, its own prompt raises it, the negative lowers it."""
-    plan = load_work_plan(plan_file)
-    studies, tasks = exam_of(plan, tmp_path, None), tasks_of(plan)
+    """The queried organ decides, its own prompt raises the score, the negative lowers it."""
+    plan = load_plan(plan_file)
+    evaluator, tasks = evaluator_of(plan, tmp_path, None), tasks_of(plan)
+    current = []
 
-    class Knows(torch.nn.Module):
-        logit_scale = torch.zeros(())
+    class Knows(TinyModel):
+        training = True
+        background_prompts = ()
+
+        def eval(self):
+            self.training = False
+
+        def train(self, mode):
+            self.training = mode
 
         def embed_text(self, texts):
             found = [tasks.labels.index(t.removeprefix("no ")) for t in texts]
             signs = torch.tensor([-1.0 if t.startswith("no ") else 1.0 for t in texts])
-            return torch.eye(len(tasks.labels))[found] * signs[:, None]
+            return torch.eye(WIDTH)[found] * signs[:, None]
 
         def encode_image(self, image):
-            present = next(s.simulated.findings_present for s in studies if s.image is image)
-            return torch.tensor([float(label in present) for label in tasks.labels])
+            source = evaluator.cohort[len(current)]
+            current.append(source)
+            self.present = torch.zeros(WIDTH)
+            for number, label in enumerate(tasks.labels):
+                self.present[number] = float(source.labels[label])
+            return super().encode_image(image[:, :1])
 
         def embed_regions(self, features, masks):
-            vectors = torch.zeros(1, len(plan.data.anatomies), len(features))
-            vectors[0, 1] = features  # heart
+            vectors = torch.zeros(1, len(plan.data.anatomies), WIDTH)
+            vectors[0, 1] = self.present  # heart
             return RegionEmbeddings(vectors, masks.flatten(2).any(dim=2))
 
-    table = score_studies(
-        Knows().train(), studies, tasks, anatomies=plan.data.anatomies, reads="organ"
-    )
+    model = Knows(spacing_mm=(14.0, 14.0, 14.0))
+    model.background_prompts = ()
+    model.preprocessing = assemble(plan.recipe_of(plan.arms[0])).trained.preprocessing
+    table = evaluator.scores(model, of="organ", split="valid")
+    assert model.training
     heart = tasks.labels.index("cardiomegaly")
     assert np.array_equal(table.similarity[:, heart], 2 * table.truth[:, heart])
     assert 0 < table.truth[:, heart].mean() < 1
     assert not table.similarity[:, 1 - heart].any()  # read at the lung, which knows nothing
 
 
+def test_plans_of_earlier_versions_are_read(plan_file):
+    old = tomllib.loads(plan_file.read_text("utf-8"))
+    old["examination"] = old.pop("evaluation")
+    plan_file.write_text(tomli_w.dumps(old), "utf-8")
+    assert load_plan(plan_file).evaluation.valid == 6
+    assert load_plan(plan_file, overrides=["examination.valid=7"]).evaluation.valid == 7
+
+
 def test_a_cohort_has_the_findings_of_its_plan_only(plan_file, tmp_path):
-    plan = load_work_plan(plan_file)
+    plan = load_plan(plan_file)
     tower = locked_tower_of(plan)
     cohort = cohort_of(plan, tmp_path, tower)
     rng = np.random.default_rng(0)
@@ -155,9 +179,9 @@ def test_a_cohort_has_the_findings_of_its_plan_only(plan_file, tmp_path):
 
 def test_mistakes_in_plan_and_page_are_told(plan_file, tmp_path):
     with pytest.raises(DataError, match="pairs name arms that are not there: nobody"):
-        load_work_plan(plan_file, overrides=['pairs=[["clip", "nobody"]]'])
+        load_plan(plan_file, overrides=['pairs=[["clip", "nobody"]]'])
     with pytest.raises(DataError, match="unknown: gout"):
-        load_work_plan(plan_file, overrides=["cohort.prevalence={ gout = 0.5 }"])
+        load_plan(plan_file, overrides=["cohort.prevalence={ gout = 0.5 }"])
     page = tmp_path / "page.md"
     page.write_text("no marks")
     with pytest.raises(DataError, match=r"page.md: expected a page with one line '<!-- results"):
