@@ -36,7 +36,7 @@ def test_the_legend_says_what_is_shown(asked: Desk) -> None:
     assert f"Model {asked.model.name}" in text
     assert "one token is 4 x 4 x 4 mm" in text
     asked.bench.prompts.set_shown("bright spot", False)
-    assert "No heat is shown" in asked.widget.heatmap_legend.text.text()
+    assert "No heatmap is shown" in asked.widget.heatmap_legend.text.text()
     assert "not a probability of disease" in asked.widget.status.notice.text()
 
 
