@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import torch
 
 from napari_ctclip.core.errors import DataError
 from napari_ctclip.evaluation.evaluation_result import Plan
@@ -70,7 +73,7 @@ def test_scores_that_are_not_numbers_are_left_out_and_counted(studies, monkeypat
         "embed_text",
         lambda self, texts: (
             embed(self, texts)
-            * np.array([np.nan if "hole" in t else 1.0 for t in texts], dtype=np.float32)[:, None]
+            * torch.tensor([math.nan if "hole" in t else 1.0 for t in texts])[:, None]
         ),
     )
     evaluation = evaluated(studies, scorer)

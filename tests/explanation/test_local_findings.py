@@ -107,7 +107,7 @@ def test_nothing_is_ranked_outside_the_body_or_without_a_prompt(
 
     nowhere = replace(encoded, scan=scan, index=token_index(TinyModel(), scan))
     assert local_findings(study, nowhere, region, prompts=ASKED).findings == ()
-    with pytest.raises(CtClipError, match="no finding to ask"):
+    with pytest.raises(CtClipError, match="no finding to query"):
         local_findings(study, encoded, region, prompts=())
 
 

@@ -315,7 +315,7 @@ def test_no_other_module_writes_and_renames_by_hand() -> None:
     """Whoever renames by hand follows links, and meets another writer."""
     source = Path(napari_ctclip.__file__).parent
     by_hand = re.compile(
-        r"""\.part["'.}]|\bos\.(replace|rename)\(|\bmk[sd]temp\(|NamedTemporaryFile"""
+        r"""\.part(\.\w+)?["'}]|\bos\.(replace|rename)\(|\bmk[sd]temp\(|NamedTemporaryFile"""
         r"""|\b(part|partial|temporary|draft)\.(replace|rename)\("""
     )
     found = [

@@ -11,6 +11,7 @@ from napari_ctclip.evaluation.evaluation_result import NO_SPLIT, Evaluation, Pla
 from napari_ctclip.evaluation.label_metrics import Resampling
 from napari_ctclip.experiments.arm_evaluation import ArmEvaluator
 from napari_ctclip.experiments.plan import Arm, ExperimentPlan
+from napari_ctclip.models.folder.model_folder import hash_of_folder
 from napari_ctclip.pretraining.building import Assembly, assemble
 from napari_ctclip.pretraining.data.draws import StudyDraws
 from napari_ctclip.pretraining.data.samples import SampleSource
@@ -85,8 +86,10 @@ def run_arm(
     training = Training(recipe, assembly, draws, launch_fabric(recipe))
     watch = _Watch(plan, arm, assembly, evaluator, folder, report)
     train(training, run, resume=True, report=watch)
+    model = assembly.objective.model_of(assembly.trained)
+    model.content_hash = hash_of_folder(run.model)  # its weights, as the run has written them
     evaluation = evaluator.evaluate(
-        assembly.objective.model_of(assembly.trained),
+        model,
         of=arm.reads,
         resampling=Resampling(plan.evaluation.replicates),
         out=folder / _EVALUATION,

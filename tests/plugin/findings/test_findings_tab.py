@@ -58,7 +58,7 @@ def test_nothing_to_add_says_so(open_desk: Desk) -> None:
     open_desk.widget.findings.region.click()
     assert "no prompt is selected" in open_desk.status
     open_desk.widget.findings.point.click()
-    assert "no place was clicked" in open_desk.status
+    assert "no point was clicked" in open_desk.status
 
 
 def test_the_clicked_place_becomes_a_finding(open_desk: Desk) -> None:

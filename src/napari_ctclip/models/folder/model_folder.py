@@ -26,7 +26,13 @@ from napari_ctclip.models.folder.files import (
 )
 from napari_ctclip.models.runtime.weights_hash import HashedWeights
 
-__all__ = ["SCHEMA_VERSION", "kind_of_folder", "open_model_folder", "write_model_folder"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "hash_of_folder",
+    "kind_of_folder",
+    "open_model_folder",
+    "write_model_folder",
+]
 
 SCHEMA_VERSION = 2
 """Of ``model.toml``. Version 1 kept the text encoder's files beside it for models trained here, and
@@ -100,9 +106,14 @@ def open_model_folder(
         advice=f"weights and {MODEL_FILE} must come from the same training",
     )
     model.load_state_dict(weights)  # into the precision that the model was built in
-    texts = (folder / TEXT_FOLDER / name for name in _HASHED_TEXT_FILES)
-    model.content_hash = hash_of_files(folder / WEIGHTS_FILE, file, *filter(Path.is_file, texts))
+    model.content_hash = hash_of_folder(folder)
     return model.eval().requires_grad_(False)
+
+
+def hash_of_folder(folder: Path) -> str:
+    """Return the hash (hex) of the files of a model folder that its answers depend on."""
+    texts = (folder / TEXT_FOLDER / name for name in _HASHED_TEXT_FILES)
+    return hash_of_files(folder / WEIGHTS_FILE, folder / MODEL_FILE, *filter(Path.is_file, texts))
 
 
 def write_model_folder(
