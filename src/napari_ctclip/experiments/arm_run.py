@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_ctclip.evaluation.evaluation_result import NO_SPLIT, Evaluation, Plan, evaluate_scores
 from napari_ctclip.evaluation.label_metrics import Resampling
@@ -86,7 +87,7 @@ def run_arm(
     training = Training(recipe, assembly, draws, launch_fabric(recipe))
     watch = _Watch(plan, arm, assembly, evaluator, folder, report)
     train(training, run, resume=True, report=watch)
-    model = assembly.objective.model_of(assembly.trained)
+    model: Any = assembly.objective.model_of(assembly.trained)
     model.content_hash = hash_of_folder(run.model)  # its weights, as the run has written them
     evaluation = evaluator.evaluate(
         model,
