@@ -72,9 +72,9 @@ def test_a_sample_comes_once_and_is_here_then(hub: SmallHub, sample: SampleScan)
     assert len(hub.asked) == asked
 
 
-def test_a_broken_download_is_gone_on_with(hub: SmallHub, sample: SampleScan):
+def test_a_broken_download_is_resumed(hub: SmallHub, sample: SampleScan):
     hub.breaks_after = 300_000
-    with pytest.raises(CtClipError, match="goes on from there"):
+    with pytest.raises(CtClipError, match="resumes there"):
         download_sample(sample)
     hub.breaks_after = None
     assert download_sample(sample).read_bytes() == CONTENT

@@ -80,7 +80,7 @@ def test_a_name_without_the_ending_gets_it(worked: Desk, tmp_path: Path) -> None
 
 def test_nothing_open_is_nothing_to_save(desk: Desk) -> None:
     desk.widget.session_buttons.save.click()
-    assert "no session to save" in desk.status
+    assert "no CT is open" in desk.status
 
 
 def test_a_moved_scan_is_asked_for_and_another_one_refused(

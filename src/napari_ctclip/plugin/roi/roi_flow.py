@@ -61,8 +61,6 @@ class RoiFlow:
         session.masks_changed.connect(self._read_again)
         session.encoding_changed.connect(self._read_again)
         session.templates_changed.connect(self._read_again)
-        session.answered.connect(self._on_prompts_changed)
-        session.answer_removed.connect(self._on_prompts_changed)
 
     @property
     def can_undo(self) -> bool:
@@ -138,6 +136,14 @@ class RoiFlow:
             )
         )
 
+    def rank_prompts(self) -> None:
+        """Rank the user's prompts as they are now; the description stays until then."""
+        roi, study = self.roi, self._session.study
+        if roi is None or study is None or self._session.encoding is None:
+            return
+        if tuple(self._prompts()) != self._read_with:
+            self._read(roi, study)
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _study(self) -> Study:
@@ -205,14 +211,6 @@ class RoiFlow:
         self.reading = None
         self._layer.show_similar(())
         self._read(roi, study)
-
-    def _on_prompts_changed(self, *_: object) -> None:
-        """Rank the user's prompts as they are now; the description stays until then."""
-        roi, study = self.roi, self._session.study
-        if roi is None or study is None or self._session.encoding is None:
-            return
-        if tuple(self._prompts()) != self._read_with:
-            self._read(roi, study)
 
     def _forget(self, *_: object) -> None:
         """Another scan is open, or none."""

@@ -104,6 +104,7 @@ class Workbench(QObject):
         self.roi = RoiFlow(
             self.window, prompts=lambda: [row.prompt for row in self.prompts.state.rows]
         )
+        self.prompts.state.changed.connect(self.roi.rank_prompts)
         self.studies.study_opened.connect(self.prompts.study_changed)
         self.studies.study_opened.connect(self.probe.forget)
         self.slices = SliceNavigator(
