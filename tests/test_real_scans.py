@@ -79,7 +79,7 @@ def test_peak_in_the_lungs_lies_at_the_nodule_with_a_margin(
     values = answer.similarity_map.values.ravel()[tokens]
     elsewhere = values[_distance(places, distance_to_nodule_mm) > 20.0]
     assert lung.peak.value > np.nanmax(elsewhere) + LEAST_MARGIN
-    assert np.mean(elsewhere > lung.peak.value - NEAR) < 1e-4
+    assert np.mean(elsewhere > lung.peak.value - NEAR) < 2e-4
 
 
 def test_lungs_answer_to_nodule_more_than_to_effusion_and_pneumothorax(lidc: Session) -> None:
