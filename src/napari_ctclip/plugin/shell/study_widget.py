@@ -85,7 +85,7 @@ class StudyWidget(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.status)
-        self.setMinimumWidth(446)  # all tabs stand whole
+        self.setMinimumWidth(490)  # all tabs stand whole
         if self.workbench.session.study is None:
             self.tabs.setCurrentIndex([title for title, _ in tabs].index("Data"))
         self.workbench.studies.study_opened.connect(self._show_explore)
